@@ -1,0 +1,55 @@
+"""Offers: capacity one can buy, and the pools that preemption statistics are kept under."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Market(StrEnum):
+    """How capacity is bought."""
+
+    SPOT = "spot"  # cheap, and may be taken back at any moment
+    ON_DEMAND = "on_demand"  # full price, ours until we end it
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pool:
+    """Key of preemption statistics: instances of one type in one zone come and go together."""
+
+    cloud: str
+    region: str
+    zone: str  # "" where the cloud has no zones
+    instance_type: str
+
+    def __str__(self) -> str:
+        return f"{self.cloud}/{self.zone or self.region}/{self.instance_type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Capacity one can buy now: a pool, a market and a price per hour for one node."""
+
+    pool: Pool
+    market: Market
+    price_usd_per_hour: Decimal
+    on_demand_usd_per_hour: Decimal | None  # same instance, on demand: what savings are counted against
+    accelerator: str | None = None  # "T4"; None for machines without
+    accelerator_count: int = 0
+    vcpus: float = 0.0
+    memory_gib: float = 0.0
+    source: str = ""  # where price and hazard come from, with its date
+
+    @property
+    def key(self) -> str:
+        """Stable name of this offer: ``cloud/zone/instance_type/market``."""
+        return f"{self.pool}/{self.market.value}"
+
+    @property
+    def is_spot(self) -> bool:
+        return self.market is Market.SPOT
+
+    def accelerators(self) -> str:
+        """The accelerators as SkyPilot writes them, such as ``T4:1``; empty without any."""
+        return f"{self.accelerator}:{self.accelerator_count}" if self.accelerator else ""

@@ -1,0 +1,1 @@
+"""Everything of spotwise that decides and acts."""

@@ -1,0 +1,1 @@
+"""Engines carry decisions out; ``base`` is the contract."""

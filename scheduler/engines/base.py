@@ -1,0 +1,118 @@
+"""The engine contract. An engine carries decisions out and never takes one.
+
+A crash between any two calls must leave nothing running unknown and nothing billed twice: every call is idempotent by
+attempt id, and every call can be repeated by another process that knows only the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from spotwise.cost_models.offer import Offer
+
+from ..run import CostBasis
+
+
+class Phase(StrEnum):
+    """What an engine sees of an attempt."""
+
+    PROVISIONING = "provisioning"  # asked for, or the machine is being set up
+    RUNNING = "running"  # the job's run command runs
+    ENDED = "ended"
+    UNKNOWN = "unknown"  # the engine could not find out this time; ask again
+
+
+class EndCause(StrEnum):
+    """Why an attempt ended, as a fact."""
+
+    EXITED = "exited"  # the command ended by itself; see exit_code
+    PREEMPTED = "preempted"  # the market took the capacity
+    TERMINATED = "terminated"  # terminate() ended it
+    VANISHED = "vanished"  # the machine is gone and nobody knows why
+    NO_CAPACITY = "no_capacity"  # never came up: nothing is billed
+    SETUP_FAILED = "setup_failed"  # the job's setup command failed; see exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchRequest:
+    """All an engine needs to start an attempt."""
+
+    attempt_id: str  # the idempotency key: launching it twice starts it once
+    run_id: str
+    offer: Offer
+    setup: str  # shell script, "" for none
+    command: str  # shell script
+    workdir: str
+    folder: str  # the run's folder
+    env: Mapping[str, str] = field(default_factory=dict)
+    nodes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """How an engine finds an attempt again; a supervisor that restarts builds it from the attempt id."""
+
+    attempt_id: str
+    folder: str  # the run's folder
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an engine sees of one attempt. Times are the machine's own, so a supervisor that slept books the same."""
+
+    phase: Phase
+    launched_at: datetime | None = None  # billing starts
+    started_at: datetime | None = None  # the run command starts
+    notice_at: datetime | None = None  # a preemption notice arrived
+    ended_at: datetime | None = None  # billing ends
+    cause: EndCause | None = None
+    exit_code: int | None = None
+    message: str = ""
+
+
+class Engine(Protocol):
+    """Carries decisions out: ``local`` (this machine), ``skypilot`` (any cloud, Kubernetes, Slurm)."""
+
+    name: str
+    hour_s: Decimal  # wall-clock seconds of one billed hour
+    cost_basis: CostBasis
+
+    def offers(self) -> list[Offer]:
+        """What can be bought at all: every offer with its price now, available or not."""
+        ...
+
+    def available(self) -> dict[str, bool]:
+        """What the engine knows of availability now, by offer key; offers missing here are unknown."""
+        ...
+
+    def launch(self, request: LaunchRequest) -> Handle:
+        """Start an attempt; idempotent by ``request.attempt_id``. Returns at once.
+
+        Raises:
+            CapacityError: no capacity here now; nothing was started.
+            EngineError: the request cannot be carried out at all.
+        """
+        ...
+
+    def observe(self, handles: Sequence[Handle]) -> dict[str, Observation]:
+        """What is known of these attempts, by attempt id; one batched call for all.
+
+        An attempt that never was launched is ``ENDED`` with cause ``NO_CAPACITY``.
+        """
+        ...
+
+    def terminate(self, handle: Handle, *, grace_s: float) -> None:
+        """Ask the attempt to save and leave, and end it after ``grace_s`` seconds. Idempotent; returns at once.
+
+        Terminating an attempt that was never launched makes sure that it never will be.
+        """
+        ...
+
+    def logs(self, handle: Handle, *, tail: int | None = None) -> Iterator[str]:
+        """The log's lines so far; only the last ``tail`` if given."""
+        ...

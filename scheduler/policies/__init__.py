@@ -1,0 +1,1 @@
+"""Policies decide where a run goes next; ``base`` is the contract."""

@@ -1,0 +1,116 @@
+"""Runs and attempts: their states, and which change is allowed. Pure values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from spotwise.cost_models.offer import Offer
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    WAITING = "waiting"  # admitted; no attempt is live
+    RUNNING = "running"  # an attempt is launching or running
+    COMPLETED = "completed"  # all work is done
+    FAILED = "failed"  # gave up: the training program crashes, or nothing can be placed
+    STOPPED = "stopped"  # stopped safely at a checkpoint, because the budget is spent
+    CANCELLED = "cancelled"  # a person ended it
+
+    @property
+    def is_final(self) -> bool:
+        return self in _FINAL_RUN_STATES
+
+
+_FINAL_RUN_STATES = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.STOPPED, RunState.CANCELLED})
+
+
+class AttemptState(StrEnum):
+    """Where an attempt stands; all but the first two are outcomes."""
+
+    LAUNCHING = "launching"  # asked for; the training program has not started
+    RUNNING = "running"  # the training program runs
+    COMPLETED = "completed"  # the training program ended well
+    PREEMPTED = "preempted"  # the market took the capacity back
+    FAILED = "failed"  # the training program or its set-up crashed
+    CANCELLED = "cancelled"  # ended by us for good: cancelled, or the budget is spent
+    MIGRATED = "migrated"  # ended by us to continue elsewhere
+    LOST = "lost"  # the machine went away without a word
+    REFUSED = "refused"  # no capacity: nothing started, nothing billed
+
+    @property
+    def is_final(self) -> bool:
+        return self not in (AttemptState.LAUNCHING, AttemptState.RUNNING)
+
+
+class RunKind(StrEnum):
+    TRAINING = "training"
+    SWEEP = "sweep"
+    RETRAINING = "retraining"
+
+
+class CostBasis(StrEnum):
+    """How far an amount can be trusted."""
+
+    ESTIMATED = "estimated"  # list price x time; no bill seen yet
+    EMULATED = "emulated"  # the emulated market's price: no real money
+    RECONCILED = "reconciled"  # agrees with the provider's bill
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One placement of a run on one offer, from launch until it ends."""
+
+    id: str  # "<run id>-a<number>"
+    run_id: str
+    number: int  # from 1
+    offer: Offer
+    nodes: int
+    state: AttemptState
+    reason: str  # why it was placed here
+    launched_at: datetime  # billing starts here once the capacity is there
+    hour_s: Decimal  # wall-clock seconds of one billed hour: 3600, less on an emulated market
+    cost_basis: CostBasis
+    started_at: datetime | None = None  # the training program started
+    ended_at: datetime | None = None
+    end_reason: str = ""
+    exit_code: int | None = None
+    epoch_at_start: int = 0  # epochs (or steps) done when it started: progress is counted against this
+
+    def evolve(self, **changes: object) -> Attempt:
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a job."""
+
+    id: str
+    job_name: str
+    kind: RunKind
+    owner: str
+    team: str
+    project: str
+    state: RunState
+    job_yaml: str  # the job file's text: a restart needs nothing else
+    workdir: str  # absolute folder the job's commands run in
+    folder: str  # absolute folder (or URL) of checkpoints, progress and logs
+    engine: str
+    submitted_at: datetime
+    deadline_at: datetime | None = None
+    budget_usd: Decimal | None = None
+    reserved_usd: Decimal = Decimal(0)  # set aside of the team's budget until the run ends
+    predicted_usd: Decimal | None = None  # the plan's expected cost
+    predicted_low_usd: Decimal | None = None  # 10th percentile
+    predicted_high_usd: Decimal | None = None  # 90th percentile
+    predicted_hours: float | None = None
+    plan_json: str = "{}"  # the plan as shown at submission
+    cancel_requested: bool = False
+    ended_at: datetime | None = None
+    end_reason: str = ""
+
+    def evolve(self, **changes: object) -> Run:
+        return replace(self, **changes)  # type: ignore[arg-type]
