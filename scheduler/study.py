@@ -1,0 +1,58 @@
+"""Studies and trials as the scheduler keeps them: plain values, no Optuna, no Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    RUNNING = "running"  # a host works on it, or will continue it after a preemption
+    COMPLETED = "completed"
+    PRUNED = "pruned"  # early stopping ended it; its best value so far counts
+    FAILED = "failed"  # its program crashed
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One configuration of a sweep and what came of it."""
+
+    number: int  # from 0
+    params: dict[str, Any]
+    state: TrialState
+    value: float | None = None  # the metric: last epoch's of a completed trial, else the last seen
+    epoch: int = 0  # epochs done
+    curve: tuple[tuple[int, float], ...] = ()  # (epoch, metric)
+    source: str = "sampler"  # "prior" (taken from past studies) or "sampler"
+    note: str = ""  # for a prior: which study and trial it came from
+    resumes: int = 0  # how often it continued after a preemption
+    restored_epochs: tuple[int, ...] = ()  # the epoch each resume continued after
+    seconds: float = 0.0  # wall-clock it held capacity
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """All trials of one sweep, with what is needed to learn from them later."""
+
+    id: str  # the run's id
+    job_name: str
+    metric: str
+    goal: str  # "maximize" or "minimize"
+    space: dict[str, dict[str, Any]]  # as in the job file
+    created_at: datetime
+    labels: dict[str, str] = field(default_factory=dict)
+    trials: tuple[TrialRecord, ...] = ()
+
+    def best(self) -> TrialRecord | None:
+        """The best completed trial; None while there is none."""
+        done = [t for t in self.trials if t.state is TrialState.COMPLETED and t.value is not None]
+        if not done:
+            return None
+        pick = max if self.goal == "maximize" else min
+        return pick(done, key=lambda t: t.value if t.value is not None else 0.0)
