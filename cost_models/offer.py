@@ -22,9 +22,11 @@ class Pool:
     region: str
     zone: str  # "" where the cloud has no zones
     instance_type: str
+    accelerators: str = ""  # "T4:1", only where the instance type leaves them open, as GCP's n1 does
 
     def __str__(self) -> str:
-        return f"{self.cloud}/{self.zone or self.region}/{self.instance_type}"
+        machine = f"{self.instance_type}+{self.accelerators}" if self.accelerators else self.instance_type
+        return f"{self.cloud}/{self.zone or self.region}/{machine}"
 
 
 @dataclass(frozen=True, slots=True)

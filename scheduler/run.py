@@ -78,7 +78,8 @@ class Attempt:
     ended_at: datetime | None = None
     end_reason: str = ""
     exit_code: int | None = None
-    epoch_at_start: int = 0  # epochs (or steps) done when it started: progress is counted against this
+    migrating: bool = False  # we asked it to leave in order to continue elsewhere
+    epochs_kept: int = 0  # epochs in the last committed checkpoint: progress, for the crash limit
 
     def evolve(self, **changes: object) -> Attempt:
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -108,7 +109,9 @@ class Run:
     predicted_high_usd: Decimal | None = None  # 90th percentile
     predicted_hours: float | None = None
     plan_json: str = "{}"  # the plan as shown at submission
-    cancel_requested: bool = False
+    cancel_requested: bool = False  # a person asked; set by `spotwise cancel` alone
+    budget_spent: bool = False  # the supervisor stops it at the next checkpoint
+    wait_until: datetime | None = None  # the policy waits for capacity
     ended_at: datetime | None = None
     end_reason: str = ""
 

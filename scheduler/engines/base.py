@@ -13,7 +13,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from spotwise.cost_models.offer import Offer
+from spotwise.cost_models.hazard import HazardBelief
+from spotwise.cost_models.offer import Offer, Pool
 
 from ..run import CostBasis
 
@@ -81,6 +82,7 @@ class Engine(Protocol):
     name: str
     hour_s: Decimal  # wall-clock seconds of one billed hour
     cost_basis: CostBasis
+    one_machine: bool  # True: whatever the offer, all runs on this machine: at its speed, as one node
 
     def offers(self) -> list[Offer]:
         """What can be bought at all: every offer with its price now, available or not."""
@@ -88,6 +90,10 @@ class Engine(Protocol):
 
     def available(self) -> dict[str, bool]:
         """What the engine knows of availability now, by offer key; offers missing here are unknown."""
+        ...
+
+    def stated_belief(self, pool: Pool) -> HazardBelief | None:
+        """What this engine's market itself states about preemptions in a pool; None if it states nothing."""
         ...
 
     def launch(self, request: LaunchRequest) -> Handle:

@@ -1,0 +1,207 @@
+"""The folder that holds a run's checkpoints: commits them whole or not at all, verifies, keeps the newest few."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, cast
+
+from .errors import CorruptError, NoSpaceError, SaveError, StorageError
+from .manifest import MANIFEST, FileEntry, Manifest, decode_manifest, encode_manifest
+from .storage import Storage, storage_for
+
+_NAME = re.compile(r"step-\d{9,}")
+_CHUNK = 1 << 20  # bytes read at once while hashing
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class HashingStream:
+    """What data files are written through: hashes on the way and remembers why a write failed.
+
+    ``torch.save`` hides the operating system's error behind one of its own; the memory keeps "disk full" tellable.
+    """
+
+    target: BinaryIO
+    written: int = 0
+    fault: OSError | None = None
+    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+    def write(self, data: bytes | memoryview) -> int:
+        try:
+            self.target.write(data)
+        except OSError as fault:
+            self.fault = fault
+            raise
+        self._hash.update(data)
+        self.written += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        self.target.flush()
+
+    def entry(self) -> FileEntry:
+        return FileEntry(sha256=self._hash.hexdigest(), bytes=self.written)
+
+
+class CheckpointFolder:
+    """Checkpoints of one run, each a folder ``step-<9 digits>``. A folder without a manifest is no checkpoint."""
+
+    def __init__(self, storage: Storage, *, keep: int = 3) -> None:
+        self._storage = storage
+        self._keep = keep
+
+    @property
+    def url(self) -> str:
+        return self._storage.url
+
+    def names(self) -> list[str]:
+        """Folders that are checkpoints or were to become one, oldest step first."""
+        found = [name for name in self._storage.folders() if _NAME.fullmatch(name)]
+        return sorted(found, key=_step_of)
+
+    def manifest(self, name: str) -> Manifest | None:
+        """The manifest of a checkpoint; None where there is none, which means that nothing was committed.
+
+        Raises ``CorruptError`` where it cannot be understood.
+        """
+        try:
+            data = self._storage.read(f"{name}/{MANIFEST}")
+        except FileNotFoundError:
+            return None
+        return decode_manifest(data, source=f"{self.url}/{name}/{MANIFEST}")
+
+    def open(self, manifest: Manifest, file: str) -> BinaryIO:
+        """A data file, after comparing it with the manifest. Raises ``CorruptError`` where they differ."""
+        where = f"{self.url}/{manifest.name}/{file}"
+        try:
+            stream = self._storage.open(f"{manifest.name}/{file}")
+        except FileNotFoundError as fault:
+            raise CorruptError(f"{where} is missing.") from fault
+        fault_found = _fault_of(stream, manifest.files[file])
+        if fault_found:
+            stream.close()
+            raise CorruptError(f"{where} is damaged: {fault_found}.")
+        stream.seek(0)
+        return stream
+
+    def verify(self, name: str) -> Manifest | None:
+        """The manifest of an intact checkpoint; None where nothing was committed. Raises ``CorruptError``."""
+        manifest = self.manifest(name)
+        for file in manifest.files if manifest else ():
+            self.open(cast("Manifest", manifest), file).close()
+        return manifest
+
+    def commit(self, draft: Manifest, file: str, write: Callable[[HashingStream], None]) -> Manifest:
+        """Write one data file and then the manifest. Returns it with the file's hash.
+
+        Raises ``SaveError`` (``NoSpaceError`` on a full disk), after removing what was written.
+        """
+        before = self._manifest_or_none(draft.name)
+        try:
+            entry = self._write_file(f"{draft.name}/{file}", write)
+            manifest = replace(draft, files={file: entry})
+            self._storage.put(f"{draft.name}/{MANIFEST}", encode_manifest(manifest))
+        except (OSError, StorageError) as fault:
+            self._undo(draft.name, file, before)
+            raise _save_error(fault, f"{self.url}/{draft.name}") from fault
+        return manifest
+
+    def prune(self, newest: str) -> None:
+        """Remove what is no longer needed now that ``newest`` is committed: see ``surplus``."""
+        names = self.names()
+        committed = [name for name in names if self._storage_has_manifest(name)]
+        for name in surplus(names, committed, newest, self._keep):
+            self._storage.delete(f"{name}/{MANIFEST}")  # first, so that a crash leaves no manifest without its data
+            self._storage.remove(name)
+
+    def _write_file(self, name: str, write: Callable[[HashingStream], None]) -> FileEntry:
+        with self._storage.create(name) as target:
+            stream = HashingStream(target)
+            try:
+                write(stream)
+            except RuntimeError:
+                if stream.fault is None:
+                    raise
+                raise stream.fault from None
+        return stream.entry()
+
+    def _undo(self, name: str, file: str, before: Manifest | None) -> None:
+        """Remove a failed save. A checkpoint of the same step, taken before the epoch ended, stays."""
+        try:
+            if before is None:
+                self._storage.delete(f"{name}/{MANIFEST}")
+                self._storage.remove(name)
+            elif file not in before.files and self._manifest_or_none(name) == before:
+                self._storage.delete(f"{name}/{file}")
+        except (OSError, StorageError) as fault:
+            _log.warning("%s/%s was not saved and could not be removed either: %s", self.url, name, fault)
+
+    def _manifest_or_none(self, name: str) -> Manifest | None:
+        try:
+            return self.manifest(name)
+        except (CorruptError, OSError, StorageError):
+            return None
+
+    def _storage_has_manifest(self, name: str) -> bool:
+        try:
+            return self._storage.size(f"{name}/{MANIFEST}") > 0
+        except FileNotFoundError:
+            return False
+
+
+def surplus(names: Iterable[str], committed: Iterable[str], newest: str, keep: int) -> list[str]:
+    """Folders to remove, given all folders and those with a manifest. Never ``newest``, the one just committed.
+
+    Of the committed ones up to ``newest`` the last ``keep`` stay. Later ones were found damaged when this training
+    continued from an earlier one, and folders without a manifest are what a crash has left: both go.
+    """
+    usable = [name for name in sorted(committed, key=_step_of) if _step_of(name) <= _step_of(newest)]
+    stay = {newest, *usable[-max(keep, 1) :]}
+    return [name for name in names if name not in stay]
+
+
+def latest_checkpoint(url: str) -> Manifest | None:
+    """The newest intact checkpoint under ``url``, verified by its hashes; None when there is none. Loads nothing."""
+    folder = CheckpointFolder(storage_for(url))
+    for name in reversed(folder.names()):
+        try:
+            manifest = folder.verify(name)
+        except CorruptError as fault:
+            _log.warning("Checkpoint passed over: %s", fault)
+            continue
+        if manifest is not None:
+            return manifest
+    return None
+
+
+def _step_of(name: str) -> int:
+    return int(name.removeprefix("step-"))
+
+
+def _fault_of(stream: BinaryIO, expected: FileEntry) -> str | None:
+    """How the bytes in ``stream`` differ from what is expected; None where they do not."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            size += len(chunk)
+    except OSError as fault:
+        return f"it cannot be read to its end ({fault})"
+    if size != expected.bytes:
+        return f"it has {size} bytes, the manifest says {expected.bytes}"
+    if digest.hexdigest() != expected.sha256:
+        return f"its SHA-256 is {digest.hexdigest()[:12]}..., the manifest says {expected.sha256[:12]}..."
+    return None
+
+
+def _save_error(fault: OSError | StorageError, where: str) -> SaveError:
+    if isinstance(fault, OSError) and fault.errno in _DISK_FULL:
+        return NoSpaceError(f"No space left to save {where}. Free some, or keep fewer checkpoints.")
+    return SaveError(f"{where} could not be saved: {fault}")

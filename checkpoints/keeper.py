@@ -1,0 +1,129 @@
+"""Puts state and folder together: saves a position of training, and finds the last good one again."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import CorruptError, StorageError
+from .folder import CheckpointFolder
+from .manifest import Manifest
+from .progress_log import utc_now
+from .rng import RngState
+from .schedule import Position
+from .state import TrainingState
+from .state_file import read_state, state_file_name, state_writer
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What training continues from."""
+
+    checkpoint: str  # name of the folder
+    position: Position
+    metrics: Mapping[str, float]  # as reported before the checkpoint
+    rng: RngState = field(repr=False)  # when it was taken
+    epoch_rng: RngState | None = field(repr=False)  # at the start of the epoch in whose middle it was taken
+
+    @property
+    def epoch(self) -> int:
+        """Epochs completed."""
+        return self.position.epoch
+
+    @property
+    def step(self) -> int:
+        """Steps completed."""
+        return self.position.step
+
+
+class Keeper:
+    """Knows which position was committed last. With ``writes=False`` (ranks other than 0) it only restores."""
+
+    def __init__(self, folder: CheckpointFolder, state: TrainingState, *, attempt: int, writes: bool = True) -> None:
+        self._folder = folder
+        self._state = state
+        self._attempt = attempt
+        self._writes = writes
+        self.committed = Position()  # at the very beginning there is nothing to lose
+        self.checkpoint: str | None = None  # name of the last committed one
+
+    def rng(self) -> RngState:
+        """The state of all random number generators now."""
+        return self._state.capture_rng()
+
+    def restore_rng(self, state: RngState) -> None:
+        """Put them back; ranks that do not write keep their own, which differ from the saved rank's on purpose."""
+        if self._writes:
+            self._state.restore_rng(state)
+
+    def save(
+        self, position: Position, metrics: Mapping[str, float], *, rng: RngState, epoch_rng: RngState | None
+    ) -> None:
+        """Commit the current state as ``position``. Raises ``SaveError``; ``committed`` then stays what it was."""
+        if self._writes:
+            state = {"parts": self._state.capture(), "rng": rng, "epoch_rng": epoch_rng}
+            file = state_file_name(position)
+            draft = Manifest(position, utc_now(), metrics, host=socket.gethostname(), attempt=self._attempt)
+            self.checkpoint = self._folder.commit(draft, file, state_writer(file, state)).name
+        self.committed = position
+
+    def check(self) -> None:
+        """Raise ``StateError`` now, not after the first hours, for parts whose state cannot be saved."""
+        state_writer(state_file_name(Position()), {"parts": self._state.capture(), "rng": self.rng()})
+
+    def prune(self) -> None:
+        """Remove old checkpoints and leftovers. What cannot be removed is a warning: nothing depends on it."""
+        if not self._writes or self.checkpoint is None:
+            return
+        try:
+            self._folder.prune(self.checkpoint)
+        except (OSError, StorageError) as fault:
+            _log.warning("Old checkpoints in %s could not be removed: %s", self._folder.url, fault)
+
+    def restore(self) -> Restored | None:
+        """Load the newest intact checkpoint; None when there is none. Damaged ones are passed over with a warning.
+
+        Raises ``StateError`` where an intact one does not fit, ``StorageError`` where the place cannot be reached.
+        """
+        try:
+            return self._load_newest()
+        except OSError as fault:
+            raise StorageError(f"Checkpoints in {self._folder.url} cannot be read: {fault}") from fault
+
+    def _load_newest(self) -> Restored | None:
+        passed_over = 0
+        for name in reversed(self._folder.names()):
+            try:
+                found = self._load(name)
+            except CorruptError as fault:
+                _log.warning("Checkpoint passed over, trying the one before it: %s", fault)
+                passed_over += 1
+                continue
+            if found is not None:
+                return found
+        if passed_over:
+            _log.warning("No intact checkpoint is left in %s: training starts over.", self._folder.url)
+        return None
+
+    def _load(self, name: str) -> Restored | None:
+        manifest = self._folder.manifest(name)
+        if manifest is None:
+            return None
+        state = self._read(manifest)
+        self._state.restore(state["parts"], source=f"{self._folder.url}/{name}")
+        self.committed, self.checkpoint = manifest.position, name
+        return Restored(name, manifest.position, manifest.metrics, rng=state["rng"], epoch_rng=state["epoch_rng"])
+
+    def _read(self, manifest: Manifest) -> dict[str, Any]:
+        if len(manifest.files) != 1:
+            raise CorruptError(
+                f"{self._folder.url}/{manifest.name} should hold one state file; its manifest says otherwise."
+            )
+        (file,) = manifest.files
+        with self._folder.open(manifest, file) as stream:
+            return read_state(file, stream, source=f"{self._folder.url}/{manifest.name}/{file}")

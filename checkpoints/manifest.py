@@ -1,0 +1,80 @@
+"""The manifest of a checkpoint: written last, it is the commit. Format 1 is described in ``encode_manifest``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .errors import CorruptError
+from .progress import decode_metrics, encode_metrics
+from .schedule import Position
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """What a data file must be like."""
+
+    sha256: str  # hexadecimal
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One checkpoint: where training was, and the data files that hold its state."""
+
+    position: Position
+    created: datetime  # UTC
+    metrics: Mapping[str, float] = field(default_factory=dict)  # as last reported
+    host: str = ""
+    attempt: int = 1
+    files: Mapping[str, FileEntry] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's folder; names sort as steps do."""
+        return f"step-{self.position.step:09d}"
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """JSON: format, epoch, step, batch, metrics, created, host, attempt, files {name: {sha256, bytes}}.
+
+    ``epoch`` counts completed epochs; ``batch`` is 0 unless the checkpoint was taken in the middle of an epoch.
+    """
+    values = {
+        "format": FORMAT,
+        **asdict(manifest.position),
+        "metrics": encode_metrics(manifest.metrics),
+        "created": manifest.created.astimezone(UTC).isoformat(),
+        "host": manifest.host,
+        "attempt": manifest.attempt,
+        "files": {name: asdict(entry) for name, entry in manifest.files.items()},
+    }
+    return json.dumps(values, indent=2, allow_nan=False).encode()
+
+
+def decode_manifest(data: bytes, *, source: str) -> Manifest:
+    """The manifest in ``data``, read from ``source``. Raises ``CorruptError`` where it is torn or of another format."""
+    try:
+        values = json.loads(data)
+        if values["format"] != FORMAT:
+            raise CorruptError(f"{source} has format {values['format']}; this version reads format {FORMAT}.")
+        return _manifest_from(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise CorruptError(f"{source} is torn or altered ({type(fault).__name__}: {fault}).") from fault
+
+
+def _manifest_from(values: dict[str, Any]) -> Manifest:
+    return Manifest(
+        position=Position(int(values["epoch"]), int(values["step"]), int(values.get("batch", 0))),
+        created=datetime.fromisoformat(values["created"]),
+        metrics=decode_metrics(values["metrics"]),
+        host=str(values["host"]),
+        attempt=int(values["attempt"]),
+        files={name: FileEntry(str(entry["sha256"]), int(entry["bytes"])) for name, entry in values["files"].items()},
+    )

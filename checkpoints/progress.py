@@ -1,0 +1,122 @@
+"""Progress of a training process: an append-only file of JSON lines with one writer and any number of readers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from .storage import locate_file
+
+
+class ProgressEvent(StrEnum):
+    """What a line of the progress file tells."""
+
+    STARTED = "started"  # restored, about to train from (epoch, step); checkpoint = what was restored
+    PROGRESS = "progress"  # an epoch is done
+    CHECKPOINT = "checkpoint"  # a checkpoint is committed
+    STOPPING = "stopping"  # told to leave; everything done is saved; exits with EXIT_PREEMPTED
+    FINISHED = "finished"  # all epochs are done and the last checkpoint is committed
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressRecord:
+    """One line of the progress file."""
+
+    event: ProgressEvent
+    time: datetime  # UTC
+    attempt: int = 1
+    host: str = ""
+    epoch: int = 0  # epochs completed
+    step: int = 0  # steps completed, over all epochs
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    samples_per_second: float | None = None
+    checkpoint: str | None = None  # name of the last committed checkpoint
+
+
+class ProgressWriter:
+    """Adds records to a progress file. One writer a file."""
+
+    def __init__(self, url: str) -> None:
+        self._storage, self._name = locate_file(url)
+
+    def write(self, record: ProgressRecord) -> None:
+        """Add one record. Raises ``OSError`` or ``StorageError``; a part of the line may then be in the file."""
+        self._storage.append_line(self._name, encode_record(record))
+
+
+class ProgressReader:
+    """Follows a progress file: each call of ``new`` reads only what was added since the last one."""
+
+    def __init__(self, url: str) -> None:
+        self._storage, self._name = locate_file(url)
+        self._offset = 0  # bytes of whole lines already read
+
+    def new(self) -> list[ProgressRecord]:
+        """Records added since the last call, oldest first; [] while there is no file. Torn lines are passed over."""
+        data = self._unread()
+        whole = data[: data.rfind(b"\n") + 1]  # the rest is still being written, or torn
+        self._offset += len(whole)
+        return [record for line in whole.splitlines() if (record := decode_record(line)) is not None]
+
+    def _unread(self) -> bytes:
+        try:
+            if self._storage.size(self._name) < self._offset:
+                self._offset = 0  # another file has taken its place
+            return self._storage.read(self._name, self._offset)
+        except FileNotFoundError:
+            return b""
+
+
+def read_progress(url: str) -> list[ProgressRecord]:
+    """All records of a progress file, oldest first; [] when there is none."""
+    return ProgressReader(url).new()
+
+
+def encode_record(record: ProgressRecord) -> bytes:
+    """One JSON object without a line end. NaN and infinities, which JSON has not, become texts."""
+    values = asdict(record)
+    values["time"] = record.time.astimezone(UTC).isoformat()
+    values["metrics"] = encode_metrics(record.metrics)
+    speed = record.samples_per_second
+    values["samples_per_second"] = None if speed is None else round(speed, 3)
+    return json.dumps(values, allow_nan=False).encode()
+
+
+def decode_record(line: bytes) -> ProgressRecord | None:
+    """The record of one line, or None where the line is torn or not one of ours."""
+    try:
+        values = json.loads(line)
+        return _record_from(values)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    """Metrics as JSON can hold them: numbers, and "nan", "inf", "-inf"."""
+    return {name: value if math.isfinite(value) else str(value) for name, value in metrics.items()}
+
+
+def decode_metrics(values: Mapping[str, Any]) -> dict[str, float]:
+    """The inverse of ``encode_metrics``."""
+    return {name: value if isinstance(value, int | float) else float(value) for name, value in values.items()}
+
+
+def _record_from(values: dict[str, Any]) -> ProgressRecord:
+    moment = datetime.fromisoformat(values["time"])
+    speed, checkpoint = values.get("samples_per_second"), values.get("checkpoint")
+    return ProgressRecord(
+        event=ProgressEvent(values["event"]),
+        time=moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC),
+        attempt=int(values.get("attempt", 1)),
+        host=str(values.get("host", "")),
+        epoch=int(values.get("epoch", 0)),
+        step=int(values.get("step", 0)),
+        metrics=decode_metrics(values.get("metrics") or {}),
+        samples_per_second=None if speed is None else float(speed),
+        checkpoint=None if checkpoint is None else str(checkpoint),
+    )

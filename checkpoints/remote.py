@@ -1,0 +1,126 @@
+"""Storage behind a URL that fsspec opens: object stores, and ``memory://`` in tests."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, BinaryIO, cast
+
+from .errors import StorageError
+
+# What the clouds' clients raise without deriving it from OSError. Looked up only in modules that are loaded.
+_CLIENT_FAULTS = (
+    ("botocore.exceptions", "BotoCoreError"),
+    ("botocore.exceptions", "ClientError"),
+    ("aiohttp.client_exceptions", "ClientError"),
+    ("gcsfs.retry", "HttpError"),
+    ("google.auth.exceptions", "GoogleAuthError"),
+)
+
+
+class RemoteStorage:
+    """Objects under a URL. An object appears whole or not at all when its upload ends, so nothing needs a rename."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        with _translated(url):
+            self._files, self._root = _open_file_system(url)
+
+    @property
+    def url(self) -> str:
+        return self._url
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        with _translated(self._url), self._files.open(self._path(name), "wb") as stream:
+            yield cast("BinaryIO", stream)
+
+    def put(self, name: str, data: bytes) -> None:
+        with _translated(self._url):
+            self._files.pipe_file(self._path(name), data)
+
+    def open(self, name: str) -> BinaryIO:
+        """A private copy on this machine: what reads it seeks and reads twice, which should cost one download."""
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        with _translated(self._url), self._files.open(self._path(name), "rb") as stream:
+            shutil.copyfileobj(stream, copy, 1 << 20)
+        copy.seek(0)
+        return cast("BinaryIO", copy)
+
+    def read(self, name: str, start: int = 0) -> bytes:
+        if start and start >= self.size(name):
+            return b""
+        with _translated(self._url):
+            return cast("bytes", self._files.cat_file(self._path(name), start=start or None))
+
+    def size(self, name: str) -> int:
+        with _translated(self._url):
+            self._files.invalidate_cache()  # others write here too
+            return int(self._files.size(self._path(name)))
+
+    def append_line(self, name: str, line: bytes) -> None:
+        """Object stores cannot append: the object is written anew. One writer, and files of some kilobytes."""
+        try:
+            before = self.read(name)
+        except FileNotFoundError:
+            before = b""
+        separator = b"\n" if before and not before.endswith(b"\n") else b""
+        self.put(name, before + separator + line.rstrip(b"\n") + b"\n")
+
+    def folders(self) -> list[str]:
+        with _translated(self._url), suppress(FileNotFoundError):
+            self._files.invalidate_cache()
+            found = self._files.ls(self._root or "/", detail=True)
+            return sorted(_last_part(entry["name"]) for entry in found if entry["type"] == "directory")
+        return []
+
+    def delete(self, name: str) -> None:
+        with _translated(self._url), suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
+
+    def remove(self, folder: str) -> None:
+        with _translated(self._url), suppress(FileNotFoundError):
+            self._files.rm(self._path(folder), recursive=True)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+
+def _open_file_system(url: str) -> tuple[Any, str]:
+    try:
+        fsspec = importlib.import_module("fsspec")
+        files, root = fsspec.core.url_to_fs(url)
+    except ImportError as fault:
+        raise StorageError(
+            f"{url} needs another package: {fault}. Install it with pip install 'spotwise[train]'."
+        ) from fault
+    except ValueError as fault:
+        raise StorageError(f"{url} is no place that checkpoints can be kept: {fault}") from fault
+    return files, str(root).rstrip("/")
+
+
+def _last_part(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2]
+
+
+def _client_faults() -> tuple[type[BaseException], ...]:
+    loaded = [(sys.modules.get(module), name) for module, name in _CLIENT_FAULTS]
+    return tuple(getattr(module, name) for module, name in loaded if module is not None)
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        raise
+    except BaseException as fault:
+        if isinstance(fault, _client_faults()):
+            raise StorageError(
+                f"{url} cannot be used: {fault}. Check the address, the credentials, the network."
+            ) from fault
+        raise

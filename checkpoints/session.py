@@ -1,0 +1,265 @@
+"""Session: what a training script talks to. Continues after the last checkpoint, saves when due, leaves when told.
+
+    session = Session.from_env(model=model, optimizer=optimizer)
+    for epoch in session.epochs(30):
+        for x, y in session.batches(loader):
+            ...
+            session.step(samples=len(x))
+        session.report(val_accuracy=accuracy)
+
+A resumed training is bit-identical to an uninterrupted one:
+
+- In the middle of an epoch (SIGTERM, or a checkpoint due by steps or minutes) a checkpoint is taken only between two
+  batches of ``session.batches(...)``. On resume the epoch begins with the random state it had begun with, so the loader
+  draws the same order; the batches already trained on are drawn and dropped; then the random state of the save is put
+  back. Sums kept in plain variables over an epoch start again: hand what must survive to ``from_env``.
+- Without ``session.batches(...)`` nobody knows which batches were done: saves wait for ``report()``, the epoch's end.
+- ``report()`` is the last statement of an epoch: the random state is saved there.
+
+Of a distributed training only rank 0 writes; the others load the weights and leave on SIGTERM, and keep their own
+random state.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NoReturn, SupportsFloat, TypeVar
+
+from .errors import SaveError, SessionError
+from .folder import CheckpointFolder
+from .keeper import Keeper
+from .progress import ProgressEvent
+from .progress_log import ProgressLog, as_metrics
+from .rng import RngState
+from .schedule import Position
+from .settings import Settings
+from .state import TrainingState
+from .stop import EXIT_PREEMPTED, EXIT_UNSAVED, StopRequest
+from .storage import Storage, storage_for
+
+Batch = TypeVar("Batch")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Epoch:
+    """The epoch in progress."""
+
+    began_at: float  # seconds, the session's clock
+    rng: RngState  # when it began
+    to_skip: int  # batches that were done before the interruption
+    taken: int | None = None  # batches drawn through batches(); None while it was not called
+    stepped: bool = False
+    samples: int = 0
+
+
+class Session:
+    """One training process's connection to its checkpoints. Make one, in the main thread, before the first epoch."""
+
+    @classmethod
+    def from_env(cls, **parts: object) -> Session:
+        """A session as the environment describes it; without one it saves every epoch under ``./checkpoints``.
+
+        ``parts`` is all that training changes: anything with ``state_dict()`` and ``load_state_dict()``, and random
+        number generators of your own. The last intact checkpoint is loaded into them here.
+        """
+        return cls(Settings.from_env(os.environ), parts)
+
+    def __init__(
+        self,
+        settings: Settings,
+        parts: Mapping[str, object],
+        *,
+        storage: Storage | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        writes = settings.rank == 0
+        folder = CheckpointFolder(storage or storage_for(settings.checkpoint_url), keep=settings.keep)
+        self.hparams = dict(settings.hparams)
+        self._every = settings.every
+        self._clock = clock
+        self._keeper = Keeper(folder, TrainingState(parts), attempt=settings.attempt, writes=writes)
+        self._progress = ProgressLog(settings.progress_url, attempt=settings.attempt, enabled=writes)
+        self._stop = StopRequest()
+        self._stop.listen()
+        self._epoch: _Epoch | None = None
+        self._total: int | None = None
+        self._finished = False
+        self.restored = self._keeper.restore()
+        self._keeper.check()
+        self._position = self.restored.position if self.restored else Position()
+        self._metrics = dict(self.restored.metrics) if self.restored else {}
+        self._tried, self._tried_at = self._position, self._clock()  # the last attempt to save
+        self._write(ProgressEvent.STARTED)
+
+    def epochs(self, total: int) -> Iterator[int]:
+        """The epochs still to do, numbered from 0, up to ``total``. After the last one the session is finished.
+
+        Ends the process with ``EXIT_PREEMPTED`` where SIGTERM asked for it and everything done so far is saved.
+        """
+        self._total = total
+        while self._position.epoch < total:
+            self._leave_if_asked()
+            self._begin_epoch()
+            epoch = self._position.epoch
+            yield epoch
+            if self._position.epoch == epoch:
+                self.report()
+        self.finish()
+
+    def batches(self, loader: Iterable[Batch]) -> Iterator[Batch]:
+        """The batches of this epoch still to do. Once an epoch; call ``step()`` where the weights have changed."""
+        epoch = self._current_epoch()
+        if epoch.taken is not None:
+            raise SessionError("session.batches() can be used once an epoch: chain or zip several loaders into one.")
+        epoch.taken, epoch.to_skip = epoch.to_skip, 0
+        try:
+            batches = iter(loader)
+            self._skip(batches, epoch.taken)
+            for batch in batches:
+                epoch.taken += 1
+                yield batch
+        except RuntimeError:
+            if not self._stop.requested:
+                raise
+            self._leave_without_loader(epoch)  # the notice has ended the loader's worker processes
+
+    def step(self, samples: int = 0) -> None:
+        """Count one step (and its samples). Within ``batches()``: saves when due, saves and leaves on SIGTERM."""
+        epoch = self._current_epoch()
+        self._refuse_skipping(epoch)
+        epoch.stepped = True
+        epoch.samples += samples
+        self._position = replace(self._position, step=self._position.step + 1, batch=epoch.taken or 0)
+        if epoch.taken is None:
+            return  # nobody knows which batches are done: report() will save
+        if self._is_due():
+            self._save()
+        self._leave_if_asked()
+
+    def report(self, **metrics: SupportsFloat) -> None:
+        """End the epoch: writes progress, saves when due and after the last epoch, saves and leaves on SIGTERM.
+
+        An epoch without any ``step()`` counts as one step.
+        """
+        epoch = self._current_epoch()
+        self._refuse_skipping(epoch)
+        self._metrics = as_metrics(metrics)
+        self._position = Position(self._position.epoch + 1, self._position.step + (not epoch.stepped))
+        self._epoch = None
+        self._write(ProgressEvent.PROGRESS, samples_per_second=self._speed(epoch))
+        last = self._total is not None and self._position.epoch >= self._total
+        if last or self._is_due():
+            self._save()
+        if not last:
+            self._leave_if_asked()
+
+    def finish(self) -> None:
+        """All is done: what is not saved yet is, and nothing listens to SIGTERM any more. ``epochs()`` calls this.
+
+        Call it yourself after leaving the loop early. Raises ``SaveError`` where the last state cannot be saved.
+        """
+        if self._epoch is not None:
+            raise SessionError("session.finish() in the middle of an epoch: call session.report() first.")
+        if self._finished:
+            return
+        if self._position != self._keeper.committed:
+            self._commit()
+        self._finished = True
+        self._write(ProgressEvent.FINISHED)
+        self._stop.close()
+
+    def _begin_epoch(self) -> None:
+        """The first epoch after a restore begins with the random state that it had begun with before."""
+        if self.restored and self._position == self.restored.position:
+            self._keeper.restore_rng(self.restored.epoch_rng or self.restored.rng)
+        skip = self._position.batch
+        self._epoch = _Epoch(self._clock(), self._keeper.rng(), to_skip=skip, stepped=skip > 0)
+
+    def _skip(self, batches: Iterator[object], count: int) -> None:
+        if count == 0 or self.restored is None:
+            return
+        dropped = sum(1 for _ in islice(batches, count))
+        if dropped < count:
+            raise SessionError(
+                f"{self.restored.checkpoint} was taken after {count} batches of an epoch, but the loader has only "
+                f"{dropped}. Restore the batch size and the data, or set SPOTWISE_CHECKPOINT_URL to another folder."
+            )
+        self._keeper.restore_rng(self.restored.rng)
+
+    def _current_epoch(self) -> _Epoch:
+        if self._epoch is None:
+            raise SessionError("Use this inside 'for epoch in session.epochs(...)', and report() once an epoch.")
+        return self._epoch
+
+    def _refuse_skipping(self, epoch: _Epoch) -> None:
+        if epoch.to_skip:
+            raise SessionError(
+                "The checkpoint was taken in the middle of an epoch: iterate over session.batches(loader) as before, "
+                "or set SPOTWISE_CHECKPOINT_URL to another folder."
+            )
+
+    def _is_due(self) -> bool:
+        minutes = (self._clock() - self._tried_at) / 60
+        return self._every.is_due(self._tried, self._position, minutes)
+
+    def _save(self) -> None:
+        """Save, or warn and go on with the checkpoint before."""
+        try:
+            self._commit()
+        except SaveError as fault:
+            _log.warning("%s Training goes on; the last checkpoint is %s.", fault, self._keeper.checkpoint or "none")
+
+    def _commit(self) -> None:
+        self._tried, self._tried_at = self._position, self._clock()
+        rng, epoch_rng = self._random_states()
+        self._keeper.save(self._position, self._metrics, rng=rng, epoch_rng=epoch_rng)
+        self._write(ProgressEvent.CHECKPOINT)
+        self._keeper.prune()
+
+    def _random_states(self) -> tuple[RngState, RngState | None]:
+        """What the epoch to come draws from; in the middle of one also what the loader's order was drawn from."""
+        if self._epoch is None:
+            return self._keeper.rng(), None
+        if self._position.batch == 0:  # begun, but nothing of it is done yet
+            return self._epoch.rng, None
+        return self._keeper.rng(), self._epoch.rng
+
+    def _leave_if_asked(self) -> None:
+        if self._stop.requested:
+            if self._position != self._keeper.committed:
+                self._save()
+            self._leave()
+
+    def _leave_without_loader(self, epoch: _Epoch) -> NoReturn:
+        """Between two steps everything can be saved; with batches drawn since the last step it cannot exactly."""
+        if epoch.taken == self._position.batch and self._position != self._keeper.committed:
+            self._save()
+        self._leave()
+
+    def _leave(self) -> NoReturn:
+        """End the process; say that it was saved only if it was."""
+        saved = self._position == self._keeper.committed
+        if saved:
+            self._write(ProgressEvent.STOPPING)
+        self._stop.close()
+        raise SystemExit(EXIT_PREEMPTED if saved else EXIT_UNSAVED)
+
+    def _write(self, event: ProgressEvent, *, samples_per_second: float | None = None) -> None:
+        self._progress.write(
+            event,
+            self._position,
+            checkpoint=self._keeper.checkpoint,
+            metrics=self._metrics,
+            samples_per_second=samples_per_second,
+        )
+
+    def _speed(self, epoch: _Epoch) -> float | None:
+        elapsed_s = self._clock() - epoch.began_at
+        return epoch.samples / elapsed_s if epoch.samples and elapsed_s > 0 else None

@@ -1,0 +1,56 @@
+"""What the scheduler tells a training process, read from its environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import SettingsError
+from .schedule import Every, Unit, parse_every
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where and how often to save. The defaults hold where no scheduler is around."""
+
+    checkpoint_url: str = "checkpoints"
+    progress_url: str = "checkpoints/progress.jsonl"
+    every: Every = field(default=Every(1, Unit.EPOCHS))
+    keep: int = 3  # checkpoints, at least 1
+    attempt: int = 1
+    hparams: Mapping[str, Any] = field(default_factory=dict)
+    rank: int = 0  # of this process among the ranks of one distributed training; only 0 writes
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from ``SPOTWISE_*`` (and ``RANK`` as torchrun sets it). Raises ``SettingsError``."""
+        checkpoint_url = (environ.get("SPOTWISE_CHECKPOINT_URL") or cls().checkpoint_url).rstrip("/")
+        every = environ.get("SPOTWISE_CHECKPOINT_EVERY")
+        return cls(
+            checkpoint_url=checkpoint_url,
+            progress_url=environ.get("SPOTWISE_PROGRESS_URL") or f"{checkpoint_url}/progress.jsonl",
+            every=parse_every(every) if every else cls().every,
+            keep=_whole_number(environ, "SPOTWISE_CHECKPOINT_KEEP", default=3, least=1),
+            attempt=_whole_number(environ, "SPOTWISE_ATTEMPT", default=1, least=0),
+            hparams=_hparams(environ.get("SPOTWISE_HPARAMS") or "{}"),
+            rank=_whole_number(environ, "RANK", default=0, least=0),
+        )
+
+
+def _whole_number(environ: Mapping[str, str], name: str, *, default: int, least: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdecimal() or int(text) < least:
+        raise SettingsError(f"{name}={text!r} must be a whole number, at least {least}.")
+    return int(text)
+
+
+def _hparams(text: str) -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except ValueError as fault:
+        raise SettingsError(f"SPOTWISE_HPARAMS is not JSON ({fault}): {text!r}") from fault
+    if not isinstance(values, dict):
+        raise SettingsError(f'SPOTWISE_HPARAMS must be a JSON object such as {{"lr": 0.01}}, not {text!r}.')
+    return values

@@ -1,0 +1,67 @@
+"""What a checkpoint holds: the state of everything that training changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from .errors import StateError
+from .rng import RngState, capture_rng, is_generator, restore_rng
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """Anything whose state can be taken and put back: models, optimizers, schedules, scalers, a class of your own."""
+
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+class TrainingState:
+    """The objects handed to a session, by name, and the random number generators around them."""
+
+    def __init__(self, parts: Mapping[str, object]) -> None:
+        self._generators = {name: part for name, part in parts.items() if is_generator(part)}
+        others = {name: part for name, part in parts.items() if name not in self._generators and part is not None}
+        self._parts = {name: _as_stateful(name, part) for name, part in others.items()}
+
+    def capture(self) -> dict[str, Any]:
+        """The state of every part; it shares memory with them, so save it before training goes on."""
+        return {name: part.state_dict() for name, part in self._parts.items()}
+
+    def capture_rng(self) -> RngState:
+        return capture_rng(self._generators)
+
+    def restore(self, states: Mapping[str, Any], *, source: str) -> None:
+        """Load ``states``, read from ``source``, into the parts. Raises ``StateError`` where they do not fit."""
+        if states.keys() != self._parts.keys():
+            raise StateError(_other_parts(source, set(states), set(self._parts)))
+        for name, part in self._parts.items():
+            try:
+                part.load_state_dict(states[name])
+            except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as fault:
+                raise StateError(
+                    f"{source} does not fit {name!r}, which was probably made with other hyperparameters: {fault}\n"
+                    "Restore them, or set SPOTWISE_CHECKPOINT_URL to another folder to start over."
+                ) from fault
+
+    def restore_rng(self, state: RngState) -> None:
+        restore_rng(state, self._generators)
+
+
+def _as_stateful(name: str, part: object) -> Stateful:
+    if not isinstance(part, Stateful):
+        raise StateError(
+            f"Session cannot keep {name!r}: {type(part).__name__} has no state_dict() and load_state_dict(). "
+            "Give it both, or leave it out."
+        )
+    return part
+
+
+def _other_parts(source: str, found: set[str], expected: set[str]) -> str:
+    return (
+        f"{source} holds {', '.join(sorted(found)) or 'nothing'}, but Session was given "
+        f"{', '.join(sorted(expected)) or 'nothing'}. Hand it the same objects, "
+        "or set SPOTWISE_CHECKPOINT_URL to another folder to start over."
+    )

@@ -1,0 +1,167 @@
+"""Where checkpoints and progress live: a folder on this machine, or any URL that fsspec opens.
+
+Names are relative to the storage's URL and use ``/``. Every fault is an ``OSError`` (``FileNotFoundError`` for what is
+not there) or, for faults that a cloud's client does not report as ``OSError``, a ``StorageError``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote, urlsplit
+
+_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)  # some network drives sync files only
+
+
+class Storage(Protocol):
+    """What checkpoints need of a file system. ``tests/contract`` runs one suite on every implementation."""
+
+    @property
+    def url(self) -> str: ...
+
+    def create(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """Write a file as a stream; durable once the block is left. A crash may leave a part of it."""
+        ...
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a file that appears whole or not at all; it, and all files created beside it, are durable on return."""
+        ...
+
+    def open(self, name: str) -> BinaryIO:
+        """The file's content, seekable."""
+        ...
+
+    def read(self, name: str, start: int = 0) -> bytes:
+        """The file's bytes from ``start`` on; empty when ``start`` is at its end or beyond."""
+        ...
+
+    def size(self, name: str) -> int:
+        """The file's size in bytes."""
+        ...
+
+    def append_line(self, name: str, line: bytes) -> None:
+        """Add one line. Starts on a new line even where a crash has left a torn one at the end."""
+        ...
+
+    def folders(self) -> list[str]:
+        """Names of the folders directly under the URL, sorted; empty when there is nothing yet."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete one file, durably. Nothing happens when it is not there."""
+        ...
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder with everything in it. Nothing happens when it is not there."""
+        ...
+
+
+class LocalStorage:
+    """A folder on this machine (or on a mounted network drive)."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()  # a program may change its folder later
+
+    @property
+    def url(self) -> str:
+        return str(self._root)
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[BinaryIO]:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def put(self, name: str, data: bytes) -> None:
+        path = self._root / name
+        temporary = path.with_name(path.name + ".tmp")
+        with self.create(temporary.relative_to(self._root).as_posix()) as stream:
+            stream.write(data)
+        temporary.replace(path)
+        _sync_folder(path.parent)
+        _sync_folder(self._root)  # the folder's own entry, when it is new
+
+    def open(self, name: str) -> BinaryIO:
+        return (self._root / name).open("rb")
+
+    def read(self, name: str, start: int = 0) -> bytes:
+        with self.open(name) as stream:
+            stream.seek(start)
+            return stream.read()
+
+    def size(self, name: str) -> int:
+        return (self._root / name).stat().st_size
+
+    def append_line(self, name: str, line: bytes) -> None:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            _write_all(descriptor, _as_line(line, torn=torn))
+        finally:
+            os.close(descriptor)
+
+    def folders(self) -> list[str]:
+        if not self._root.exists():
+            return []
+        return sorted(entry.name for entry in self._root.iterdir() if entry.is_dir())
+
+    def delete(self, name: str) -> None:
+        path = self._root / name
+        path.unlink(missing_ok=True)
+        if path.parent.exists():
+            _sync_folder(path.parent)
+
+    def remove(self, folder: str) -> None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._root / folder)
+
+
+def storage_for(url: str) -> Storage:
+    """The storage behind a path, a ``file://`` URL or any URL that fsspec knows (``s3://``, ``gs://``, ``memory://``)."""
+    scheme = urlsplit(url).scheme
+    if "://" not in url:
+        return LocalStorage(Path(url).expanduser())
+    if scheme == "file":
+        return LocalStorage(Path(unquote(urlsplit(url).path)))
+    from .remote import RemoteStorage
+
+    return RemoteStorage(url)
+
+
+def locate_file(url: str) -> tuple[Storage, str]:
+    """The storage of a file's folder, and the file's name in it."""
+    folder, _, name = url.rpartition("/")
+    if folder.endswith(":/"):  # "memory://file": the root is the folder
+        return storage_for(folder + "/"), name
+    return storage_for(folder or ("/" if url.startswith("/") else ".")), name
+
+
+def _as_line(line: bytes, *, torn: bool) -> bytes:
+    return (b"\n" if torn else b"") + line.rstrip(b"\n") + b"\n"
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:  # a nearly full disk takes a part first and fails on the rest
+        data = data[os.write(descriptor, data) :]
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as fault:
+        if fault.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,155 @@
+"""Which offers a job's SkyPilot ``resources`` allow. Pure; each rejected offer gets its reason.
+
+Semantics follow SkyPilot's YAML, with one difference: which market is used is the policy's choice, so ``use_spot:
+true`` (or none) allows both and only ``use_spot: false`` keeps a job on demand. Without ``accelerators`` any machine
+will do. Keys that do not narrow the choice of an offer (disk, image, ports, recovery, ...) are ignored here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from .errors import CostModelError
+from .offer import Offer
+
+Resources = Mapping[str, Any]  # as YAML gives it: checked key by key below
+
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:gb|gib)?\s*(\+?)", re.IGNORECASE)
+_CLOUD_NAMES = {"k8s": "kubernetes"}
+
+
+def matching(offers: Iterable[Offer], resources: Resources | None) -> tuple[Offer, ...]:
+    """The offers that these resources allow, in their order."""
+    return tuple(offer for offer in offers if reject_reason(offer, resources) is None)
+
+
+def reject_reason(offer: Offer, resources: Resources | None) -> str | None:
+    """Why an offer will not do; None where it will.
+
+    Raises:
+        CostModelError: a value that means nothing, such as ``cpus: many``.
+    """
+    reasons = [_first_reason(offer, choice) for choice in _choices(resources or {})]
+    if None in reasons:
+        return None
+    return " and ".join(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def _choices(resources: Resources) -> Iterator[Resources]:
+    """``any_of`` and ``ordered`` name alternatives, each laid over the keys beside it."""
+    base = {key: value for key, value in resources.items() if key not in ("any_of", "ordered")}
+    alternatives: list[Any] = [*(resources.get("any_of") or ()), *(resources.get("ordered") or ())]
+    for alternative in alternatives or [{}]:
+        if not isinstance(alternative, Mapping):
+            raise CostModelError(f"resources.any_of and ordered are lists of mappings, not of {alternative!r}")
+        yield {**base, **alternative}
+
+
+def _first_reason(offer: Offer, resources: Resources) -> str | None:
+    checks = (
+        _market_reason(offer, resources.get("use_spot")),
+        _place_reason(offer, resources),
+        _instance_reason(offer, resources.get("instance_type")),
+        _accelerator_reason(offer, resources.get("accelerators")),
+        _amount_reason("cpus", offer.vcpus, "vCPUs", resources.get("cpus")),
+        _amount_reason("memory", offer.memory_gib, "GiB memory", resources.get("memory")),
+        _price_reason(offer, resources.get("max_hourly_cost")),
+    )
+    return next((reason for reason in checks if reason), None)
+
+
+def _market_reason(offer: Offer, use_spot: object) -> str | None:
+    return "spot, and the job says use_spot: false" if use_spot is False and offer.is_spot else None
+
+
+def _place_reason(offer: Offer, resources: Resources) -> str | None:
+    """``infra: cloud/region/zone`` with ``*`` for any, or the older keys ``cloud``, ``region``, ``zone``."""
+    asked = [*(str(resources.get("infra") or "").split("/", 2)), "", ""][:3]
+    for position, key in enumerate(("cloud", "region", "zone")):
+        wanted = asked[position] if asked[position] not in ("", "*") else str(resources.get(key) or "")
+        wanted = wanted.lower()
+        wanted = _CLOUD_NAMES.get(wanted, wanted) if key == "cloud" else wanted
+        found = str(getattr(offer.pool, key))
+        if wanted in ("", "*", found.lower()):
+            continue
+        hint = "; AWS prices name zones by zone id, so ask for the region" if _is_lettered(offer, key, wanted) else ""
+        return f"{key} {found or 'none'}, not {wanted}{hint}"
+    return None
+
+
+def _is_lettered(offer: Offer, key: str, wanted: str) -> bool:
+    """True for an account's zone letter such as ``us-east-1a``, which means another zone in another account."""
+    return (
+        key == "zone" and offer.pool.cloud == "aws" and re.fullmatch(rf"{offer.pool.region}[a-z]", wanted) is not None
+    )
+
+
+def _instance_reason(offer: Offer, instance_type: object) -> str | None:
+    if not instance_type or offer.pool.instance_type == instance_type:
+        return None
+    return f"instance type {offer.pool.instance_type}, not {instance_type}"
+
+
+def _accelerator_reason(offer: Offer, accelerators: object) -> str | None:
+    if not accelerators:
+        return None
+    wanted = list(_wanted_accelerators(accelerators))
+    if any(
+        offer.accelerator and offer.accelerator.upper() == name and offer.accelerator_count == n for name, n in wanted
+    ):
+        return None
+    found = offer.accelerators() or "no accelerators"
+    return f"{found}, not {' or '.join(f'{name}:{count:g}' for name, count in wanted)}"
+
+
+def _wanted_accelerators(accelerators: object) -> Iterator[tuple[str, float]]:
+    """``T4``, ``T4:2``, ``{T4: 2}``, and lists or sets of these; the names upper-cased."""
+    if isinstance(accelerators, Mapping):
+        for name, count in accelerators.items():
+            yield str(name).upper(), _count(accelerators, 1 if count is None else count)
+    elif isinstance(accelerators, str):
+        name, _, count = accelerators.partition(":")
+        yield name.strip().upper(), _count(accelerators, count.strip() or 1)
+    elif isinstance(accelerators, (Sequence, frozenset, set)):
+        for one in accelerators:
+            yield from _wanted_accelerators(one)
+    else:
+        raise CostModelError(f"resources.accelerators: {accelerators!r} is not like T4, T4:2 or {{T4: 2}}")
+
+
+def _count(accelerators: object, count: Any) -> float:
+    try:
+        number = float(count)
+    except (TypeError, ValueError):
+        number = 0.0
+    if number <= 0:
+        raise CostModelError(f"resources.accelerators: {accelerators!r} needs a number above 0 after the name")
+    return number
+
+
+def _amount_reason(key: str, found: float, unit: str, wanted: object) -> str | None:
+    """``4`` means exactly four, ``4+`` at least four."""
+    if wanted is None:
+        return None
+    matched = _AMOUNT.fullmatch(str(wanted).strip())
+    if matched is None:
+        raise CostModelError(f"resources.{key}: {wanted!r} is not an amount; write 4 for exactly or 4+ for at least")
+    least = float(matched.group(1))
+    if found == least or (matched.group(2) and found > least):
+        return None
+    return f"{found:g} {unit}, not {wanted}"
+
+
+def _price_reason(offer: Offer, most: object) -> str | None:
+    if most is None:
+        return None
+    try:
+        limit = Decimal(str(most))
+    except InvalidOperation:
+        raise CostModelError(f"resources.max_hourly_cost: {most!r} is not an amount in USD") from None
+    if offer.price_usd_per_hour <= limit:
+        return None
+    return f"{offer.price_usd_per_hour} USD an hour, above max_hourly_cost {limit}"

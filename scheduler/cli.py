@@ -1,0 +1,299 @@
+"""The command line. Thin: every command is a few calls, and everything heavy is imported when it is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .app import App
+
+FILE = click.Path(path_type=Path)
+
+
+class Context:
+    """What the options before the command say."""
+
+    def __init__(self, settings: Path | None) -> None:
+        self.settings = settings
+
+    def app(self) -> App:
+        from .app import App
+
+        return App.open(self.settings)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--settings", type=FILE, help="Settings file; default: configs/settings.yaml, then $SPOTWISE_HOME's.")
+@click.version_option(package_name="spotwise")
+@click.pass_context
+def cli(context: click.Context, settings: Path | None) -> None:
+    """Train on the cheapest GPUs that still finish on time.
+
+    Exit codes: 0 done, 2 bad input, 3 refused (budget or deadline), 4 the run failed, 5 nothing to do,
+    70 a fault of spotwise itself.
+    """
+    context.obj = Context(settings)
+
+
+@cli.command()
+@click.argument("job", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def plan(context: Context, job: Path, as_json: bool) -> int:
+    """Predict what JOB will cost and when it ends, without starting anything."""
+    from .plan_view import plan_json, print_plan
+    from .submission import prepare
+
+    found = prepare(context.app(), job).plan
+    if as_json:
+        _print_json(plan_json(found))
+    else:
+        print_plan(found, _console())
+    return 3 if found.refusals else 0
+
+
+@cli.command()
+@click.argument("job", type=FILE)
+@click.option("--watch", is_flag=True, help="Show the run until it ends; its outcome is the exit code.")
+@click.option("--again", is_flag=True, help="Start another run although one of this job file is active.")
+@click.pass_obj
+def submit(context: Context, job: Path, watch: bool, again: bool) -> int:
+    """Plan JOB, admit it, and run it in the background."""
+    from .submission import prepare, start_supervisor
+    from .submission import submit as admit
+
+    app = context.app()
+    prepared = prepare(app, job)
+    run, is_new = admit(app, prepared, again=again)
+    where = prepared.plan.chosen.offer.key if prepared.plan.chosen else "the first offer that comes up"
+    active = f"{run.id} of this job file is active already"
+    print(f"submitted {run.id}: starts on {where}" if is_new else active, flush=True)
+    start_supervisor(app, context.settings)
+    if watch:
+        from .watch import watch_run
+
+        return watch_run(app, run.id, _console())
+    print(f"next: spotwise status {run.id} · spotwise logs -f {run.id} · spotwise cancel {run.id}")
+    return 0
+
+
+@cli.command()
+@click.option("--until-idle/--forever", default=True, help="Leave when no run is active (default), or stay.")
+@click.pass_obj
+def supervise(context: Context, until_idle: bool) -> int:
+    """Drive all active runs; picks up whatever an earlier supervisor left."""
+    from .supervisor import Supervisor
+
+    app = context.app()
+    Supervisor(app.store, app.engine, app.settings, app.clock).run(until_idle=until_idle)
+    return 0
+
+
+@cli.command()
+@click.argument("run_id", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Show one run until it ends.")
+@click.pass_obj
+def status(context: Context, run_id: str | None, as_json: bool, watch: bool) -> int:
+    """Show all runs, or one with its attempts, trials and reasons."""
+    from .status_view import RunWatcher, run_detail, status_json, status_table
+
+    app = context.app()
+    if watch:
+        from .watch import watch_run
+
+        if run_id is None:
+            raise click.UsageError("--watch needs a RUN_ID")
+        return watch_run(app, run_id, _console())
+    ids = [run_id] if run_id else [run.id for run in app.store.runs()]
+    views = [RunWatcher(app.store, each).look(app.clock.now()) for each in ids]
+    if as_json:
+        found = [status_json(view) for view in views]
+        _print_json(found[0] if run_id else {"runs": found})
+    elif run_id:
+        _console().print(run_detail(views[0]))
+    elif views:
+        _console().print(status_table(views))
+    else:
+        print("no run yet: submit one with `spotwise submit JOB.yaml`")
+    return 0
+
+
+@cli.command()
+@click.argument("run_id")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the run ends.")
+@click.option("--trial", type=int, help="The log of one trial of a sweep.")
+@click.option("--tail", type=int, help="Only the last lines.")
+@click.pass_obj
+def logs(context: Context, run_id: str, follow: bool, trial: int | None, tail: int | None) -> int:
+    """Print what a run's program printed, attempt by attempt."""
+    from .watch import print_logs
+
+    print_logs(context.app(), run_id, follow=follow, trial=trial, tail=tail)
+    return 0
+
+
+@cli.command()
+@click.argument("run_id")
+@click.pass_obj
+def cancel(context: Context, run_id: str) -> int:
+    """End a run: it saves a checkpoint, leaves, and is billed no longer."""
+    from .submission import start_supervisor
+
+    app = context.app()
+    run = app.store.run(run_id)
+    if run.state.is_final:
+        print(f"{run_id} has ended already: {run.state.value}")
+        return 0
+    app.store.request_cancel(run_id)
+    start_supervisor(app, context.settings)  # in case none is alive
+    print(f"{run_id} is being cancelled; `spotwise status {run_id}` shows when it has left")
+    return 0
+
+
+@cli.command()
+@click.argument("config", type=FILE)
+@click.option("--force", is_flag=True, help="Retrain although no trigger fires.")
+@click.option("--print-cron", is_flag=True, help="Print the crontab line for this file and leave.")
+@click.pass_obj
+def nightly(context: Context, config: Path, force: bool, print_cron: bool) -> int:
+    """Retrain if a trigger of CONFIG fires, and promote the model if it is better."""
+    from .nights import cron_text, retrain
+
+    if print_cron:
+        print(cron_text(context.app(), config))
+        return 0
+    result = retrain(context.app(), config, context.settings, force=force, console=_console())
+    print(result.message)
+    return int(result.exit_code)
+
+
+@cli.command()
+@click.option("--out", type=FILE, default=Path(), help="Folder for report.html, report.txt and focus.csv.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON and write nothing.")
+@click.pass_obj
+def report(context: Context, out: Path, as_json: bool) -> int:
+    """Where the money went: a table here, report.html, and a FOCUS 1.2 CSV."""
+    from .accounts import report_data
+    from .reports.aggregate import build_report
+    from .reports.as_json import report_json
+    from .reports.files import write_reports
+    from .reports.terminal import render_terminal
+
+    data = report_data(context.app())
+    built = build_report(data)
+    if as_json:
+        _print_json(report_json(built))
+        return 0
+    render_terminal(built, _console())
+    paths = write_reports(built, data, out)
+    for path in (paths.html, paths.text, paths.focus_csv):
+        print(f"wrote {path.absolute()}")
+    return 0
+
+
+@cli.command()
+@click.option("--port", default=8470, show_default=True, help="Port on this machine's loopback address.")
+@click.pass_obj
+def web(context: Context, port: int) -> int:
+    """Serve the report as a page that is always up to date."""
+    from .accounts import report_data
+    from .web import serve
+
+    app = context.app()
+    print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    serve(lambda: report_data(app), port=port)
+    return 0
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--accelerators", help="Only these, such as T4:1.")
+@click.option("--sheet", is_flag=True, help="The price sheet that comes with spotwise, whatever the engine offers.")
+@click.pass_obj
+def prices(context: Context, as_json: bool, accelerators: str | None, sheet: bool) -> int:
+    """List offers with their prices, hazard and source."""
+    from .prices import priced_offers, prices_json, print_prices
+
+    found = priced_offers(context.app(), accelerators, sheet=sheet)
+    if as_json:
+        _print_json({"offers": prices_json(found)})
+    else:
+        print_prices(found, _console())
+    return 0
+
+
+@cli.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+def validate(files: tuple[Path, ...]) -> int:
+    """Check job files; prints every fault of every file."""
+    from .errors import JobFileError
+    from .job import load_job
+
+    code = 0
+    for path in files:
+        try:
+            job = load_job(path)
+        except JobFileError as error:
+            print(error, file=sys.stderr)
+            code = 2
+        else:
+            print(f"{path}: a valid {job.kind.value} job")
+    return code
+
+
+@cli.command()
+def schema() -> int:
+    """Print the JSON Schema of job files, for editors."""
+    from .job import job_schema
+
+    _print_json(job_schema())
+    return 0
+
+
+def main() -> None:
+    """Run a command; every fault ends with its exit code and a message, never with a traceback alone."""
+    sys.exit(_run(lambda: cli.main(standalone_mode=False)))
+
+
+def _run(command: Callable[[], Any]) -> int:
+    from .errors import SpotwiseError
+
+    try:
+        return int(command() or 0)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except SpotwiseError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever else it is, it is ours, and is said so
+        import traceback
+
+        traceback.print_exc()
+        print(f"this is a fault of spotwise itself ({type(error).__name__}); please report it", file=sys.stderr)
+        return 70
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 150)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Hour zero of an emulated market in one home: the moment it was first used there, kept for good."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...errors import EngineError
+from .folder import write_once
+
+
+def market_anchor(home: Path, market_name: str, now: datetime) -> datetime:
+    """The market's hour zero; ``now`` if it was never used in this home.
+
+    Raises:
+        EngineError: the file that keeps it cannot be understood.
+    """
+    path = home / "local" / f"market-{market_name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        write_once(path, json.dumps({"market": market_name, "anchor": now.isoformat()}))
+    try:
+        return datetime.fromisoformat(json.loads(path.read_text())["anchor"]).astimezone(UTC)
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(f"{path}: not a market's anchor ({error}); remove it, and the market starts over") from error

@@ -1,0 +1,274 @@
+"""The local engine: attempts are processes of this machine, alone or behind an emulated spot market.
+
+Every attempt has a *node*, a process of its own that plays the machine (see ``.node``), and a folder that outlives
+both. The engine keeps no state: any process that knows an attempt's id and folder can observe or end it.
+
+What is billed: from when the machine is up (the wait for provisioning is free, set-up is not, as clouds do it) until
+the program has left or was killed, whichever is first. Without a machine that came up nothing is billed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import psutil
+
+from spotwise.cost_models.hazard import HazardBelief
+from spotwise.cost_models.offer import Market, Offer, Pool
+
+from ...clock import Clock
+from ...errors import CapacityError, EngineError
+from ...run import CostBasis
+from ..base import Handle, LaunchRequest, Observation, Phase
+from .anchor import market_anchor
+from .events import append_event
+from .folder import AttemptFolder, NodeRequest, unlock, write_once
+from .market import EmulatedMarket, OpenMarket
+from .market_file import load_market
+from .observation import NEVER_LAUNCHED, has_ended, observation, sessions, settled
+from .processes import kill_all, leftovers
+
+NODE_MODULE = "spotwise.scheduler.engines.local.node"
+_NODE_START_S = 60.0  # a node that has not detached itself by then is stuck
+_ADVISOR_EVENTS = 1.0  # what an advisor states weighs as much as one preemption seen
+
+
+class LocalEngine:
+    """This machine. With a market: its offers, its prices, its preemptions, at its pace."""
+
+    name = "local"
+    one_machine = True  # whatever an offer names, it is this machine that trains, as one node
+
+    def __init__(
+        self, home: Path, market: EmulatedMarket | None, clock: Clock, *, price_usd_per_hour: Decimal = Decimal(0)
+    ) -> None:
+        self.market = market
+        self.hour_s = market.hour_s if market else Decimal(3600)
+        self.cost_basis = CostBasis.EMULATED if market else CostBasis.ESTIMATED
+        self._home = home
+        self._clock = clock
+        self._price = price_usd_per_hour
+        self._open: OpenMarket | None = None
+
+    def offers(self) -> list[Offer]:
+        return self.market.offers() if self.market else [_this_machine(self._price)]
+
+    def available(self) -> dict[str, bool]:
+        now = self._clock.now()
+        return {offer.key: self._is_available(offer, now) for offer in self.offers()}
+
+    def stated_belief(self, pool: Pool) -> HazardBelief | None:
+        if self.market is None:
+            return None
+        rate = self.market.published_hazard_per_hour(pool)
+        return HazardBelief(_ADVISOR_EVENTS, _ADVISOR_EVENTS / rate, f"emulated market {self.market.name}, advisor")
+
+    def launch(self, request: LaunchRequest) -> Handle:
+        handle = Handle(request.attempt_id, request.folder)
+        folder = _folder(handle)
+        with _disk_faults_named(folder):
+            if _is_spent(folder):
+                return handle
+            if folder.request() is None:
+                node_request = self._node_request(request)
+                folder.path.mkdir(parents=True, exist_ok=True)
+                write_once(folder.request_path, node_request.to_json())
+            _start_node(folder, request.env)
+        return handle
+
+    def observe(self, handles: Sequence[Handle]) -> dict[str, Observation]:
+        return {handle.attempt_id: _observation_or_unknown(_folder(handle)) for handle in handles}
+
+    def terminate(self, handle: Handle, *, grace_s: float) -> None:
+        folder = _folder(handle)
+        with _disk_faults_named(folder):
+            if not has_ended(folder.events()):
+                folder.ask_to_terminate(grace_s)
+                _settle_if_abandoned(folder)
+
+    def logs(self, handle: Handle, *, tail: int | None = None) -> Iterator[str]:
+        path = _folder(handle).log_path
+        if not path.exists():
+            return
+        with path.open(encoding="utf-8", errors="replace") as log:
+            lines = (line.rstrip("\n") for line in log)
+            yield from lines if tail is None else deque(lines, maxlen=tail)
+
+    def _node_request(self, request: LaunchRequest) -> NodeRequest:
+        """What the market gives this attempt.
+
+        Raises:
+            CapacityError: the pool has no spot capacity now.
+            EngineError: this machine cannot run it at all.
+        """
+        _check(request)
+        now, pool = self._clock.now(), request.offer.pool
+        capacity_at, notice_at = now, None
+        if self.market is not None:
+            market = self._opened(self.market, now)
+            capacity_at = market.capacity_at(pool, now)
+            if not self._is_available(request.offer, now):
+                raise CapacityError(f"{pool} has no spot capacity now; choose another pool or wait")
+            notice_at = market.preemption_at(pool, _draw(request), now) if request.offer.is_spot else None
+        return NodeRequest(
+            attempt_id=request.attempt_id,
+            pool=str(pool),
+            setup=request.setup,
+            command=request.command,
+            workdir=request.workdir,
+            asked_at=now,
+            capacity_at=capacity_at,
+            notice_at=notice_at,
+            grace_s=self.market.grace_s if self.market else 0.0,
+        )
+
+    def _is_available(self, offer: Offer, at: datetime) -> bool:
+        if self.market is None or not offer.is_spot:
+            return True
+        return self._opened(self.market, at).available(offer.pool, at)
+
+    def _opened(self, market: EmulatedMarket, now: datetime) -> OpenMarket:
+        if self._open is None:
+            self._open = market.opened(market_anchor(self._home, market.name, now))
+        return self._open
+
+
+def create_engine(
+    home: Path, clock: Clock, *, market_file: Path | None = None, price_usd_per_hour: Decimal | None = None
+) -> LocalEngine:
+    """This machine as it is, or behind the market in a file.
+
+    Raises:
+        JobFileError: the market file has faults.
+    """
+    market = load_market(market_file) if market_file else None
+    return LocalEngine(home, market, clock, price_usd_per_hour=price_usd_per_hour or Decimal(0))
+
+
+def _this_machine(price: Decimal) -> Offer:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Offer(
+        pool=Pool("local", "this-machine", "", f"cpu-{cpus}"),
+        market=Market.ON_DEMAND,
+        price_usd_per_hour=price,
+        on_demand_usd_per_hour=price,
+        vcpus=float(cpus),
+        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        source="this machine; price from the settings" if price else "this machine; free of charge",
+    )
+
+
+def _check(request: LaunchRequest) -> None:
+    if request.nodes != 1:
+        raise EngineError(f"{request.run_id} wants {request.nodes} nodes; the local engine has one: use num_nodes: 1")
+    if not Path(request.workdir).is_dir():
+        raise EngineError(f"{request.run_id}: workdir {request.workdir} is not a folder; correct it and submit again")
+
+
+def _draw(request: LaunchRequest) -> str:
+    """Names an instance's fate by job and attempt number, not by the run's random part: demos repeat themselves."""
+    job = request.run_id.rpartition("-")[0] or request.run_id
+    return f"{job}{request.attempt_id.removeprefix(request.run_id)}"
+
+
+def _folder(handle: Handle) -> AttemptFolder:
+    return AttemptFolder.of(handle.folder, handle.attempt_id)
+
+
+@contextmanager
+def _disk_faults_named(folder: AttemptFolder) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EngineError(
+            f"{folder.path} cannot be used ({error}); check its disk, its rights and its space"
+        ) from error
+
+
+def _is_spent(folder: AttemptFolder) -> bool:
+    """Whether launching it would be a second time, or after somebody ended it."""
+    return bool(folder.events()) or folder.terminate_grace_s() is not None or _has_node(folder)
+
+
+def _has_node(folder: AttemptFolder) -> bool:
+    if not folder.lock_path.exists():
+        return False
+    lock = folder.try_lock()
+    if lock is None:
+        return True
+    unlock(lock)
+    return False
+
+
+def _start_node(folder: AttemptFolder, env: Mapping[str, str]) -> None:
+    """Start the node and wait until it has detached itself with the attempt's lock held.
+
+    Raises:
+        EngineError: it could not start; its own words are quoted.
+    """
+    command = [sys.executable, "-P", "-m", NODE_MODULE, str(folder.path)]  # -P: a json.py in this folder is not ours
+    given = json.dumps(dict(env)).encode()
+    try:
+        with folder.node_log_path.open("ab") as log:
+            subprocess.run(
+                command, input=given, stdout=log, stderr=log, start_new_session=True, timeout=_NODE_START_S, check=True
+            )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = " ".join(folder.node_log_path.read_text(errors="replace").strip().splitlines()[-1:])
+        raise EngineError(f"{folder.path}: the attempt's node did not start: {said or error}; see node.txt") from error
+
+
+def _observation_or_unknown(folder: AttemptFolder) -> Observation:
+    """One damaged attempt must not hide the others of its batch."""
+    try:
+        with _disk_faults_named(folder):
+            return _observe(folder)
+    except EngineError as error:
+        return Observation(Phase.UNKNOWN, message=str(error))
+
+
+def _observe(folder: AttemptFolder) -> Observation:
+    events = folder.events()
+    if has_ended(events):
+        return observation(events)
+    if not folder.request_path.exists():
+        return NEVER_LAUNCHED
+    if not _settle_if_abandoned(folder):
+        return Observation(Phase.UNKNOWN, message="processes of a node that is gone cannot be killed; trying again")
+    return observation(folder.events())
+
+
+def _settle_if_abandoned(folder: AttemptFolder) -> bool:
+    """If the attempt was requested and nobody plays its machine, end what is left of it and record that.
+
+    Done under the node's lock: a node that comes up this very moment either has the lock or finds the end. False if
+    something is left that cannot be killed.
+    """
+    if not folder.request_path.exists():
+        return True
+    lock = folder.try_lock()
+    if lock is None:
+        return True  # its node lives
+    try:
+        return _settle(folder)
+    finally:
+        unlock(lock)
+
+
+def _settle(folder: AttemptFolder) -> bool:
+    events, request = folder.events(), folder.request()
+    if has_ended(events) or request is None:
+        return True
+    if not kill_all(lambda: leftovers(folder.path, sessions(events))):
+        return False
+    append_event(folder.events_path, settled(request.asked_at, events, folder.last_beat()))
+    return True

@@ -1,0 +1,54 @@
+"""An attempt's events: append-only JSON lines that outlive every process. Only the holder of the node's lock appends.
+
+Names, in the order they happen: ``asked``, ``launched`` (the capacity is there: billing starts), ``setup``, ``started``
+(the command runs), ``notice`` (preemption), ``terminating``, ``ended`` (billing ended, nothing runs any more; with
+``cause``, ``exit_code``, ``message``).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to an attempt, and when."""
+
+    name: str
+    time: datetime
+    data: dict[str, Any]
+
+
+def append_event(path: Path, event: Event) -> None:
+    """Append durably. A torn last line, left by a crash, is closed first and stays unread."""
+    line = json.dumps({"event": event.name, "time": event.time.isoformat(), **event.data}).encode() + b"\n"
+    with path.open("ab+") as log:
+        if log.tell() > 0:
+            log.seek(-1, os.SEEK_END)
+            line = line if log.read(1) == b"\n" else b"\n" + line
+        log.write(line)
+        log.flush()
+        os.fsync(log.fileno())
+
+
+def read_events(path: Path) -> list[Event]:
+    """Every whole event; empty where nothing was written. Torn or foreign lines are skipped."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    return [event for event in map(_parse, lines) if event is not None]
+
+
+def _parse(line: bytes) -> Event | None:
+    try:
+        record = json.loads(line)
+        name, time = record.pop("event"), datetime.fromisoformat(record.pop("time")).astimezone(UTC)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Event(name, time, record)

@@ -1,0 +1,170 @@
+"""An attempt's folder: all that the engine and the attempt's node know of each other. Either may die at any moment.
+
+- ``request.json``: what to run, and when the market gives and takes the machine; the first one written stays.
+- ``terminate.json``: somebody wants the attempt to end; before a request it means that the attempt never starts.
+- ``events.jsonl``: what happened. ``log.txt``: what the program printed. ``node.txt``: faults of the node itself.
+- ``node.lock``: locked by the node as long as it lives; its time of change is the node's heartbeat.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...errors import EngineError
+from .events import Event, read_events
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRequest:
+    """What a node has to do. Without the job's environment: that may hold secrets and never touches the disk."""
+
+    attempt_id: str
+    pool: str  # for messages
+    setup: str
+    command: str
+    workdir: str
+    asked_at: datetime
+    capacity_at: datetime  # the machine is up from here; billing starts
+    notice_at: datetime | None  # the market wants the machine back; None: never
+    grace_s: float  # wall-clock seconds between that notice and the kill
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), default=datetime.isoformat, indent=1)
+
+    @staticmethod
+    def from_json(text: str) -> NodeRequest:
+        fields = json.loads(text)
+        for name in ("asked_at", "capacity_at", "notice_at"):
+            fields[name] = datetime.fromisoformat(fields[name]) if fields[name] else None
+        return NodeRequest(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """Paths and durable facts of one attempt."""
+
+    path: Path
+
+    @staticmethod
+    def of(run_folder: str, attempt_id: str) -> AttemptFolder:
+        return AttemptFolder(Path(run_folder).resolve() / "attempts" / attempt_id)
+
+    @property
+    def events_path(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def log_path(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def node_log_path(self) -> Path:
+        return self.path / "node.txt"
+
+    @property
+    def request_path(self) -> Path:
+        return self.path / "request.json"
+
+    @property
+    def terminate_path(self) -> Path:
+        return self.path / "terminate.json"
+
+    @property
+    def lock_path(self) -> Path:
+        return self.path / "node.lock"
+
+    def events(self) -> list[Event]:
+        return read_events(self.events_path)
+
+    def request(self) -> NodeRequest | None:
+        """Raises EngineError if the file is damaged; it is written whole, so something else did that."""
+        text = _read(self.request_path)
+        try:
+            return None if text is None else NodeRequest.from_json(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineError(f"{self.request_path} is damaged ({error!r}); restore it or cancel the run") from error
+
+    def ask_to_terminate(self, grace_s: float) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        replace_file(self.terminate_path, json.dumps({"grace_s": grace_s}))
+
+    def terminate_grace_s(self) -> float | None:
+        """Grace of the latest wish to terminate, seconds; None without one."""
+        text = _read(self.terminate_path)
+        return None if text is None else float(json.loads(text)["grace_s"])
+
+    def beat(self, moment: datetime) -> None:
+        stamp_ns = int(moment.timestamp() * 1_000_000) * 1_000
+        os.utime(self.lock_path, ns=(stamp_ns, stamp_ns))
+
+    def last_beat(self) -> datetime | None:
+        try:
+            stamp_us = self.lock_path.stat().st_mtime_ns // 1_000
+        except FileNotFoundError:
+            return None
+        return datetime.fromtimestamp(stamp_us / 1_000_000, UTC)
+
+    def try_lock(self) -> int | None:
+        """Lock the attempt; the file descriptor to `unlock`, or None while a node (or another observer) holds it."""
+        handle = os.open(self.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            return None
+        return handle
+
+
+def unlock(handle: int) -> None:
+    """Release at once, even if a process being started shares the descriptor for an instant."""
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    os.close(handle)
+
+
+def write_once(path: Path, text: str) -> bool:
+    """Write a whole file durably unless it exists; False if somebody else was first."""
+    draft = _draft(path, text)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    _sync_folder(path.parent)
+    return True
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a whole file durably over whatever was there."""
+    _draft(path, text).replace(path)
+    _sync_folder(path.parent)
+
+
+def _draft(path: Path, text: str) -> Path:
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None

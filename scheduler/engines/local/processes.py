@@ -1,0 +1,139 @@
+"""Whole process trees: who belongs to an attempt, who is asked to save, and how nothing is left behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+
+FOLDER_VARIABLE = "SPOTWISE_ATTEMPT_FOLDER"  # in the environment of every process of an attempt; unique on a machine
+_SHELLS = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_CREATED_TOLERANCE_S = 2.0  # a process' start is known in clock ticks, and the boot time moves when clocks are set
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of every descendant whose parent dies, also of those that called setsid. Linux only."""
+    if sys.platform != "linux":
+        return False
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
+
+
+def descendants() -> list[psutil.Process]:
+    """Every live process below this one."""
+    return [process for process in psutil.Process().children(recursive=True) if is_alive(process)]
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs; a zombie does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def ask_to_leave(leader: psutil.Process) -> list[psutil.Process]:
+    """Send SIGTERM to the job's program, not to its children: it knows best what to tell them. Who was told.
+
+    The leader is a shell unless the command was so simple that the shell became the program. A shell dies of SIGTERM
+    and tells nobody, so its direct children are told as well, the shell first: it must not go on to its next line.
+    """
+    told = _program(leader)
+    for process in told:
+        _send(process, signal.SIGTERM)
+    return told
+
+
+def kill_all(find: Callable[[], list[psutil.Process]], *, patience_s: float = 10.0) -> bool:
+    """SIGKILL what ``find`` finds until it finds nothing: some may fork meanwhile. False if some cannot be killed."""
+    give_up = time.monotonic() + patience_s
+    while found := find():
+        for process in found:
+            _send(process, signal.SIGKILL)
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def leftovers(folder: Path, sessions: Mapping[int, float]) -> list[psutil.Process]:
+    """Live processes of an attempt whose node is gone, with all their descendants.
+
+    Known by the environment they inherited or by their session (leader's pid -> when it was created): a program that
+    sets its title, as Ray's workers do, overwrites its environment.
+    """
+    mark = str(folder)
+    mine = {p.pid: p for p in psutil.process_iter() if _is_marked(p, mark) or _is_in_session(p, sessions)}
+    for process in list(mine.values()):
+        mine |= {child.pid: child for child in _children(process, recursive=True)}
+    return [process for process in mine.values() if is_alive(process)]
+
+
+def _program(leader: psutil.Process) -> list[psutil.Process]:
+    found = [leader]
+    for process in found:  # grows while it is walked: shells below shells
+        if _is_shell(process):
+            found += [child for child in _children(process) if not _is_filter(child)]
+    return found
+
+
+def _is_shell(process: psutil.Process) -> bool:
+    try:
+        return Path(process.exe()).name in _SHELLS
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def _is_filter(process: psutil.Process) -> bool:
+    """Whether it reads a pipe, as ``tee`` in ``train | tee log``: it ends when what feeds it ends, and not before."""
+    try:
+        return Path(f"/proc/{process.pid}/fd/0").readlink().name.startswith("pipe:")
+    except OSError:
+        return False
+
+
+def _children(process: psutil.Process, *, recursive: bool = False) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=recursive)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _is_marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.environ().get(FOLDER_VARIABLE) == mark
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return False
+
+
+def _is_in_session(process: psutil.Process, sessions: Mapping[int, float]) -> bool:
+    """Whether it belongs to one of these sessions, and not to a later one that got the same number."""
+    try:
+        session = os.getsid(process.pid)
+        created = sessions.get(session)
+        if created is None or process.create_time() < created - _CREATED_TOLERANCE_S:
+            return False
+        return psutil.boot_time() < created and _was_created(session, created)
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return False
+
+
+def _was_created(pid: int, created: float) -> bool:
+    """Whether this pid, if it is in use, still is the process created then."""
+    try:
+        return abs(psutil.Process(pid).create_time() - created) <= _CREATED_TOLERANCE_S
+    except psutil.NoSuchProcess:
+        return True  # the leader is gone, and its number stays reserved while its session lives
+
+
+def _send(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return  # gone meanwhile, or no longer ours (setuid)

@@ -1,0 +1,277 @@
+"""JobSpec x what is known of the market -> Plan. Pure: `spotwise plan` prints it, `spotwise submit` acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+
+from spotwise.cost_models.estimate import Estimate, estimate
+from spotwise.cost_models.offer import Offer, Pool
+from spotwise.cost_models.selection import reject_reason
+
+from .job import JobSpec
+from .knowledge import Knowledge
+from .policies import policy_named
+from .policies.base import Candidate, Move, Situation
+from .work import Work
+
+LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An offer in a plan: what it would cost, and why it was chosen or not."""
+
+    offer: Offer
+    estimate: Estimate | None  # None where the offer does not fit the job at all
+    available: bool | None
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The chosen offer, the checkpoint interval and the budget for a job, with the reason for each."""
+
+    job_name: str
+    kind: str
+    policy: str
+    work: Work
+    options: tuple[Option, ...]  # the chosen first, then by expected cost
+    deadline_at: datetime | None
+    deadline_hours: float | None
+    budget_usd: Decimal | None
+    checkpoint: str
+    hour_s: Decimal
+    cost_basis: str
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()  # why it is not admitted; empty: it is
+    priors: tuple[str, ...] = ()  # what earlier studies give this sweep
+
+    @property
+    def chosen(self) -> Option | None:
+        return next((option for option in self.options if option.chosen), None)
+
+    @property
+    def savings_usd(self) -> Decimal | None:
+        """Expected cost of the cheapest on-demand offer less the chosen one's; None if one of them is unknown."""
+        on_demand = [o.estimate.cost_usd.expected for o in self.options if o.estimate and not o.offer.is_spot]
+        chosen = self.chosen
+        if not on_demand or chosen is None or chosen.estimate is None or self.work.hours is None:
+            return None
+        return min(on_demand) - chosen.estimate.cost_usd.expected
+
+
+def make_plan(
+    job: JobSpec,
+    work: Work,
+    known: Knowledge,
+    now: datetime,
+    *,
+    team_money_left: Decimal | None = None,
+    cooldown_hours: float = 1.0,
+    priors: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> Plan:
+    """Plan a job on what is known of the market at ``now``."""
+    deadline_at = job.deadline.resolve(now, known.hour_s) if job.deadline else None
+    fitting, rejected = fit(job, work, known)
+    situation = make_situation(job, work.hours, fitting, known, now, deadline_at, money_left=job.budget_usd)
+    decision = policy_named(job.policy, cooldown_hours).decide(situation)
+    chosen = decision.offer if isinstance(decision, Move) else None
+    options = _options(situation, chosen, decision.reason, rejected)
+    deadline_hours = _hours_between(now, deadline_at, known.hour_s)
+    plan = Plan(
+        job_name=job.name,
+        kind=job.kind.value,
+        policy=job.policy,
+        work=work,
+        options=options,
+        deadline_at=deadline_at,
+        deadline_hours=deadline_hours,
+        budget_usd=job.budget_usd,
+        checkpoint="",
+        hour_s=known.hour_s,
+        cost_basis=known.cost_basis.value,
+        notes=tuple(notes),
+        priors=tuple(priors),
+    )
+    return _finished(plan, job, team_money_left, decision.reason)
+
+
+def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[Offer, str]]:
+    """The offers this job can run on, and for every other one the reason why not."""
+    fitting: list[Offer] = []
+    rejected: dict[Offer, str] = {}
+    for offer in known.offers:
+        reason = reject_reason(offer, job.resources) or _unsafe(job, work, known, offer)
+        if reason is None and work.hours is not None and known.speed(offer, work.reference) is None:
+            reason = f"no measured speed of {offer.accelerator or 'a CPU'} against {work.reference}"
+        if reason is None:
+            fitting.append(offer)
+        else:
+            rejected[offer] = reason
+    return fitting, rejected
+
+
+def make_situation(
+    job: JobSpec,
+    work_hours: float | None,
+    offers: Sequence[Offer],
+    known: Knowledge,
+    now: datetime,
+    deadline_at: datetime | None,
+    *,
+    money_left: Decimal | None,
+    reference: str | None = None,
+    current: Offer | None = None,
+    current_age_hours: float = 0.0,
+    refused: Mapping[Pool, datetime] | None = None,
+) -> Situation:
+    """What a policy looks at: every fitting offer with the estimate of the work that is left on it."""
+    reference = reference or (job.work.reference if job.work else None)
+    deadline_hours = _hours_between(now, deadline_at, known.hour_s)
+    candidates = []
+    for offer in offers:
+        speed = known.speed(offer, reference) or 1.0
+        hours = (work_hours if work_hours is not None else 1.0) / speed
+        predicted = estimate(
+            offer,
+            hours,
+            known.hazard(offer),
+            known.overheads,
+            nodes=known.nodes(job.num_nodes),
+            interval_hours=_interval_hours(job, work_hours),
+            deadline_hours=deadline_hours if work_hours is not None else None,
+        )
+        when = (refused or {}).get(offer.pool) if offer.is_spot else None
+        candidates.append(Candidate(offer, predicted, known.available.get(offer.key), now, when))
+    return Situation(
+        now=now,
+        deadline_at=deadline_at,
+        hour_s=float(known.hour_s),
+        candidates=tuple(candidates),
+        current=current,
+        current_age_hours=current_age_hours,
+        money_left_usd=money_left,
+    )
+
+
+def _unsafe(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | None:
+    """Spot is refused for work that saves nothing and would likely be interrupted."""
+    saves = job.declares_checkpoint or job.sweep is not None
+    if saves or not offer.is_spot or work.hours is None:
+        return None
+    lifetime = known.hazard(offer).mean_lifetime_hours
+    if work.hours < 0.1 * lifetime:  # below one chance in ten to lose all of it
+        return None
+    return f"{work.hours:.1f} h of work without a checkpoint: section would start over after every preemption"
+
+
+def _interval_hours(job: JobSpec, work_hours: float | None) -> float | None:
+    every, work = job.checkpoint.every, job.work
+    if every is None:
+        return None
+    if every.unit == "minutes":
+        return every.amount / 60
+    units = None if work is None else (work.epochs if every.unit == "epochs" else work.steps)
+    hours = work_hours if work is None or job.sweep is None else work.hours
+    return every.amount * hours / units if units and hours else None  # no work left: nothing to save in between
+
+
+def _hours_between(now: datetime, then: datetime | None, hour_s: Decimal) -> float | None:
+    return None if then is None else (then - now).total_seconds() / float(hour_s)
+
+
+def _options(situation: Situation, chosen: Offer | None, why: str, rejected: Mapping[Offer, str]) -> tuple[Option, ...]:
+    options = [
+        Option(c.offer, c.estimate, c.available, c.offer == chosen, why if c.offer == chosen else "")
+        for c in situation.candidates
+    ]
+    picked = next((option for option in options if option.chosen), None)
+    explained = [o if o.chosen else _with_reason(o, picked) for o in options]
+    explained.sort(key=lambda o: (not o.chosen, o.estimate.cost_usd.expected if o.estimate else Decimal(0)))
+    unfit = [Option(offer, None, None, False, reason) for offer, reason in rejected.items()]
+    return (*explained, *unfit)
+
+
+def _with_reason(option: Option, picked: Option | None) -> Option:
+    return replace(option, reason=_why_not(option, picked))
+
+
+def _why_not(option: Option, picked: Option | None) -> str:
+    if option.available is False:
+        return "no capacity now"
+    if picked is None or picked.estimate is None or option.estimate is None:
+        return "the policy does not allow it"
+    if not option.estimate.can_finish:
+        return "preempted faster than it makes progress"
+    chance = option.estimate.chance_to_meet_deadline
+    if chance is not None and chance < LIKELY:
+        return f"meets the deadline with {chance:.0%} only"
+    more = option.estimate.cost_usd.expected - picked.estimate.cost_usd.expected
+    if more > 0:
+        return f"{more.quantize(CENT)} USD more expected"
+    return (
+        f"not what policy {picked.offer.market.value} looks for"
+        if option.offer.market != picked.offer.market
+        else "no better"
+    )
+
+
+def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, why: str) -> Plan:
+    """Add the checkpoint interval and the refusals, which need the chosen offer."""
+    refusals = [*_capacity_refusals(plan, why), *_deadline_refusals(plan), *_money_refusals(plan, team_left)]
+    return replace(plan, checkpoint=_checkpoint_text(job, plan), refusals=tuple(refusals))
+
+
+def _checkpoint_text(job: JobSpec, plan: Plan) -> str:
+    every = job.checkpoint.every
+    best = plan.chosen.estimate.checkpoint_interval_hours if plan.chosen and plan.chosen.estimate else None
+    if every is not None:
+        return f"every {every.amount} {every.unit}, as the job file says"
+    return "at the end only: no preemptions expected" if best is None else f"every {best * 60:.0f} min (Young/Daly)"
+
+
+def _capacity_refusals(plan: Plan, why: str) -> list[str]:
+    if any(option.estimate is not None for option in plan.options):
+        return []
+    reasons = sorted({option.reason for option in plan.options})
+    return [f"no offer fits: {'; '.join(reasons[:5]) or why}"]
+
+
+def _deadline_refusals(plan: Plan) -> list[str]:
+    options = [o for o in plan.options if o.estimate is not None]
+    if plan.deadline_hours is None or plan.work.hours is None or not options:
+        return []
+    chances = [o.estimate.chance_to_meet_deadline or 0.0 for o in options if o.estimate]
+    if max(chances) >= LIKELY:
+        return []
+    fastest = min(o.estimate.hours.p90 for o in options if o.estimate)
+    terms = f"a deadline of {_ceil_hours(fastest)} would be met with 90 %"
+    return [f"the deadline of {plan.deadline_hours:.1f} h cannot be met (best chance {max(chances):.0%}): {terms}"]
+
+
+def _money_refusals(plan: Plan, team_left: Decimal | None) -> list[str]:
+    chosen = plan.chosen
+    if chosen is None or chosen.estimate is None or plan.work.hours is None:
+        return []
+    cost = chosen.estimate.cost_usd
+    terms = f"{_ceil_cents(cost.expected)} USD is expected, {_ceil_cents(cost.p90)} USD suffices with 90 %"
+    refusals = []
+    if plan.budget_usd is not None and cost.expected > plan.budget_usd:
+        refusals.append(f"the budget of {plan.budget_usd} USD is too small: {terms}")
+    if team_left is not None and cost.expected > team_left:
+        refusals.append(f"the team has {team_left.quantize(CENT)} USD left this month: {terms}")
+    return refusals
+
+
+def _ceil_hours(hours: float) -> str:
+    return str(timedelta(seconds=60 * -(-hours * 3600 // 60))) if hours < 24 else f"{-(-hours // 1):.0f}h"
+
+
+def _ceil_cents(amount: Decimal) -> Decimal:
+    return amount.quantize(CENT, rounding=ROUND_CEILING)

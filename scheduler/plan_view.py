@@ -1,0 +1,165 @@
+"""A plan as people read it, and as JSON."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .plan import Option, Plan
+
+SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """The table of offers, then the decision and its reasons."""
+    _print_head(plan, console)
+    fitting = [option for option in plan.options if option.estimate is not None]
+    if fitting:
+        console.print(_table(plan, fitting))
+    _print_unfit([option for option in plan.options if option.estimate is None], console)
+    _print_decision(plan, console)
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    """Stable keys; money as decimal strings, times ISO 8601 UTC."""
+    chosen = plan.chosen
+    return {
+        "job": plan.job_name,
+        "kind": plan.kind,
+        "policy": plan.policy,
+        "work_hours": plan.work.hours,
+        "work_source": plan.work.source,
+        "deadline": None if plan.deadline_at is None else plan.deadline_at.isoformat(),
+        "deadline_hours": plan.deadline_hours,
+        "budget_usd": _money(plan.budget_usd),
+        "cost_basis": plan.cost_basis,
+        "wall_clock_seconds_per_hour": str(plan.hour_s),
+        "checkpoint": plan.checkpoint,
+        "chosen": None if chosen is None else chosen.offer.key,
+        "savings_usd": _money(plan.savings_usd),
+        "admitted": not plan.refusals,
+        "refusals": list(plan.refusals),
+        "priors": list(plan.priors),
+        "notes": list(plan.notes),
+        "offers": [_option_json(option) for option in plan.options],
+    }
+
+
+def _option_json(option: Option) -> dict[str, Any]:
+    offer, predicted = option.offer, option.estimate
+    head = {
+        "offer": offer.key,
+        "cloud": offer.pool.cloud,
+        "region": offer.pool.region,
+        "zone": offer.pool.zone,
+        "instance_type": offer.pool.instance_type,
+        "accelerators": offer.accelerators(),
+        "market": offer.market.value,
+        "price_usd_per_hour": str(offer.price_usd_per_hour),
+        "source": offer.source,
+        "available": option.available,
+        "chosen": option.chosen,
+        "reason": option.reason,
+    }
+    if predicted is None:
+        return head
+    return head | {
+        "expected_cost_usd": _money(predicted.cost_usd.expected),
+        "p10_cost_usd": _money(predicted.cost_usd.p10),
+        "p90_cost_usd": _money(predicted.cost_usd.p90),
+        "expected_hours": predicted.hours.expected,
+        "p10_hours": predicted.hours.p10,
+        "p90_hours": predicted.hours.p90,
+        "expected_preemptions": predicted.preemptions,
+        "chance_to_meet_deadline": predicted.chance_to_meet_deadline,
+        "checkpoint_interval_hours": predicted.checkpoint_interval_hours,
+    }
+
+
+def _print_head(plan: Plan, console: Console) -> None:
+    console.print(Text(f"{plan.job_name}  ({plan.kind}, policy {plan.policy})", style="bold"))
+    hours = "unknown" if plan.work.hours is None else f"{plan.work.hours:.2f} h"
+    console.print(f"work        {hours}: {plan.work.source}", highlight=False)
+    if plan.deadline_hours is not None:
+        console.print(f"deadline    in {plan.deadline_hours:.1f} h", highlight=False)
+    if plan.budget_usd is not None:
+        console.print(f"budget      {plan.budget_usd} USD", highlight=False)
+    if plan.cost_basis == "emulated":
+        text = f"emulated market: no real money; 1 market hour lasts {plan.hour_s} s on this machine"
+        console.print(text, style="yellow", highlight=False)
+
+
+def _table(plan: Plan, options: list[Option]) -> Table:
+    unknown = plan.work.hours is None
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in ("offer", "market"):
+        table.add_column(name, no_wrap=True)
+    for name in ("USD/h", "USD/h of work" if unknown else "cost USD", "10-90 %", "hours", "preempt.", "in time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for option in options:
+        table.add_row(*_cells(option), style="bold green" if option.chosen else "")
+    return table
+
+
+def _cells(option: Option) -> list[str]:
+    offer, predicted = option.offer, option.estimate
+    if predicted is None:
+        return []
+    chance = predicted.chance_to_meet_deadline
+    cost = predicted.cost_usd
+    return [
+        "->" if option.chosen else "",
+        f"{offer.pool.cloud}/{offer.pool.zone or offer.pool.region} {offer.accelerators() or offer.pool.instance_type}",
+        offer.market.value.replace("_", "-"),
+        f"{offer.price_usd_per_hour:.3f}",
+        _short(cost.expected),
+        f"{_short(cost.p10)}-{_short(cost.p90)}",
+        f"{predicted.hours.expected:.1f}",
+        f"{predicted.preemptions:.1f}",
+        "" if chance is None else f"{chance:.0%}",
+        "chosen" if option.chosen else option.reason,
+    ]
+
+
+def _print_unfit(unfit: list[Option], console: Console) -> None:
+    if not unfit:
+        return
+    reasons: dict[str, int] = {}
+    for option in unfit:
+        reasons[option.reason] = reasons.get(option.reason, 0) + 1
+    shown = sorted(reasons.items(), key=lambda item: -item[1])[:SHOWN_REJECTIONS]
+    console.print(f"{len(unfit)} offers do not fit:", highlight=False)
+    for reason, count in shown:
+        console.print(f"  {count:4d} x {reason}", highlight=False)
+
+
+def _print_decision(plan: Plan, console: Console) -> None:
+    chosen = plan.chosen
+    if chosen is not None:
+        console.print(f"chosen      {chosen.offer.key}: {chosen.reason}", highlight=False)
+        console.print(f"checkpoint  {plan.checkpoint}", highlight=False)
+    if plan.savings_usd is not None and chosen is not None and chosen.offer.is_spot and chosen.estimate is not None:
+        on_demand = plan.savings_usd + chosen.estimate.cost_usd.expected
+        share = plan.savings_usd / on_demand if on_demand else Decimal(0)
+        console.print(f"saves       {_short(plan.savings_usd)} USD ({share:.0%}) against on-demand", highlight=False)
+    for line in plan.priors:
+        console.print(f"priors      {line}", highlight=False)
+    for note in plan.notes:
+        console.print(f"note        {note}", highlight=False, style="yellow")
+    for refusal in plan.refusals:
+        console.print(f"refused     {refusal}", highlight=False, style="bold red")
+
+
+def _short(amount: Decimal) -> str:
+    return "never" if not amount.is_finite() else f"{amount:.2f}" if amount >= 1 else f"{amount:.3f}"
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)

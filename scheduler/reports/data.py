@@ -1,0 +1,43 @@
+"""What a report is made from: plain values that the store loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from ..ledger import Charge
+from ..run import Attempt, Run
+from ..study import StudyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """One version of a registered model, as the gate judged it."""
+
+    model: str
+    version: int
+    run_id: str  # the run that trained it
+    metric: str
+    value: float
+    champion_value: float | None  # of the champion it was compared with; None for the first version
+    promoted: bool
+    reason: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportData:
+    """Everything a report may look at.
+
+    Attempts that have not ended have no charges yet; what they cost until ``now`` is shown apart, as running.
+    """
+
+    now: datetime
+    runs: tuple[Run, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    charges: tuple[Charge, ...] = ()
+    studies: tuple[StudyRecord, ...] = ()
+    models: tuple[ModelRow, ...] = ()
+    team_budgets: Mapping[str, Decimal] = field(default_factory=dict)  # USD per calendar month (UTC)

@@ -1,0 +1,59 @@
+"""The report in sentences: what a finance lead reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from ..ledger import Category
+from .formats import Usd, count, label, percent
+from .report import BudgetState, Section
+
+EMPTY = (
+    "No runs yet, so there is nothing to report. Submit a job (spotwise submit job.yaml); "
+    "its cost appears here as soon as its first attempt ends."
+)
+
+
+def summary(section: Section) -> tuple[str, ...]:
+    """Three to five sentences, the most important first."""
+    usd = Usd.for_section(section)
+    return tuple(_sentences(section, usd))
+
+
+def _sentences(section: Section, usd: Usd) -> Iterator[str]:
+    total = section.total
+    spent = f"{count(len(section.runs), 'run')} booked {usd(total.booked_usd)}"
+    yield spent + (f", and {usd(total.running_usd)} more is running." if total.running_usd else ".")
+    if total.saved_share is not None:
+        verb = "saved" if total.saved_usd >= 0 else "lost"
+        amount = usd(abs(total.saved_usd))
+        yield f"Against on-demand prices this {verb} {amount} ({percent(abs(total.saved_share))})."
+    if section.preemptions and section.work_kept_share is not None:
+        lost = usd(total.usd(Category.LOST_WORK))
+        kept = percent(section.work_kept_share)
+        yield f"{count(section.preemptions, 'preemption')} destroyed {lost} of work; {kept} of all work was kept."
+    yield from _budget_sentences(section, usd)
+
+
+def _budget_sentences(section: Section, usd: Usd) -> Iterator[str]:
+    judged = [line for line in section.budgets if line.state is not BudgetState.NO_BUDGET]
+    bad = [line for line in judged if line.state is not BudgetState.WITHIN]
+    if judged and not bad:
+        yield (
+            "Every budget holds, by forecast as well." if len(judged) > 1 else "The budget holds, by forecast as well."
+        )
+    for line in bad[:3]:
+        name = f"{line.scope.capitalize()} {line.name}"
+        if line.state is BudgetState.OVER:
+            yield f"{name} is over its budget: {usd(line.booked_usd + line.running_usd)} of {usd(line.budget_usd)}."
+        else:
+            forecast = f"{usd(line.forecast_usd)} of {usd(line.budget_usd)}"
+            yield f"{name} is at risk: forecast to cost {forecast} (method: {label(line.forecast)})."
+    if len(bad) > 3:
+        yield f"{count(len(bad) - 3, 'more budget')} not held; see the budgets below."
+
+
+def month_name(month: str) -> str:
+    """``2026-11`` as ``November 2026``."""
+    return datetime.strptime(month + "-01+0000", "%Y-%m-%d%z").strftime("%B %Y")

@@ -1,0 +1,282 @@
+"""The report's tables as plain text cells: the terminal and the HTML page draw the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from ..run import RunState
+from .formats import NOTHING, Usd, count, hours, label, number, percent, signed_percent, when, yes_no
+from .report import BudgetState, Section, Spend, SpendNode, StudyCost
+
+_BUDGET_TONE = {BudgetState.OVER: "bad", BudgetState.AT_RISK: "warn", BudgetState.WITHIN: "good"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row: a cell for each column, how deep it is indented, and its tone."""
+
+    cells: tuple[str, ...]
+    depth: int = 0
+    tone: str = ""  # "", "strong", "good", "warn" or "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: text columns (``left``), then figures (``right``)."""
+
+    key: str  # stable name, used as anchor and in the documentation
+    title: str
+    left: tuple[str, ...]
+    right: tuple[str, ...]
+    lines: tuple[Line, ...]
+    note: str = ""
+
+
+def spend_grid(section: Section, usd: Usd, *, levels: int = 3) -> Grid:
+    """The tree down to jobs (3 levels) or trials (4)."""
+    lines = [
+        Line((node.name, *_spend_cells(node.spend, usd)), depth, "strong" if depth == 0 else "")
+        for node, depth in _walk(section.teams, levels)
+    ]
+    names = ("team", "project", "job", "trial")[:levels]
+    return Grid(
+        key="spend" if levels < 4 else "spend-by-trial",
+        title="Spend" if levels < 4 else "Spend down to trials",
+        left=(" > ".join(names),),
+        right=("booked", "running", "hours", "saved", "saved %"),
+        lines=(*lines, Line(("total", *_spend_cells(section.total, usd)), 0, "strong")),
+    )
+
+
+def _spend_cells(spend: Spend, usd: Usd) -> tuple[str, ...]:
+    saved = usd(spend.saved_usd) if spend.saved_share is not None else NOTHING
+    return (
+        *(usd(spend.booked_usd), _unless_zero(spend.running_usd, usd), hours(spend.hours)),
+        *(saved, percent(spend.saved_share)),
+    )
+
+
+def _unless_zero(amount: Decimal, usd: Usd) -> str:
+    return usd(amount) if amount else NOTHING
+
+
+def _walk(nodes: Iterable[SpendNode], levels: int, depth: int = 0) -> Iterator[tuple[SpendNode, int]]:
+    for node in nodes:
+        yield node, depth
+        if depth + 1 < levels:
+            yield from _walk(node.children, levels, depth + 1)
+
+
+def budget_grid(section: Section, usd: Usd) -> Grid:
+    return Grid(
+        key="budgets",
+        title="Budgets",
+        left=("budget of",),
+        right=("budget", "booked", "running", "forecast", "method", "state"),
+        lines=tuple(
+            Line(
+                (
+                    *(f"{line.scope} {line.name}", usd(line.budget_usd), usd(line.booked_usd)),
+                    *(_unless_zero(line.running_usd, usd), usd(line.forecast_usd)),
+                    *(label(line.forecast), label(line.state)),
+                ),
+                tone=_BUDGET_TONE.get(line.state, ""),
+            )
+            for line in section.budgets
+        ),
+        note=(
+            "Teams: this calendar month (UTC). runs = booked + running + what plans of open runs still predict; "
+            "linear = this month's rate carried on, never below runs; final = the run has ended."
+        ),
+    )
+
+
+def category_grid(section: Section, usd: Usd) -> Grid:
+    return Grid(
+        key="categories",
+        title="What the money bought",
+        left=("category",),
+        right=("booked", "share"),
+        lines=tuple(Line((label(c.category), usd(c.usd), percent(c.share))) for c in section.total.categories),
+    )
+
+
+def market_grid(section: Section, usd: Usd) -> Grid:
+    apart = section.total.not_comparable_usd
+    return Grid(
+        key="markets",
+        title="Savings by market",
+        left=("cloud", "market"),
+        right=("attempts", "hours", "booked", "share", "on demand", "saved", "saved %"),
+        lines=tuple(
+            Line(
+                (
+                    *(row.cloud, label(row.market), str(row.attempts), hours(row.spend.hours)),
+                    *(usd(row.spend.booked_usd), percent(row.share), _unless_zero(row.spend.on_demand_usd, usd)),
+                    *_spend_cells(row.spend, usd)[3:],
+                )
+            )
+            for row in section.markets
+        ),
+        note=f"Not comparable, because nobody sells it on demand: {usd(apart)}." if apart else "",
+    )
+
+
+def basis_grid(section: Section, usd: Usd) -> Grid:
+    lines = tuple(Line((label(row.basis), usd(row.usd))) for row in section.bases)
+    return Grid("bases", "Cost basis", ("basis",), ("booked",), lines)
+
+
+def run_grid(section: Section, usd: Usd) -> Grid:
+    return Grid(
+        key="runs",
+        title="Runs",
+        left=("run", "state"),
+        right=("attempts", "preempted", "work kept", "in time", "booked", "saved %"),
+        lines=tuple(
+            Line(
+                (
+                    *(run.run_id, label(run.state), str(run.attempts), str(run.preemptions)),
+                    *(percent(run.work_kept_share), yes_no(run.met_deadline)),
+                    *(usd(run.spend.booked_usd), percent(run.spend.saved_share)),
+                ),
+                tone="bad" if run.state is RunState.FAILED else "",
+            )
+            for run in section.runs
+        ),
+    )
+
+
+def outcome_grid(section: Section, usd: Usd) -> Grid:
+    lines = tuple(Line((label(row.state), str(row.attempts), usd(row.usd))) for row in section.outcomes)
+    return Grid("outcomes", "Attempts by outcome", ("outcome",), ("attempts", "cost"), lines)
+
+
+def prediction_grid(section: Section, usd: Usd) -> Grid:
+    found = section.coverage
+    told = f"{found.inside} of {count(found.judged, 'completed run')} cost what was predicted (10-90% interval)."
+    return Grid(
+        key="predictions",
+        title="Predicted and actual cost",
+        left=("run",),
+        right=("10%", "expected", "90%", "actual", "off by", "inside"),
+        lines=tuple(
+            Line(
+                (
+                    *(row.run_id, usd(row.low_usd), usd(row.expected_usd), usd(row.high_usd), usd(row.actual_usd)),
+                    *(signed_percent(row.error_share), "open" if row.inside is None else yes_no(row.inside)),
+                )
+            )
+            for row in section.predictions
+        ),
+        note=told if found.judged else "No completed run to judge yet.",
+    )
+
+
+def sweep_grid(section: Section, usd: Usd) -> Grid:
+    return Grid(
+        key="sweeps",
+        title="Sweeps",
+        left=("run",),
+        right=("trials", "done", "pruned", "failed", "resumes", "median", "dearest", "all", "no trial"),
+        lines=tuple(
+            Line(
+                (
+                    *(s.run_id, str(len(s.trials)), str(s.completed), str(s.pruned), str(s.failed), str(s.resumes)),
+                    *(usd(s.median_usd), usd(s.dearest.usd if s.dearest else None)),
+                    *(usd(s.trials_usd), usd(s.shared_usd)),
+                )
+            )
+            for s in section.studies
+        ),
+    )
+
+
+def trial_grid(study: StudyCost, usd: Usd, *, most: int | None = None) -> Grid:
+    """Trials, dearest first: all, or the ``most`` dearest and the best."""
+    shown = study.trials[:most]
+    if study.best is not None and study.best not in shown:
+        shown = (*shown, study.best)
+    return Grid(
+        key="trials",
+        title=f"Trials of {study.run_id}, dearest first ({len(shown)} of {len(study.trials)})",
+        left=("trial", "state", "from"),
+        right=("epochs", "resumes", study.metric, "cost"),
+        lines=tuple(
+            Line(
+                (
+                    *(f"{t.number} (best)" if t == study.best else str(t.number), label(t.state), t.source),
+                    *(str(t.epochs), str(t.resumes), number(t.value), usd(t.usd)),
+                ),
+                tone="strong" if t == study.best else "",
+            )
+            for t in shown
+        ),
+    )
+
+
+def model_grid(section: Section, usd: Usd) -> Grid:
+    notes = (
+        f"{m.model}: {usd(m.usd)} for {m.promoted} promoted"
+        + (f", {usd(m.usd_per_promoted)} each" if m.usd_per_promoted is not None else "")
+        for m in section.models
+    )
+    return Grid(
+        key="models",
+        title="Models",
+        left=("model", "run", "metric"),
+        right=("value", "champion", "promoted", "cost"),
+        lines=tuple(
+            Line(
+                (
+                    *(f"{v.model} v{v.version}", v.run_id, v.metric, number(v.value), number(v.champion_value)),
+                    *(yes_no(v.promoted), usd(v.usd)),
+                ),
+                tone="strong" if v.promoted else "",
+            )
+            for model in section.models
+            for v in model.versions
+        ),
+        note="; ".join(notes) + ".",
+    )
+
+
+def attempt_grid(section: Section, usd: Usd, *, most: int | None = None) -> Grid:
+    """The timeline's numbers."""
+    return Grid(
+        key="attempts",
+        title="Attempts",
+        left=("attempt", "market", "where", "outcome"),
+        right=("from", "to", "overhead", "lost", "epochs kept", "cost"),
+        lines=tuple(
+            Line(
+                (
+                    *(bar.attempt_id, label(bar.market), bar.place, label(bar.state)),
+                    *(hours(bar.start_h), hours(bar.end_h)),
+                    hours((bar.end_h if bar.work_h is None else bar.work_h) - bar.start_h),
+                    hours(sum(end - start for start, end in bar.lost_h)) if bar.lost_h else NOTHING,
+                    *(str(bar.epochs_kept), usd(bar.usd)),
+                )
+            )
+            for row in section.timeline[:most]
+            for bar in row.bars
+        ),
+        note="Hours are billed hours since the run was submitted.",
+    )
+
+
+def series_grid(section: Section, usd: Usd) -> Grid:
+    return Grid(
+        key="over-time",
+        title=f"Booked this month, by {section.over_time.step}",
+        left=("until (UTC)",),
+        right=("booked so far",),
+        lines=tuple(Line((_moment(point.at, section), usd(point.usd))) for point in section.over_time.points),
+    )
+
+
+def _moment(at: datetime, section: Section) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S") if section.over_time.step == "10 seconds" else when(at)

@@ -1,0 +1,186 @@
+"""Settings of an installation: which engine, whose budgets, how long things take until they have been measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, PlainValidator, StrictInt, ValidationError
+
+from spotwise.cost_models.estimate import Overheads
+
+from .errors import JobFileError
+from .faults import Fault, faults_of, without_null
+from .job_parts import MoneyField, Part, Word, ZoneField, example
+from .units import parse_duration, shown
+from .yaml_file import Scalars, YamlFile, parse_yaml, read_text
+
+_HOUR = timedelta(hours=1)
+
+
+def _positive(value: object) -> timedelta:
+    duration = parse_duration(value)
+    if not duration:
+        raise ValueError(f"found {shown(value)}; allowed: more than 0s")
+    return duration
+
+
+DurationField = Annotated[timedelta, PlainValidator(parse_duration), example("string", "4m")]
+PositiveField = Annotated[timedelta, PlainValidator(_positive), example("string", "1s")]
+
+
+def _lasting(default: str, description: str) -> Any:
+    """A field whose default the schema shows as YAML writes it."""
+    return Field(default=parse_duration(default), description=description, json_schema_extra={"default": default})
+
+
+class LocalSettings(Part):
+    """This machine, plain or with an emulated market."""
+
+    market: Path | None = Field(default=None, description="Market file, relative to this one; default: no market.")
+    price_usd_per_hour: MoneyField = Field(default=Decimal(0), description="What this machine costs without a market.")
+
+
+class TeamSettings(Part):
+    """One team."""
+
+    monthly_budget_usd: MoneyField | None = Field(
+        default=None, alias="monthly_budget", description="The most that the team may spend in a calendar month (UTC)."
+    )
+
+
+class OverheadSettings(Part):
+    """Billed time that does no work, assumed until this installation has measured it."""
+
+    provision: DurationField = _lasting("4m", "From launch until the program starts.")
+    restore: DurationField = _lasting("2m", "From its start until work goes on.")
+    checkpoint: DurationField = _lasting("20s", "Work stands still for a checkpoint.")
+
+    def in_hours(self) -> Overheads:
+        """As the cost models take them."""
+        return Overheads(self.provision / _HOUR, self.restore / _HOUR, self.checkpoint / _HOUR)
+
+
+class NightlySettings(Part):
+    """What all retraining jobs share."""
+
+    timezone: ZoneField = Field(default="UTC", description="Time zone of calendar triggers that name none.")
+
+
+class SettingsKeys(Part):
+    """The keys of a settings file; each has a default."""
+
+    model_config = ConfigDict(title="spotwise settings")
+
+    engine: Literal["local"] = Field(default="local", description="What runs jobs: local (this machine).")
+    local: LocalSettings = Field(default_factory=LocalSettings, description="The local engine.")
+    store: Word | None = Field(
+        default=None, description="SQLAlchemy URL of the store; default: SQLite under SPOTWISE_HOME."
+    )
+    teams: dict[str, TeamSettings] = Field(default={}, description="Teams by name.")
+    overheads: OverheadSettings = Field(
+        default_factory=OverheadSettings, description="Billed time that does no work, until it has been measured."
+    )
+    grace: DurationField = _lasting("5s", "Wall-clock time that a terminated program gets to save.")
+    tick: PositiveField = _lasting("0.5s", "Wall-clock time between two looks of the supervisor.")
+    crash_limit: Annotated[StrictInt, Field(ge=1)] = Field(
+        default=3, description="Crashes without progress in between that fail a run."
+    )
+    cooldown: DurationField = _lasting("1h", "Billed time that a pool is avoided after it preempted or refused a run.")
+    nightly: NightlySettings = Field(default_factory=NightlySettings, description="Retraining jobs.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, and where they come from."""
+
+    home: Path  # SPOTWISE_HOME
+    source: Path | None = None  # the file; None: built-in defaults
+    engine: str = "local"
+    local: LocalSettings = field(default_factory=LocalSettings)
+    store: str | None = None
+    teams: Mapping[str, TeamSettings] = field(default_factory=dict)
+    overheads: Overheads = field(default_factory=lambda: OverheadSettings().in_hours())
+    grace: timedelta = timedelta(seconds=5)  # wall clock
+    tick: timedelta = timedelta(seconds=0.5)  # wall clock
+    crash_limit: int = 3
+    cooldown: timedelta = timedelta(hours=1)  # billed
+    nightly: NightlySettings = field(default_factory=NightlySettings)
+
+    @property
+    def store_url(self) -> str:
+        return self.store or f"sqlite:///{self.home / 'spotwise.db'}"
+
+    @property
+    def cooldown_hours(self) -> float:
+        return self.cooldown / _HOUR
+
+    def monthly_budget_usd(self, team: str) -> Decimal | None:
+        """What a team may spend in a month; None: no limit."""
+        return self.teams[team].monthly_budget_usd if team in self.teams else None
+
+
+def spotwise_home(env: Mapping[str, str]) -> Path:
+    """``$SPOTWISE_HOME``, absolute; ``~/.spotwise`` without it."""
+    return Path(env.get("SPOTWISE_HOME") or "~/.spotwise").expanduser().absolute()
+
+
+def load_settings(explicit: Path | None, env: Mapping[str, str], cwd: Path) -> Settings:
+    """The settings of the first file there is, else built-in defaults.
+
+    In this order: ``explicit``, ``$SPOTWISE_SETTINGS``, ``configs/settings.yaml`` in ``cwd``, ``settings.yaml`` in
+    SPOTWISE_HOME. The first two must exist.
+
+    Raises:
+        JobFileError: all faults of the file at once.
+    """
+    home = spotwise_home(env)
+    path = _settings_file(explicit, env, cwd, home)
+    keys = SettingsKeys() if path is None else _keys_of(path)
+    source = path.absolute() if path is not None else None
+    values = {**dict(keys), "overheads": keys.overheads.in_hours()}
+    return Settings(home=home, source=source, **values)
+
+
+def settings_schema() -> dict[str, Any]:
+    """JSON Schema of settings files, generated from the types."""
+    schema = without_null(SettingsKeys.model_json_schema(by_alias=True))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _settings_file(explicit: Path | None, env: Mapping[str, str], cwd: Path, home: Path) -> Path | None:
+    if explicit is not None:
+        return explicit
+    if env.get("SPOTWISE_SETTINGS"):
+        return Path(env["SPOTWISE_SETTINGS"]).expanduser()
+    places = (cwd / "configs" / "settings.yaml", home / "settings.yaml")
+    return next((place for place in places if place.is_file()), None)
+
+
+def _keys_of(path: Path) -> SettingsKeys:
+    file = parse_yaml(read_text(path), source=str(path), scalars=lambda _: Scalars.PLAIN)
+    market = _market_file(file, path)
+    faults = [] if market is None or market.is_file() else [_missing_market(file, market)]
+    keys = None
+    try:
+        keys = SettingsKeys.model_validate(file.data)
+    except ValidationError as error:
+        faults += faults_of(error, settings_schema())
+    if keys is None or faults or file.faults or file.empty:
+        raise JobFileError(file.all_faults(faults))
+    return keys.model_copy(update={"local": keys.local.model_copy(update={"market": market})})
+
+
+def _market_file(file: YamlFile, path: Path) -> Path | None:
+    local = file.data.get("local")
+    market = local.get("market") if isinstance(local, dict) else None
+    return (path.parent / Path(market).expanduser()).resolve() if isinstance(market, str) else None
+
+
+def _missing_market(file: YamlFile, market: Path) -> Fault:
+    found = shown(file.data["local"]["market"])
+    return Fault(("local", "market"), f"found {found}; allowed: a market file that exists, and {market} does not")

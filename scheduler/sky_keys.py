@@ -1,0 +1,63 @@
+"""The keys of a SkyPilot 0.14 task, and which of them an engine has no use for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ANY: dict[str, Any] = {}
+_MAPPING: dict[str, Any] = {"type": "object"}
+_LIST: dict[str, Any] = {"type": "array"}
+_TEXT: dict[str, Any] = {"type": "string"}
+
+# Keys that pass through unread. The others (run, setup, resources, ...) are fields of JobSpec.
+PASSED_THROUGH: dict[str, tuple[dict[str, Any], str]] = {
+    "file_mounts": (_MAPPING, "Files and buckets to make available on the node."),
+    "file_mounts_mapping": (_MAPPING, "Written by SkyPilot's client: where uploaded file mounts lie."),
+    "storage_mounts": (_MAPPING, "Buckets to mount."),
+    "volumes": (_MAPPING, "Volumes to mount, by path."),
+    "volume_mounts": (_LIST, "Written by SkyPilot's client: resolved volumes."),
+    "config": (_MAPPING, "SkyPilot configuration for this job only."),
+    "event_callback": (_TEXT, "Shell command that SkyPilot runs when a managed job changes state."),
+    "inputs": (_MAPPING, "Estimated input data in GB, by URL."),
+    "outputs": (_MAPPING, "Estimated output data in GB, by URL."),
+    "service": (_MAPPING, "SkyServe service."),
+    "pool": (_MAPPING, "Pool of workers for managed jobs."),
+    "managed_secrets": (_LIST, "Names of secrets that SkyPilot's server keeps."),
+    "api_server_access": ({"type": "boolean"}, "Whether the node may call SkyPilot's API server."),
+    "version": (_ANY, "Version of the file's format, where a tool writes one."),
+    "_metadata": (_MAPPING, "Written by SkyPilot's client."),
+    "_policies": (_ANY, "Written by SkyPilot's client."),
+}
+
+# fmt: off
+RESOURCE_KEYS = frozenset(
+    [
+        "accelerator_args", "accelerators", "any_of", "autostop", "cloud", "cpus", "disk_size", "disk_tier",
+        "ephemeral_storage", "hooks", "image_id", "infra", "instance_type", "job_recovery", "labels",
+        "local_disk", "max_hourly_cost", "memory", "network_tier", "ordered", "ports", "priority",
+        "priority_class", "region", "spot_recovery", "use_spot", "volumes", "zone", "_cluster_config_overrides",
+        "_docker_login_config", "_is_image_managed", "_no_missing_accel_warnings", "_requires_fuse",
+    ]
+)
+
+# What the local engine's market can choose by; it starts processes on this machine, so nothing else applies.
+_LOCAL_RESOURCES = frozenset(
+    [
+        "accelerators", "any_of", "cloud", "cpus", "infra", "instance_type", "max_hourly_cost", "memory",
+        "ordered", "region", "use_spot", "zone",
+    ]
+)
+# fmt: on
+
+
+def unused_by(engine: str, sky: Mapping[str, Any], resources: Mapping[str, Any], num_nodes: int) -> list[str]:
+    """One note for each SkyPilot key that is accepted and has no effect on this engine."""
+    if engine != "local":
+        return []
+    notes = [f"{key}: no effect on the local engine" for key in sorted(sky)]
+    ignored = sorted(set(resources) - _LOCAL_RESOURCES)
+    notes += [f"resources.{key}: no effect on the local engine" for key in ignored]
+    if num_nodes > 1:
+        notes.append(f"num_nodes: the local engine has one machine and starts 1 process, not {num_nodes}")
+    return notes

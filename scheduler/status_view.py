@@ -1,0 +1,298 @@
+"""Runs as people watch them: a table of all, one run in detail, and the live view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from .job import JobSpec, parse_job
+from .ledger import cost_of
+from .run import Attempt, AttemptState, Run, RunState
+from .store import Event, Store
+from .study import StudyRecord, TrialRecord, TrialState
+from .workloads import Progress, workload_for
+
+CENT = Decimal("0.01")
+STATE_STYLES = {
+    "completed": "green",
+    "running": "cyan",
+    "launching": "cyan",
+    "preempted": "yellow",
+    "migrated": "yellow",
+    "pruned": "dim",
+    "waiting": "yellow",
+    "failed": "red",
+    "lost": "red",
+    "stopped": "red",
+}
+SHOWN_EVENTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with all that is shown of it."""
+
+    run: Run
+    job: JobSpec
+    attempts: tuple[Attempt, ...]
+    events: tuple[Event, ...]
+    progress: Progress
+    study: StudyRecord | None
+    spent_usd: Decimal  # booked, and running
+    now: datetime
+
+    @property
+    def preemptions(self) -> int:
+        return sum(attempt.state is AttemptState.PREEMPTED for attempt in self.attempts)
+
+    @property
+    def remaining(self) -> timedelta | None:
+        """Time left at the pace so far; None until there is a pace."""
+        if self.run.state.is_final or self.progress.fraction <= 0:
+            return None
+        gone = self.now - self.run.submitted_at
+        return gone * ((1 - self.progress.fraction) / self.progress.fraction)
+
+
+class RunWatcher:
+    """Reads one run again and again; files are read incrementally."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store = store
+        run = store.run(run_id)
+        self._id, self._job = run_id, parse_job(run.job_yaml, source=run_id)
+        self._workload = workload_for(run, self._job)
+
+    def look(self, now: datetime) -> RunView:
+        run = self._store.run(self._id)
+        attempts, charges = self._store.attempts(self._id), self._store.charges(self._id)
+        booked = sum((charge.amount_usd for charge in charges), Decimal(0))
+        open_ = sum((cost_of(a, now) for a in attempts if not a.state.is_final), Decimal(0))
+        return RunView(
+            run=run,
+            job=self._job,
+            attempts=tuple(attempts),
+            events=tuple(self._store.events(self._id)),
+            progress=self._workload.progress(),
+            study=self._workload.study(charges, attempts, now),
+            spent_usd=booked + open_,
+            now=now,
+        )
+
+
+def status_table(views: Sequence[RunView]) -> Table:
+    """One line a run, newest last."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("run", "team", "kind", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("progress", overflow="fold")
+    for name in ("attempts", "preempted", "USD", "of budget"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for view in views:
+        run = view.run
+        table.add_row(
+            run.id,
+            run.team,
+            run.kind.value,
+            _state(run.state.value),
+            view.progress.text,
+            str(len(view.attempts)),
+            str(view.preemptions),
+            f"{view.spent_usd:.2f}",
+            "" if not run.budget_usd else f"{view.spent_usd / run.budget_usd:.0%}",
+        )
+    return table
+
+
+def run_detail(view: RunView) -> RenderableType:
+    """One run: where it is, what it cost, its attempts and trials, and why things happened."""
+    parts: list[RenderableType] = [_headline(view), _bars(view)]
+    parts.append(_attempts(view))
+    if view.study is not None and view.study.trials:
+        parts.append(_trials(view.study))
+    parts.append(_events(view.events[-SHOWN_EVENTS:]))
+    return Group(*parts)
+
+
+def print_end(view: RunView, console: Console) -> None:
+    """How a run ended, with its result."""
+    run = view.run
+    console.print(_headline(view))
+    console.print(f"{run.state.value}: {run.end_reason}", highlight=False, markup=False)
+    resumed = [attempt for attempt in view.attempts if attempt.number > 1]
+    spent = view.spent_usd.quantize(CENT)
+    console.print(
+        f"{len(view.attempts)} attempts, {view.preemptions} preemptions, {len(resumed)} resumed; {spent} USD"
+        + (f" of {run.budget_usd} USD" if run.budget_usd else "")
+        + (f"; predicted {run.predicted_low_usd:.2f}-{run.predicted_high_usd:.2f} USD" if run.predicted_usd else ""),
+        highlight=False,
+    )
+    best = view.study.best() if view.study is not None else None
+    if best is not None and view.study is not None and best.value is not None:
+        settings = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.params.items())
+        console.print(
+            f"best trial {best.number}: {view.study.metric} {best.value:.4f} with {settings}", highlight=False
+        )
+
+
+def status_json(view: RunView) -> dict[str, Any]:
+    """Stable keys; money as decimal strings, times ISO 8601 UTC."""
+    run = view.run
+    return {
+        "run": run.id,
+        "job": run.job_name,
+        "kind": run.kind.value,
+        "owner": run.owner,
+        "team": run.team,
+        "project": run.project,
+        "state": run.state.value,
+        "reason": run.end_reason,
+        "submitted_at": run.submitted_at.isoformat(),
+        "ended_at": _iso(run.ended_at),
+        "deadline": _iso(run.deadline_at),
+        "budget_usd": None if run.budget_usd is None else str(run.budget_usd),
+        "spent_usd": str(view.spent_usd),
+        "predicted_usd": None if run.predicted_usd is None else str(run.predicted_usd),
+        "progress": view.progress.fraction,
+        "preemptions": view.preemptions,
+        "attempts": [_attempt_json(attempt) for attempt in view.attempts],
+        "trials": [] if view.study is None else [_trial_json(trial) for trial in view.study.trials],
+        "events": [{"at": _iso(e.at), "kind": e.kind, "message": e.message} for e in view.events],
+    }
+
+
+def _attempt_json(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "attempt": attempt.id,
+        "offer": attempt.offer.key,
+        "market": attempt.offer.market.value,
+        "price_usd_per_hour": str(attempt.offer.price_usd_per_hour),
+        "state": attempt.state.value,
+        "reason": attempt.reason,
+        "launched_at": _iso(attempt.launched_at),
+        "started_at": _iso(attempt.started_at),
+        "ended_at": _iso(attempt.ended_at),
+        "end_reason": attempt.end_reason,
+        "exit_code": attempt.exit_code,
+        "cost_basis": attempt.cost_basis.value,
+    }
+
+
+def _trial_json(trial: TrialRecord) -> dict[str, Any]:
+    return {
+        "trial": trial.number,
+        "state": trial.state.value,
+        "params": trial.params,
+        "value": trial.value,
+        "epoch": trial.epoch,
+        "source": trial.source,
+        "note": trial.note,
+        "resumes": trial.resumes,
+        "restored_epochs": list(trial.restored_epochs),
+        "cost_usd": None if trial.cost_usd is None else str(trial.cost_usd),
+    }
+
+
+def _headline(view: RunView) -> Text:
+    text = Text(view.run.id, style="bold")
+    text.append("  ")
+    text.append(_state(view.run.state.value))
+    text.append(f"  {view.progress.text}", style="default not bold")
+    return text
+
+
+def _bars(view: RunView) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    left = view.remaining
+    time_left = "" if left is None else f"about {_span(left)} left"
+    grid.add_row("work", ProgressBar(total=1, completed=view.progress.fraction, width=40), time_left)
+    budget = view.run.budget_usd
+    if budget:
+        share = min(1.0, float(view.spent_usd / budget))
+        money = f"{view.spent_usd:.2f} of {budget} USD"
+        grid.add_row("budget", ProgressBar(total=1, completed=share, width=40), money)
+    else:
+        grid.add_row("spent", f"{view.spent_usd:.2f} USD", "")
+    return grid
+
+
+def _attempts(view: RunView) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("#", justify="right")
+    for name in ("offer", "market", "state"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("hours", justify="right")
+    table.add_column("USD", justify="right")
+    table.add_column("why here", overflow="ellipsis", no_wrap=True)
+    for attempt in view.attempts:
+        end = attempt.ended_at or view.now
+        hours = max(0.0, (end - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
+        table.add_row(
+            str(attempt.number),
+            str(attempt.offer.pool),
+            attempt.offer.market.value.replace("_", "-"),
+            _state(attempt.state.value),
+            f"{hours:.2f}",
+            f"{cost_of(attempt, end):.3f}",
+            attempt.reason,
+        )
+    return table
+
+
+def _trials(study: StudyRecord) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("trial", "epochs", study.metric, "resumed after", "USD"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("configuration", overflow="ellipsis", no_wrap=True)
+    best = study.best()
+    for trial in study.trials:
+        shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.params.items())
+        prior = "prior: " if trial.source == "prior" else ""
+        table.add_row(
+            str(trial.number),
+            str(trial.epoch),
+            "" if trial.value is None else f"{trial.value:.4f}",
+            ", ".join(str(epoch) for epoch in trial.restored_epochs),
+            "" if trial.cost_usd is None else f"{trial.cost_usd:.3f}",
+            _state(trial.state.value),
+            prior + shown,
+            style="bold" if best is not None and trial.number == best.number else "",
+        )
+    return table
+
+
+def _events(events: Sequence[Event]) -> Text:
+    text = Text()
+    for event in events:
+        first = event.message.splitlines()[0] if event.message else ""
+        text.append(f"{event.at:%H:%M:%S} ", style="dim")
+        text.append(f"{event.kind:10s} ", style=STATE_STYLES.get(event.kind, ""))
+        text.append(f"{first}\n")
+    return text
+
+
+def _state(state: str) -> Text:
+    return Text(state, style=STATE_STYLES.get(state, ""))
+
+
+def _span(duration: timedelta) -> str:
+    seconds = int(duration.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+FINAL_EXIT = {RunState.COMPLETED: 0, RunState.STOPPED: 3, RunState.FAILED: 4, RunState.CANCELLED: 4}
+RUNNING_TRIALS = frozenset({TrialState.RUNNING})

@@ -1,0 +1,6 @@
+"""What must outlive every process: runs, attempts, charges, reasons, studies, models. SQLite, or PostgreSQL for teams."""
+
+from .leases import Lease
+from .store import Event, Store
+
+__all__ = ["Event", "Lease", "Store"]

@@ -1,0 +1,158 @@
+"""The tables. One row is one fact; nothing here is derived, but for the plan as it was shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+from .types import Exact, Moment, Usd
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", String, primary_key=True), Column("value", String, nullable=False))
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("active_key", String, unique=True),  # one active run for one job file; null once it is final
+    Column("job_name", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("team", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("job_yaml", Text, nullable=False),
+    Column("workdir", String, nullable=False),
+    Column("folder", String, nullable=False),
+    Column("engine", String, nullable=False),
+    Column("submitted_at", Moment, nullable=False),
+    Column("deadline_at", Moment),
+    Column("budget_usd", Usd),
+    Column("reserved_usd", Usd, nullable=False),
+    Column("predicted_usd", Usd),
+    Column("predicted_low_usd", Usd),
+    Column("predicted_high_usd", Usd),
+    Column("predicted_hours", Float),
+    Column("plan_json", Text, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("budget_spent", Boolean, nullable=False),
+    Column("wait_until", Moment),
+    Column("ended_at", Moment),
+    Column("end_reason", Text, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
+    Column("owner", String, nullable=False),  # "" while nobody holds it
+    Column("fence", Integer, nullable=False),  # grows with every new holder
+    Column("expires_at", Moment, nullable=False),
+)
+
+_POOL_AND_MARKET = ("cloud", "region", "zone", "instance_type", "pool_accelerators", "market")
+
+
+def _offer_columns() -> list[Column[Any]]:
+    return [
+        *(Column(name, String, nullable=False) for name in _POOL_AND_MARKET),
+        Column("price_usd_per_hour", Exact, nullable=False),
+        Column("on_demand_usd_per_hour", Exact),
+        Column("accelerator", String),
+        Column("accelerator_count", Integer, nullable=False),
+        Column("vcpus", Float, nullable=False),
+        Column("memory_gib", Float, nullable=False),
+        Column("source", String, nullable=False),
+    ]
+
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run_id", String, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("number", Integer, nullable=False),
+    *_offer_columns(),
+    Column("nodes", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("launched_at", Moment, nullable=False),
+    Column("hour_s", Exact, nullable=False),
+    Column("cost_basis", String, nullable=False),
+    Column("started_at", Moment),
+    Column("ended_at", Moment),
+    Column("end_reason", Text, nullable=False),
+    Column("exit_code", Integer),
+    Column("migrating", Boolean, nullable=False),
+    Column("epochs_kept", Integer, nullable=False),
+    UniqueConstraint("run_id", "number"),
+)
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run_id", String, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("attempt_id", String, ForeignKey("attempts.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("trial", Integer),
+    Column("start", Moment, nullable=False),
+    Column("end", Moment, nullable=False),
+    Column("share", Exact, nullable=False),
+    Column("hours", Exact, nullable=False),
+    Column("category", String, nullable=False),
+    *_offer_columns(),
+    Column("amount_usd", Usd, nullable=False),
+    Column("on_demand_usd", Usd),
+    Column("cost_basis", String, nullable=False),
+    UniqueConstraint("attempt_id", "seq"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("attempt_id", String),
+    Column("at", Moment, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("message", Text, nullable=False),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("job_name", String, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("record", Text, nullable=False),  # the study as JSON: read and written whole
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("version", String, primary_key=True),  # the id of the run that trained it
+    Column("metric", String, nullable=False),
+    Column("value", Float),
+    Column("champion_value", Float),
+    Column("promoted", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("judged_at", Moment, nullable=False),
+)
+
+occurrences = Table(
+    "occurrences",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("occurrence_id", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("begun_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("outcome", String),
+    Column("reason", Text, nullable=False),
+)

@@ -1,0 +1,201 @@
+"""From a job file to a plan, and from a plan to an admitted run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets as random_source
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from .app import App
+from .errors import InputError, RefusedError
+from .job import JobSpec, load_job, unused_keys, without_secrets
+from .knowledge import gather
+from .plan import Plan, make_plan
+from .plan_view import plan_json
+from .priors_view import prior_texts
+from .run import Run, RunState
+from .study import StudyRecord
+from .tuning.related import RelatedStudy, pick_priors
+from .work import measure, work_of
+from .workloads import secrets_path, space_of, write_sweep_task
+
+_ID_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # without look-alikes
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job with its plan, ready to be submitted."""
+
+    job: JobSpec
+    text: str  # the job file without secrets: what the store keeps
+    plan: Plan
+    priors: tuple[StudyRecord, ...]
+
+
+def prepare(app: App, path: Path) -> Prepared:
+    """Read a job file and plan it on what is known now.
+
+    Raises:
+        JobFileError: faults of the file.
+    """
+    now = app.clock.now()
+    job = load_job(path, now=now)
+    text = without_secrets(path.read_text(encoding="utf-8"))
+    runs, charges = app.store.runs(), app.store.charges()
+    known = gather(app.engine(app.settings.engine), app.store.attempts(), app.settings.overheads, now)
+    measured = measure(text, runs, charges)
+    if measured is not None:
+        known = known.with_overhead(measured.overhead_hours_per_attempt)
+    found = _priors(app, job)
+    plan = make_plan(
+        job,
+        work_of(job, measured),
+        known,
+        now,
+        team_money_left=team_money_left(app, job.team, now),
+        cooldown_hours=app.settings.cooldown_hours,
+        priors=prior_texts(job, found),
+        notes=unused_keys(job, app.settings.engine),
+    )
+    return Prepared(job, text, plan, tuple(related.study for related in found))
+
+
+def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bool = False) -> tuple[Run, bool]:
+    """Admit a job and return its run, and whether it is new: an active run of the same job file is not started twice.
+
+    Raises:
+        RefusedError: deadline or budget cannot be met.
+    """
+    job, plan = prepared.job, prepared.plan
+    if plan.refusals:
+        raise RefusedError("\n".join(f"{job.name} is refused: {reason}" for reason in plan.refusals))
+    values = _secret_values(job)
+    run = _run(app, prepared, run_id or new_run_id(job.name))
+    folder = Path(run.folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_sweep_task(run, job, prepared.priors)
+    _write_secrets(run, values)
+    admitted = app.store.add_run(run, run.id if again else _active_key(run))
+    if admitted.id != run.id:
+        _discard(folder)
+    return admitted, admitted == run
+
+
+def start_supervisor(app: App, settings_file: Path | None) -> None:
+    """Start a supervisor in the background; leases settle it if there is one already."""
+    command = [sys.executable, "-m", "spotwise.scheduler.cli"]
+    if settings_file is not None:
+        command += ["--settings", str(settings_file.absolute())]
+    with (app.home / "supervisor.log").open("ab") as log:
+        subprocess.Popen(
+            [*command, "supervise", "--until-idle"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "SPOTWISE_HOME": str(app.home)},
+        )
+
+
+def new_run_id(job_name: str) -> str:
+    """The job's name and six random letters."""
+    return f"{job_name}-{''.join(random_source.choice(_ID_LETTERS) for _ in range(6))}"
+
+
+def team_money_left(app: App, team: str, now: datetime) -> Decimal | None:
+    """What a team may still commit this month: budget, less what it spent, less what its active runs have reserved."""
+    budget = app.settings.monthly_budget_usd(team)
+    if budget is None:
+        return None
+    mine = {run.id: run for run in app.store.runs() if run.team == team}
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    charges = [charge for charge in app.store.charges() if charge.run_id in mine and charge.start >= month]
+    spent = sum((charge.amount_usd for charge in charges), Decimal(0))
+    booked = {run_id: Decimal(0) for run_id in mine}
+    for charge in charges:
+        booked[charge.run_id] += charge.amount_usd
+    reserved = sum((max(run.reserved_usd - booked[i], Decimal(0)) for i, run in mine.items()), Decimal(0))
+    return budget - spent - reserved
+
+
+def _run(app: App, prepared: Prepared, run_id: str) -> Run:
+    job, plan = prepared.job, prepared.plan
+    chosen = plan.chosen.estimate if plan.chosen is not None and plan.work.hours is not None else None
+    cost = chosen.cost_usd if chosen is not None else None
+    return Run(
+        id=run_id,
+        job_name=job.name,
+        kind=job.kind,
+        owner=job.owner,
+        team=job.team,
+        project=job.project,
+        state=RunState.WAITING,
+        job_yaml=prepared.text,
+        workdir=job.workdir or str(Path.cwd()),
+        folder=str(app.home / "runs" / run_id),
+        engine=app.settings.engine,
+        submitted_at=app.clock.now(),
+        deadline_at=plan.deadline_at,
+        budget_usd=job.budget_usd,
+        reserved_usd=_reserved(job.budget_usd, cost.p90 if cost else None),
+        predicted_usd=cost.expected if cost else None,
+        predicted_low_usd=cost.p10 if cost else None,
+        predicted_high_usd=cost.p90 if cost else None,
+        predicted_hours=chosen.hours.expected if chosen else None,
+        plan_json=json.dumps(plan_json(plan)),
+    )
+
+
+def _reserved(budget: Decimal | None, likely: Decimal | None) -> Decimal:
+    """What to set aside: what it costs with 90 % certainty, but never more than its cap."""
+    amounts = [amount for amount in (budget, likely) if amount is not None and amount.is_finite()]
+    return min(amounts, default=Decimal(0))
+
+
+def _priors(app: App, job: JobSpec) -> tuple[RelatedStudy, ...]:
+    if job.sweep is None:
+        return ()
+    return pick_priors(
+        job.sweep.priors,
+        app.store.studies(),
+        space=space_of(job),
+        metric=job.sweep.metric,
+        job_name=job.name,
+        labels={**job.labels, "team": job.team, "project": job.project},
+    )
+
+
+def _active_key(run: Run) -> str:
+    return hashlib.sha256(f"{run.workdir}\0{run.job_yaml}".encode()).hexdigest()
+
+
+def _secret_values(job: JobSpec) -> dict[str, str]:
+    """Each secret's value: from the file, or from the submitter's environment where the file gives none."""
+    values = {name: os.environ.get(name) if value is None else value for name, value in job.secrets.items()}
+    missing = sorted(name for name, value in values.items() if value is None)
+    if missing:
+        raise InputError(
+            f"secrets {', '.join(missing)}: no value in the job file and none in the environment; export them"
+        )
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _write_secrets(run: Run, values: dict[str, str]) -> None:
+    if values:
+        descriptor = os.open(secrets_path(run), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(values, file)
+
+
+def _discard(folder: Path) -> None:
+    """The folder of a submission that turned out to be running already: only what submit wrote is in it."""
+    for name in ("sweep.json", "secrets.json"):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()

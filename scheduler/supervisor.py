@@ -1,0 +1,340 @@
+"""The one loop that acts: observe -> decide -> act -> record.
+
+It keeps nothing that the store and the machines do not know: killed at any moment and started again, it ends in the same
+state and with the same charges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotwise.checkpoints.errors import CheckpointError
+from spotwise.cost_models.errors import CostModelError
+from spotwise.cost_models.offer import Pool
+
+from . import owners
+from .clock import Clock
+from .engines.base import Engine, Handle, Observation
+from .errors import CapacityError, EngineError, JobFileError, LeaseLostError, SpotwiseError
+from .job import JobSpec, parse_job
+from .knowledge import Knowledge, gather
+from .ledger import book, cost_of
+from .plan import fit, make_situation
+from .policies import policy_named
+from .policies.base import Move, Situation, Stay, Wait
+from .run import Attempt, AttemptState, Run, RunState
+from .settings import Settings
+from .store import Event, Lease, Store
+from .transitions import Verdict, after, observed
+from .work import measure, work_of
+from .workloads import Workload, secrets_path, workload_for
+
+LEASE_S = 20.0
+RENEW_S = 5.0
+STEER_S = 2.0  # how often a healthy attempt is put before its policy
+LOG_LINES = 8  # of a crashed program, shown with the reason
+
+
+class Supervisor:
+    """Drives all runs whose lease it holds."""
+
+    def __init__(
+        self, store: Store, engine_named: Callable[[str], Engine], settings: Settings, clock: Clock, owner: str = ""
+    ) -> None:
+        self._store, self._settings, self._clock = store, settings, clock
+        self._engine_named = engine_named
+        self._owner = owner or owners.me()
+        self._leases: dict[str, tuple[Lease, datetime]] = {}  # run id: lease, renewed at
+        self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
+        self._launched: set[str] = set()  # attempt ids this process has launched itself
+        self._steered: dict[str, datetime] = {}
+
+    def run(self, *, until_idle: bool) -> None:
+        """Tick until nothing is left to do (``until_idle``), or for ever."""
+        idle = 0
+        while True:
+            idle = 0 if self.tick() else idle + 1
+            if until_idle and idle > 1:
+                return
+            self._clock.sleep(self._settings.tick.total_seconds())
+
+    def tick(self) -> int:
+        """One round over all active runs; returns how many of them this supervisor drives."""
+        mine = [run for run in self._store.runs(active=True) if self._hold(run)]
+        seen = self._observe(mine)
+        for run in mine:
+            try:
+                self._advance(run, seen)
+            except LeaseLostError:
+                self._leases.pop(run.id, None)
+            except (SpotwiseError, CheckpointError, CostModelError, OSError) as error:
+                self._note(run, "fault", f"{error}; trying again")
+        return len(mine)
+
+    # leases and observation
+
+    def _hold(self, run: Run) -> bool:
+        now = self._clock.now()
+        until = now + timedelta(seconds=LEASE_S)
+        held = self._leases.get(run.id)
+        if held is not None and now - held[1] < timedelta(seconds=RENEW_S):
+            return True
+        try:
+            if held is not None:
+                self._store.renew(held[0], until)
+                lease: Lease | None = held[0]
+            else:
+                owners.free_if_dead(self._store, run.id)
+                lease = self._store.lease(run.id, self._owner, now, until)
+        except LeaseLostError:
+            lease = None
+        if lease is None:
+            self._leases.pop(run.id, None)
+            return False
+        self._leases[run.id] = (lease, now)
+        return True
+
+    def _observe(self, runs: Sequence[Run]) -> dict[str, Observation]:
+        """One batched call an engine."""
+        handles: dict[str, list[Handle]] = {}
+        for run in runs:
+            live = self._live(run)
+            if live is not None:
+                handles.setdefault(run.engine, []).append(self._ensure_launched(run, live))
+        seen: dict[str, Observation] = {}
+        for name, batch in handles.items():
+            seen.update(self._engine_named(name).observe(batch))
+        return seen
+
+    def _ensure_launched(self, run: Run, attempt: Attempt) -> Handle:
+        """A supervisor that died between recording an attempt and launching it is caught up with here."""
+        if attempt.state is AttemptState.LAUNCHING and attempt.id not in self._launched:
+            self._launch(run, attempt)
+        return Handle(attempt.id, run.folder)
+
+    def _launch(self, run: Run, attempt: Attempt) -> None:
+        self._launched.add(attempt.id)
+        try:
+            self._engine_named(run.engine).launch(self._work(run)[1].request(attempt))
+        except CapacityError as error:
+            self._end_unlaunched(run, attempt, AttemptState.REFUSED, str(error))
+        except EngineError as error:
+            self._end_unlaunched(run, attempt, AttemptState.FAILED, str(error))
+
+    def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, reason: str) -> None:
+        ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_reason=reason)
+        self._store.save_attempt(ended, self._leases[run.id][0])
+        self._note(run, state.value, reason, attempt)
+
+    def _live(self, run: Run) -> Attempt | None:
+        attempts = self._store.attempts(run.id)
+        return attempts[-1] if attempts and not attempts[-1].state.is_final else None
+
+    def _work(self, run: Run) -> tuple[JobSpec, Workload]:
+        if run.id not in self._workloads:
+            job = parse_job(run.job_yaml, source=run.id)
+            self._workloads[run.id] = (job, workload_for(run, job))
+        return self._workloads[run.id]
+
+    # one run
+
+    def _advance(self, run: Run, seen: dict[str, Observation]) -> None:
+        try:
+            self._work(run)
+        except JobFileError as error:
+            self._end(run, Verdict(RunState.FAILED, f"its job file is not valid any more: {error}"))
+            return
+        attempts = self._store.attempts(run.id)
+        last = attempts[-1] if attempts else None
+        if last is not None and not last.state.is_final and last.id in seen:
+            last = attempts[-1] = self._follow(run, last, seen[last.id])
+        if last is None or last.state.is_final:
+            self._continue(run, attempts)
+        else:
+            self._steer(run, last)
+
+    def _follow(self, run: Run, attempt: Attempt, seen: Observation) -> Attempt:
+        """Record what became of an attempt; its charges in the same transaction as its end."""
+        known = observed(attempt, seen, self._clock.now())
+        if known == attempt:
+            return attempt
+        lease = self._leases[run.id][0]
+        if not known.state.is_final:
+            self._store.save_attempt(known, lease)
+            return known
+        workload = self._work(run)[1]
+        ended = known.evolve(epochs_kept=workload.progress().epochs_kept)
+        charges = book(ended, workload.spans(ended)) if ended.state is not AttemptState.REFUSED else ()
+        self._store.save_attempt(ended, lease, charges)
+        spent = sum((charge.amount_usd for charge in charges), Decimal(0))
+        self._note(run, ended.state.value, f"{ended.end_reason}; {workload.progress().text}; {spent} USD", ended)
+        return ended
+
+    def _continue(self, run: Run, attempts: list[Attempt]) -> None:
+        """No attempt is live: end the run, wait, or place it."""
+        if attempts:
+            verdict = after(run, attempts, self._settings.crash_limit)
+            if verdict.state is not None:
+                self._end(run, self._with_log(run, attempts[-1], verdict))
+                return
+        elif run.cancel_requested:
+            self._end(run, Verdict(RunState.CANCELLED, "cancelled before it was placed"))
+            return
+        if run.wait_until is None or self._clock.now() >= run.wait_until:
+            self._place(run, attempts)
+
+    def _place(self, run: Run, attempts: list[Attempt]) -> None:
+        job = self._work(run)[0]
+        situation, known = self._situation(run, attempts, None)
+        if self._is_spent(run, situation, known):
+            self._end(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd} USD is spent"))
+            return
+        decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
+        if isinstance(decision, Wait):
+            self._wait(run, decision)
+        elif isinstance(decision, Move):
+            self._start(run, attempts, decision, known)
+        elif not isinstance(decision, Stay):
+            self._end(run, Verdict(RunState.FAILED, f"no placement is possible: {decision.reason}"))
+
+    def _wait(self, run: Run, decision: Wait) -> None:
+        if run.wait_until is None:
+            self._note(run, "waiting", decision.reason)
+        lease = self._leases[run.id][0]
+        self._store.save_run(replace(run, state=RunState.WAITING, wait_until=decision.until), lease)
+
+    def _start(self, run: Run, attempts: list[Attempt], decision: Move, known: Knowledge) -> None:
+        """Record first, launch second: a crash in between launches it again under the same id."""
+        number = len(attempts) + 1
+        attempt = Attempt(
+            id=f"{run.id}-a{number}",
+            run_id=run.id,
+            number=number,
+            offer=decision.offer,
+            nodes=known.nodes(self._work(run)[0].num_nodes),
+            state=AttemptState.LAUNCHING,
+            reason=decision.reason,
+            launched_at=self._clock.now(),
+            hour_s=known.hour_s,
+            cost_basis=known.cost_basis,
+            epochs_kept=attempts[-1].epochs_kept if attempts else 0,
+        )
+        lease = self._leases[run.id][0]
+        self._store.save_attempt(attempt, lease)
+        self._store.save_run(replace(run, state=RunState.RUNNING, wait_until=None), lease)
+        self._note(run, "placed", decision.reason, attempt)
+        self._launch(run, attempt)
+
+    def _steer(self, run: Run, attempt: Attempt) -> None:
+        """An attempt is live: let it be, stop it for good, or end it to continue elsewhere."""
+        handle = Handle(attempt.id, run.folder)
+        engine = self._engine_named(run.engine)
+        grace = self._settings.grace.total_seconds()
+        if run.cancel_requested or run.budget_spent or attempt.migrating:
+            engine.terminate(handle, grace_s=grace)
+            return
+        now, last = self._clock.now(), self._steered.get(run.id)
+        if run.budget_usd is not None and self._left(run, attempt) <= self._stopping_cost(attempt):
+            self._stop_for_budget(run, attempt, engine, handle)
+        elif last is None or now - last > timedelta(seconds=STEER_S):
+            self._steered[run.id] = now
+            self._consult_policy(run, attempt, engine, handle)
+
+    def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
+        self._store.save_run(replace(run, budget_spent=True), self._leases[run.id][0])
+        self._note(run, "stopping", f"the budget of {run.budget_usd} USD is nearly spent: saving and leaving", attempt)
+        engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
+
+    def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
+        situation, _ = self._situation(run, self._store.attempts(run.id), attempt)
+        decision = policy_named(self._work(run)[0].policy, self._settings.cooldown_hours).decide(situation)
+        if isinstance(decision, Move) and decision.offer != attempt.offer:
+            self._store.save_attempt(attempt.evolve(migrating=True), self._leases[run.id][0])
+            self._note(run, "migrating", decision.reason, attempt)
+            engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
+
+    def _end(self, run: Run, verdict: Verdict) -> None:
+        if verdict.state is None:
+            return
+        now = self._clock.now()
+        study = None
+        if run.id in self._workloads:
+            study = self._workloads[run.id][1].study(self._store.charges(run.id), self._store.attempts(run.id), now)
+        if study is not None:
+            self._store.save_study(study)
+        ended = replace(
+            run, state=verdict.state, ended_at=now, end_reason=verdict.reason, reserved_usd=Decimal(0), wait_until=None
+        )
+        secrets_path(run).unlink(missing_ok=True)
+        self._note(run, verdict.state.value, verdict.reason)
+        self._store.save_run(ended, self._leases[run.id][0])
+        self._store.release(run.id, self._owner)
+        self._leases.pop(run.id, None)
+
+    # what a decision is made from
+
+    def _situation(self, run: Run, attempts: Sequence[Attempt], live: Attempt | None) -> tuple[Situation, Knowledge]:
+        now, (job, workload) = self._clock.now(), self._work(run)
+        engine = self._engine_named(run.engine)
+        measured = measure(run.job_yaml, self._store.runs(), self._store.charges())
+        known = gather(engine, self._store.attempts(), self._settings.overheads, now)
+        if measured is not None:
+            known = known.with_overhead(measured.overhead_hours_per_attempt)
+        work = work_of(job, measured)
+        situation = make_situation(
+            job,
+            None if work.hours is None else work.hours * (1.0 - workload.progress().fraction),
+            fit(job, work, known)[0],
+            known,
+            now,
+            run.deadline_at,
+            money_left=None if run.budget_usd is None else self._left(run, live),
+            reference=work.reference,
+            current=None if live is None else live.offer,
+            current_age_hours=0.0 if live is None else _age_hours(live, now),
+            refused=_refused(attempts),
+        )
+        return situation, known
+
+    def _left(self, run: Run, live: Attempt | None) -> Decimal:
+        spent = sum((charge.amount_usd for charge in self._store.charges(run.id)), Decimal(0))
+        running = cost_of(live, self._clock.now()) if live is not None and not live.state.is_final else Decimal(0)
+        return (run.budget_usd or Decimal(0)) - spent - running
+
+    def _stopping_cost(self, attempt: Attempt) -> Decimal:
+        """What the attempt costs from the decision to stop it until it is gone."""
+        seconds = Decimal(str(self._settings.grace.total_seconds() + 2 * self._settings.tick.total_seconds()))
+        return attempt.offer.price_usd_per_hour * attempt.nodes * seconds / attempt.hour_s
+
+    def _is_spent(self, run: Run, situation: Situation, known: Knowledge) -> bool:
+        """Not even the cheapest offer could be started, work a little and be stopped again."""
+        if run.budget_usd is None or not situation.candidates:
+            return False
+        cheapest = min(c.offer.price_usd_per_hour for c in situation.candidates)
+        overheads = known.overheads
+        hours = Decimal(str(overheads.provision_hours + overheads.restore_hours))
+        return (situation.money_left_usd or Decimal(0)) <= cheapest * hours
+
+    def _with_log(self, run: Run, last: Attempt, verdict: Verdict) -> Verdict:
+        if verdict.state is not RunState.FAILED:
+            return verdict
+        lines = list(self._engine_named(run.engine).logs(Handle(last.id, run.folder), tail=LOG_LINES))
+        log = "\n".join(f"  | {line.rstrip()}" for line in lines)
+        return Verdict(verdict.state, f"{verdict.reason}\n{log}" if log else verdict.reason)
+
+    def _note(self, run: Run, kind: str, message: str, attempt: Attempt | None = None) -> None:
+        now = self._clock.now()
+        self._store.note(Event(run.id, now, kind, message, None if attempt is None else attempt.id))
+
+
+def _age_hours(attempt: Attempt, now: datetime) -> float:
+    return max(0.0, (now - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
+
+
+def _refused(attempts: Sequence[Attempt]) -> dict[Pool, datetime]:
+    """When each pool last preempted or refused this run."""
+    bad = {AttemptState.PREEMPTED, AttemptState.REFUSED, AttemptState.LOST}
+    return {a.offer.pool: a.ended_at for a in attempts if a.state in bad and a.ended_at is not None}

@@ -1,0 +1,120 @@
+"""What an observation makes of an attempt, and what an ended attempt makes of its run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from spotwise.checkpoints import EXIT_PREEMPTED
+
+from .engines.base import EndCause, Observation, Phase
+from .run import Attempt, AttemptState, Run, RunState
+
+# The shell's own words for "no such command" and "not executable": trying again changes nothing.
+HOPELESS_EXIT_CODES = frozenset({126, 127})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a run whose last attempt has ended; ``state`` None: place it again."""
+
+    state: RunState | None
+    reason: str
+
+
+def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
+    """The attempt with what the engine saw of it.
+
+    The machine's own times win over ours. They are kept in order, since the clocks of two machines may disagree.
+    """
+    launched = seen.launched_at or attempt.launched_at
+    started = max(seen.started_at, launched) if seen.started_at else attempt.started_at
+    known = attempt.evolve(launched_at=launched, started_at=started)
+    if seen.phase is not Phase.ENDED:
+        running = seen.phase is Phase.RUNNING
+        return known.evolve(state=AttemptState.RUNNING if running else attempt.state)
+    ended = max(seen.ended_at or now, started or launched, launched)
+    state, reason = outcome(attempt, seen)
+    if state is AttemptState.REFUSED:
+        ended = launched  # nothing came up, nothing is billed
+    return known.evolve(state=state, ended_at=ended, end_reason=reason, exit_code=seen.exit_code)
+
+
+def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
+    """How an attempt ended, with the reason that a person reads."""
+    code, place = seen.exit_code, attempt.offer.key
+    if seen.cause is EndCause.NO_CAPACITY:
+        return AttemptState.REFUSED, seen.message or f"no capacity in {place}"
+    if seen.cause is EndCause.EXITED and code == 0:
+        return AttemptState.COMPLETED, "the command ended with exit code 0"
+    if seen.cause is EndCause.PREEMPTED:
+        saved = " after saving a checkpoint" if code == EXIT_PREEMPTED else ""
+        return AttemptState.PREEMPTED, f"{place} took the capacity back; the program left{saved}"
+    if seen.cause is EndCause.TERMINATED:
+        state = AttemptState.MIGRATED if attempt.migrating else AttemptState.CANCELLED
+        return state, "ended by spotwise to continue elsewhere" if attempt.migrating else "ended by spotwise"
+    if seen.cause is EndCause.VANISHED:
+        return AttemptState.LOST, seen.message or f"the machine in {place} went away without a word"
+    if seen.cause is EndCause.SETUP_FAILED:
+        return AttemptState.FAILED, f"setup failed with exit code {code}"
+    if code == EXIT_PREEMPTED:
+        return AttemptState.LOST, f"the program saved and left with exit code {code}, but nobody here asked it to"
+    return AttemptState.FAILED, _crash(code)
+
+
+def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+    """What becomes of a run after its last attempt ended."""
+    last = attempts[-1]
+    if last.state is AttemptState.COMPLETED:
+        return Verdict(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+    if run.cancel_requested:
+        return Verdict(RunState.CANCELLED, "cancelled by request")
+    if run.budget_spent:
+        return Verdict(RunState.STOPPED, f"stopped at a checkpoint: the budget of {run.budget_usd} USD is spent")
+    if last.state is AttemptState.FAILED:
+        return _after_crash(attempts, crash_limit)
+    return Verdict(None, last.end_reason)
+
+
+def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
+    """How many attempts in a row, counted from the last, crashed without one more epoch kept than before."""
+    crashes = 0
+    kept = [0, *(attempt.epochs_kept for attempt in attempts)]
+    for i in range(len(attempts) - 1, -1, -1):
+        if attempts[i].state is not AttemptState.FAILED:
+            if attempts[i].state is AttemptState.REFUSED:
+                continue
+            break
+        crashes += 1
+        if kept[i + 1] > max(kept[: i + 1]):
+            break
+    return crashes
+
+
+def _after_crash(attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+    last = attempts[-1]
+    if last.exit_code in HOPELESS_EXIT_CODES or last.end_reason.startswith("setup failed"):
+        return Verdict(RunState.FAILED, f"{last.end_reason}; trying again would not help")
+    crashes = crashes_without_progress(attempts)
+    if crashes >= crash_limit:
+        return Verdict(
+            RunState.FAILED, f"{_count(crashes, 'crash', 'crashes')} in a row without progress: {last.end_reason}"
+        )
+    return Verdict(None, f"{last.end_reason} ({crashes} of {crash_limit} crashes allowed without progress)")
+
+
+def _crash(code: int | None) -> str:
+    if code is None:
+        return "the program ended and its exit code is not known"
+    if code == 127:
+        return "a command in `run` was not found (exit code 127)"
+    if code == 126:
+        return "a command in `run` cannot be executed (exit code 126)"
+    if code > 128:
+        return f"the program was killed by signal {code - 128} (exit code {code})"
+    return f"the program crashed with exit code {code}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,163 @@
+"""Study events: what happened to the trials of a sweep, as append-only JSON lines, one file a host.
+
+The events are the only truth of a sweep. A host that starts, again or elsewhere, folds them (``study.py``) and goes on;
+nothing else needs to survive, so it may be killed at any moment. Each file has one writer, and a line counts only when
+it is whole: the writer syncs every line before anything is done that the line speaks of.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+
+class EndState(StrEnum):
+    """How a trial's hold of capacity ended."""
+
+    COMPLETED = "completed"
+    PRUNED = "pruned"  # early stopping
+    FAILED = "failed"  # its program crashed or reported nothing
+    PAUSED = "paused"  # it will be continued: the host is preempted, or its process was
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A configuration was proposed; its number is taken from here on."""
+
+    time: datetime
+    attempt: int
+    trial: int
+    params: dict[str, Any]
+    source: str  # "prior" or "sampler"
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A process holds capacity from here: the first start or a resume."""
+
+    time: datetime
+    attempt: int
+    trial: int
+    share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An epoch is done. ``value`` is None where the metric was not a finite number."""
+
+    time: datetime
+    attempt: int
+    trial: int
+    epoch: int
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The process of a trial is gone."""
+
+    time: datetime
+    attempt: int
+    trial: int
+    state: EndState
+    value: float | None
+    epoch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The sweep is complete."""
+
+    time: datetime
+    attempt: int
+
+
+Event = Asked | Started | Reported | Ended | Finished
+
+_TYPES: dict[str, type[Event]] = {
+    "asked": Asked,
+    "started": Started,
+    "reported": Reported,
+    "ended": Ended,
+    "finished": Finished,
+}
+_NAMES = {kind: name for name, kind in _TYPES.items()}
+
+
+def event_to_json(event: Event) -> dict[str, Any]:
+    """The event as its JSON object."""
+    fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
+    fields["time"] = event.time.isoformat()
+    if isinstance(event, Started):
+        fields["share"] = str(event.share)
+    return {"event": _NAMES[type(event)], **fields}
+
+
+def event_from_json(data: Mapping[str, Any]) -> Event:
+    """The event of a JSON object. Unknown keys are ignored, so that older readers accept newer files.
+
+    Raises:
+        KeyError, TypeError, ValueError: it is no study event.
+    """
+    kind = _TYPES[data["event"]]
+    fields = {name: data[name] for name in kind.__dataclass_fields__ if name in data}
+    fields["time"] = datetime.fromisoformat(fields["time"])
+    if kind is Started:
+        fields["share"] = Fraction(fields["share"])
+    if kind is Ended:
+        fields["state"] = EndState(fields["state"])
+    return kind(**fields)
+
+
+class StudyLog:
+    """Appends one host's events. Only one process may write one file."""
+
+    def __init__(self, folder: Path, attempt: int) -> None:
+        """``folder`` is the study's folder; ``attempt`` the number of the attempt that the host runs in."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / f"host-{attempt}.jsonl"
+        self._file = self.path.open("ab")
+        if self._file.tell() and not self.path.read_bytes().endswith(b"\n"):
+            self._write(b"\n")  # a killed writer left half a line: end it, so that ours stays whole
+
+    def append(self, event: Event) -> None:
+        """Write the event; when this returns, it is on disk."""
+        self._write(json.dumps(event_to_json(event), separators=(",", ":"), allow_nan=False).encode() + b"\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+
+def read_events(folder: Path) -> Iterator[Event]:
+    """All hosts' events, host after host: only one host runs at a time, so this is the order in which they happened."""
+    for path in host_files(folder):
+        yield from parse_events(path.read_bytes())
+
+
+def parse_events(data: bytes) -> Iterator[Event]:
+    """The events in a file's bytes; lines that are torn or not events are skipped."""
+    for line in data.splitlines():
+        try:
+            yield event_from_json(json.loads(line))
+        except (KeyError, TypeError, ValueError):  # JSONDecodeError and UnicodeDecodeError are ValueErrors
+            continue
+
+
+def host_files(folder: Path) -> list[Path]:
+    """The hosts' files of a study in the order of their attempts; empty while there are none."""
+    numbered = [(path.stem.removeprefix("host-"), path) for path in folder.glob("host-*.jsonl")]
+    return [path for _, path in sorted((int(number), path) for number, path in numbered if number.isdigit())]

@@ -1,0 +1,228 @@
+"""A sweep while its host runs it: hands out trials, records what happens, decides who goes on. Knows no Ray.
+
+Every change is an event on disk before anything follows from it. Methods may be called from any thread. Once the
+host has closed the sweep, because it is preempted, calls of others never return: nothing may be recorded or started
+any more.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Protocol
+
+from .asha import GO_ON, Verdict, judge
+from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, StudyLog
+from .proposal import Proposal
+from .task import SweepTask
+from .view import Study, TrialPhase, TrialView, fold
+
+SAVED_AND_LEFT = 75
+KILLED = frozenset({128 + 9, 128 + 15})  # from outside: an operator, or the kernel short of memory
+FRUITLESS_STARTS = 3  # a trial that ends this often in a row without a new epoch has failed
+EARLY_FAILURES = 3  # if the first trials all fail before one epoch, the command is broken, not the configurations
+
+
+class Proposes(Protocol):
+    def propose(self, study: Study) -> Proposal: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a trial's process ended."""
+
+    code: int
+    at: datetime
+    log_tail: str = ""
+    seen_metrics: tuple[str, ...] = ()  # what it reported, for a message where the sweep's metric is missing
+
+
+class LiveSweep:
+    """The one writer of a host's study events."""
+
+    def __init__(
+        self,
+        task: SweepTask,
+        log: StudyLog,
+        study: Study,
+        proposer: Proposes,
+        *,
+        now: Callable[[], datetime],
+        say: Callable[[str], None],
+        kill: Callable[[int], None],
+    ) -> None:
+        """``kill`` ends the process of a trial, by number; ``say`` gets one line for people."""
+        self._task, self._log, self._study, self._proposer = task, log, study, proposer
+        self._now, self._say, self._kill = now, say, kill
+        self._lock = threading.RLock()
+        self._closed = False
+        self._live: set[int] = set()
+        self._fruitless: Counter[int] = Counter()
+        self._epoch_at_start: dict[int, int] = {}
+
+    @property
+    def study(self) -> Study:
+        return self._study
+
+    @property
+    def broken(self) -> str:
+        """Why going on makes no sense; empty while it does."""
+        first = [trial for _, trial in sorted(self._study.trials.items())][: self._probe()]
+        if len(first) < self._probe() or any(t.phase is not TrialPhase.FAILED or t.reports for t in first):
+            return ""
+        return f"the first {len(first)} trials all failed before their first epoch. The last one: {first[-1].reason}"
+
+    @property
+    def is_over(self) -> bool:
+        """All trials have come to an end, and there are as many as asked for."""
+        return not self._study.unfinished() and not self._may_ask()
+
+    def take(self) -> TrialView | None:
+        """The next trial to run: an unfinished one if there is any, else a new one; None if none may start now."""
+        with self._turn():
+            if len(self._live) >= self._task.parallel or self.broken:
+                return None
+            waiting = [trial for trial in self._study.unfinished() if trial.number not in self._live]
+            if not waiting and not self._may_ask():
+                return None
+            trial = waiting[0] if waiting else self._ask()
+            self._live.add(trial.number)
+            return trial
+
+    def started(self, number: int, at: datetime) -> None:
+        """Its process runs."""
+        with self._turn():
+            trial = self._study.trials[number]
+            self._epoch_at_start[number] = trial.epoch
+            self._record(Started(at, self._task.attempt, number, Fraction(1, self._task.parallel)))
+            again = f"continues (epoch {trial.epoch} was the last seen)" if trial.holds else "starts"
+            self._say(f"trial {number} {again}: {_params(trial)}{f' [{trial.note}]' if trial.note else ''}")
+
+    def reported(self, number: int, epoch: int, value: float | None, at: datetime) -> Verdict:
+        """An epoch is done; says whether the trial goes on. Epochs repeated after a resume are not judged again."""
+        with self._turn():
+            seen = max(self._study.trials[number].reports, default=0)
+            self._record(Reported(at, self._task.attempt, number, epoch, value))
+            shown = "is not a finite number" if value is None else f"{value:.6g}"
+            self._say(f"trial {number} epoch {epoch}: {self._task.metric} {shown}")
+            verdict = self._judge(number, value) if epoch > seen else GO_ON
+            if verdict.stop:
+                self._kill(number)
+                self._end(number, EndState.PRUNED, self._now(), verdict.reason)
+            return verdict
+
+    def exited(self, number: int, exit_: Exit) -> bool:
+        """Its process is gone; says whether it is to be started again at once, from its last checkpoint."""
+        with self._turn():
+            trial = self._study.trials[number]
+            if exit_.code == 0:
+                reason = self._missing(trial, exit_)
+                self._end(number, EndState.FAILED if reason else EndState.COMPLETED, exit_.at, reason)
+                return False
+            if exit_.code == SAVED_AND_LEFT or exit_.code in KILLED:
+                return self._continues(number, exit_)
+            self._end(number, EndState.FAILED, exit_.at, f"exit code {exit_.code}; {_last_words(exit_)}")
+            return False
+
+    def lost(self, number: int) -> None:
+        """The worker that watched it is gone. The trial is taken up again as one that was preempted."""
+        with self._turn():
+            if number in self._live and not self._study.trials[number].phase.is_final:
+                self._continues(number, Exit(SAVED_AND_LEFT, self._now(), "its worker process was lost"))
+            self._live.discard(number)
+
+    def finish(self) -> None:
+        """Record that the sweep is complete."""
+        with self._turn():
+            self._record(Finished(self._now(), self._task.attempt))
+
+    def close(self) -> tuple[int, ...]:
+        """From now on only ``pause`` records. Returns the trials that were handed out and have not ended."""
+        with self._lock:
+            self._closed = True
+            return tuple(sorted(self._live))
+
+    def pause(self, number: int, at: datetime, reason: str) -> None:
+        """Its process is gone because the host is closing; another host continues it."""
+        with self._lock:
+            if self._study.trials[number].phase is TrialPhase.RUNNING:
+                self._end(number, EndState.PAUSED, at, reason)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with self._lock:
+            if not self._closed:
+                yield
+                return
+        threading.Event().wait()  # for ever: the host is leaving, and takes this thread with it
+
+    def _record(self, event: Event) -> None:
+        self._log.append(event)
+        self._study = fold([event], self._study)
+
+    def _ask(self) -> TrialView:
+        proposal = self._proposer.propose(self._study)
+        self._record(
+            Asked(self._now(), self._task.attempt, proposal.number, proposal.params, proposal.source, proposal.note)
+        )
+        return self._study.trials[proposal.number]
+
+    def _may_ask(self) -> bool:
+        return self._task.trials is None or len(self._study.trials) < self._task.trials
+
+    def _probe(self) -> int:
+        return EARLY_FAILURES if self._task.trials is None else min(EARLY_FAILURES, self._task.trials)
+
+    def _judge(self, number: int, value: float | None) -> Verdict:
+        rule = self._task.early_stopping
+        if rule is None:
+            return GO_ON
+        if value is None:
+            return Verdict(stop=True, reason=f"{self._task.metric} is not a finite number")
+        curves = {n: trial.curve for n, trial in self._study.trials.items() if trial.curve}
+        return judge(curves, number, rule, goal=self._task.goal, max_epochs=self._task.epochs)
+
+    def _continues(self, number: int, exit_: Exit) -> bool:
+        gained = self._study.trials[number].epoch > self._epoch_at_start.get(number, 0)
+        self._fruitless[number] = 0 if gained else self._fruitless[number] + 1
+        if self._fruitless[number] >= FRUITLESS_STARTS:
+            reason = (
+                f"ended {FRUITLESS_STARTS} times without a new epoch (exit code {exit_.code}); {_last_words(exit_)}"
+            )
+            self._end(number, EndState.FAILED, exit_.at, reason)
+            return False
+        self._record(self._ended(number, EndState.PAUSED, exit_.at, f"exit code {exit_.code}"))
+        return True
+
+    def _missing(self, trial: TrialView, exit_: Exit) -> str:
+        metric = self._task.metric
+        if trial.curve and trial.reports[max(trial.reports)] is not None:
+            return ""
+        if trial.reports:
+            return f"{metric} was not a finite number at the end"
+        reported = f"it reported {', '.join(exit_.seen_metrics)}" if exit_.seen_metrics else "it reported nothing"
+        return f"ended without {metric}: {reported}. Write progress lines with {metric} to $SPOTWISE_PROGRESS_URL"
+
+    def _end(self, number: int, state: EndState, at: datetime, reason: str) -> None:
+        self._record(self._ended(number, state, at, reason))
+        self._live.discard(number)
+        trial = self._study.trials[number]
+        value = "" if trial.value is None else f" ({self._task.metric} {trial.value:.6g} after epoch {trial.epoch})"
+        self._say(f"trial {number} {state.value}{value}{': ' + reason if reason else ''}")
+
+    def _ended(self, number: int, state: EndState, at: datetime, reason: str) -> Ended:
+        trial = self._study.trials[number]
+        return Ended(at, self._task.attempt, number, state, trial.value, trial.epoch, reason)
+
+
+def _last_words(exit_: Exit) -> str:
+    return f"its last lines:\n{exit_.log_tail}" if exit_.log_tail else "it printed nothing"
+
+
+def _params(trial: TrialView) -> str:
+    return ", ".join(f"{k}={f'{v:.4g}' if isinstance(v, float) else v}" for k, v in trial.params.items())

@@ -1,0 +1,67 @@
+"""What a sweep tries next: an Optuna study rebuilt from the events, asked once."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from .proposal import Proposal
+from .sampler import PORTFOLIO_SIZE, TransferSampler
+from .space import distributions
+from .task import SweepTask
+from .view import Study, TrialPhase, TrialView
+
+_STATES = {
+    TrialPhase.COMPLETED: TrialState.COMPLETE,
+    TrialPhase.PRUNED: TrialState.PRUNED,
+    TrialPhase.FAILED: TrialState.FAIL,
+}
+_BEGIN = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # Optuna wants a naive start time and never uses it here
+
+
+class Proposer:
+    """Proposes configurations for one sweep. It keeps nothing of the sweep: all it knows it is told at each call."""
+
+    def __init__(self, task: SweepTask) -> None:
+        self._task = task
+        self._direction = StudyDirection.MAXIMIZE if task.goal == "maximize" else StudyDirection.MINIMIZE
+        self._space = distributions(task.space)
+        self._sampler = TransferSampler(
+            task.priors, seed=task.seed, portfolio_size=portfolio_size(task.trials), space=task.space
+        )
+
+    def propose(self, study: Study) -> Proposal:
+        """The next configuration, given all trials so far; those that still run count as taken."""
+        number = max(study.trials, default=-1) + 1
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        memory = optuna.create_study(direction=self._direction, sampler=self._sampler)
+        for n in range(number):
+            memory.add_trial(self._frozen(study.trials.get(n)))
+        params = memory.ask(fixed_distributions=self._space).params
+        prior = self._sampler.prior(number)
+        return Proposal(number, params, "prior" if prior else "sampler", prior.note if prior else "")
+
+    def _frozen(self, trial: TrialView | None) -> FrozenTrial:
+        """A trial as Optuna keeps it; a number without events is a failed trial, which samplers pass over."""
+        if trial is None:
+            return create_trial(state=TrialState.FAIL)
+        state = _STATES.get(trial.phase, TrialState.RUNNING)
+        frozen = create_trial(
+            state=TrialState.FAIL if state is TrialState.RUNNING else state,
+            value=trial.value if state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
+            params=trial.params,
+            distributions=self._space,
+            intermediate_values=dict(trial.curve),
+        )
+        if state is TrialState.RUNNING:
+            frozen.state, frozen.datetime_start, frozen.datetime_complete = state, _BEGIN, None
+        return frozen
+
+
+def portfolio_size(trials: int | None) -> int:
+    """How many trials may go to past configurations: at most a third, so that misleading ones cannot eat the sweep."""
+    return PORTFOLIO_SIZE if trials is None else min(PORTFOLIO_SIZE, math.ceil(trials / 3))

@@ -1,0 +1,65 @@
+"""Where Ray keeps its own files while a host runs, and what a killed host left there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+
+from .processes import ProcessId, end
+
+_HELPERS = "helpers.json"
+
+
+class Scratch:
+    """A folder of this machine for one host. Its path is short: a Unix socket's may have 107 characters only."""
+
+    def __init__(self, run_folder: str) -> None:
+        self._base = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - the shortest
+        self._name = "sw-" + hashlib.sha256(os.path.realpath(run_folder).encode()).hexdigest()[:10]
+        self.path = self._base / f"{self._name}-{os.getpid()}"
+
+    def create(self) -> None:
+        """Make the folder, after removing what this run's killed hosts left: files, and helper processes of Ray's."""
+        for old in self.existing():
+            for helper in _load_helpers(old / _HELPERS):
+                helper.kill()
+            shutil.rmtree(old, ignore_errors=True)
+        self.path.mkdir(mode=0o700)
+
+    def existing(self) -> list[Path]:
+        """The folders of this run's hosts, this one's too."""
+        return sorted(self._base.glob(f"{self._name}-*"))
+
+    def note_helpers(self) -> None:
+        """Write down which processes Ray started: after kill -9 of this one, some live on for a minute."""
+        helpers = [asdict(ProcessId(p.pid, p.create_time())) for p in _descendants()]
+        (self.path / _HELPERS).write_text(json.dumps(helpers))
+
+    def remove(self) -> None:
+        """End all processes that this one started, and remove the folder, with what stragglers of killed hosts left."""
+        end(_descendants())
+        for _ in range(10):  # what dies may still write
+            for folder in self.existing():
+                shutil.rmtree(folder, ignore_errors=True)
+            if not self.existing():
+                return
+            time.sleep(0.05)
+
+
+def _descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def _load_helpers(path: Path) -> list[ProcessId]:
+    try:
+        return [ProcessId(**helper) for helper in json.loads(path.read_text())]
+    except (FileNotFoundError, ValueError, TypeError):
+        return []

@@ -1,0 +1,121 @@
+"""Search spaces as the job file writes them: fitting values of other spaces in, the unit cube, Optuna's distributions.
+
+A space is ``{name: {type, low, high, log, choices, step}}``; ``type`` is float, int or categorical, keys that do not
+apply are missing or None.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Spec = Mapping[str, Any]
+Space = Mapping[str, Spec]
+
+MISSING = 0.5  # a parameter that a trial does not have sits in the middle: as far from one end as from the other
+
+
+def is_numeric(spec: Spec) -> bool:
+    return spec["type"] in ("float", "int")
+
+
+def shared_names(space: Space, other: Space) -> tuple[str, ...]:
+    """Parameters of ``space`` that ``other`` has too: same name, both numeric or both categorical."""
+    return tuple(name for name in space if name in other and is_numeric(space[name]) == is_numeric(other[name]))
+
+
+def fit(spec: Spec, value: object) -> Any | None:
+    """The value of ``spec`` nearest to a value of another space; None if there is none."""
+    if not is_numeric(spec):
+        return next((choice for choice in spec["choices"] if _same(choice, value)), None)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    low, high, step = spec["low"], spec["high"], spec.get("step") or (1 if spec["type"] == "int" else None)
+    if step and not spec.get("log"):
+        high = low + math.floor((high - low) / step + 1e-9) * step
+        value = low + round((value - low) / step) * step
+    clipped = min(max(value, low), high)
+    return round(clipped) if spec["type"] == "int" else float(clipped)
+
+
+def fit_params(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a configuration of another space can be used in this one; what cannot is left out."""
+    fitted = {name: fit(space[name], value) for name, value in params.items() if name in space}
+    return {name: value for name, value in fitted.items() if value is not None}
+
+
+def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
+    """Configurations of any space as points of this one's unit cube, shape (len(configs), columns).
+
+    A numeric parameter is one column, log-scaled where the space says so; a categorical one is a column a choice, so
+    that two different choices lie 1 apart. Numbers outside the bounds lie on the border.
+    """
+    columns: list[NDArray[np.float64]] = []
+    for name, spec in space.items():
+        values = [fit(spec, config[name]) if name in config else None for config in configs]
+        if is_numeric(spec):
+            columns.append(np.array([[MISSING if v is None else _unit(spec, v)] for v in values]).reshape(-1, 1))
+        else:
+            columns.append(_one_hot(spec["choices"], values))
+    return np.hstack(columns) if columns else np.zeros((len(configs), 0))
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """The space as Optuna's distributions."""
+    return {name: _distribution(spec) for name, spec in space.items()}
+
+
+def _distribution(spec: Spec) -> BaseDistribution:
+    # Optuna takes half a second to import, and plans read spaces without it.
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    log = bool(spec.get("log"))
+    if spec["type"] == "categorical":
+        return CategoricalDistribution(tuple(spec["choices"]))
+    if spec["type"] == "int":
+        return IntDistribution(
+            int(spec["low"]), int(spec["high"]), log=log, step=1 if log else int(spec.get("step") or 1)
+        )
+    return FloatDistribution(float(spec["low"]), float(spec["high"]), log=log, step=None if log else spec.get("step"))
+
+
+def spec_of(distribution: BaseDistribution) -> dict[str, Any]:
+    """An Optuna distribution as the job file would write it."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return {"type": "categorical", "choices": list(distribution.choices)}
+    if isinstance(distribution, (FloatDistribution, IntDistribution)):
+        kind = "int" if isinstance(distribution, IntDistribution) else "float"
+        bounds = {"low": distribution.low, "high": distribution.high}
+        return {"type": kind, **bounds, "log": distribution.log, "step": distribution.step}
+    raise ValueError(
+        f"{type(distribution).__name__} is no distribution of Optuna 4 or later: use Float, Int or Categorical"
+    )
+
+
+def _unit(spec: Spec, value: float) -> float:
+    low, high = float(spec["low"]), float(spec["high"])
+    if spec.get("log"):
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return 0.5 if high <= low else (value - low) / (high - low)
+
+
+def _one_hot(choices: Sequence[object], values: Sequence[object]) -> NDArray[np.float64]:
+    hot = np.zeros((len(values), len(choices)))
+    for row, value in enumerate(values):
+        for column, choice in enumerate(choices):
+            hot[row, column] = math.sqrt(0.5) * (_same(choice, value))
+    return hot
+
+
+def _same(choice: object, value: object) -> bool:
+    """Equal and of one kind: True is not 1 here, and "1" is not 1."""
+    return choice == value and isinstance(choice, bool) == isinstance(value, bool)

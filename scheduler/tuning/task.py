@@ -1,0 +1,116 @@
+"""The sweep host's task: all that it needs to know, in one file (``sweep.json``) beside the trials."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..study import StudyRecord
+from .records import study_from_json, study_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class StoppingRule:
+    """Asynchronous successive halving: see ``asha.py``."""
+
+    grace_epochs: int = 1  # no trial is stopped before
+    reduction_factor: int = 3  # one in this many goes on at each rung
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTask:
+    """What a sweep host has to do."""
+
+    run_id: str
+    attempt: int
+    folder: str  # the run's folder
+    command: str  # shell script: the job's ``run``
+    workdir: str
+    metric: str
+    goal: str  # "maximize" or "minimize"
+    space: dict[str, dict[str, Any]]  # as in the job file
+    parallel: int
+    trials: int | None = None  # None: until the run is ended from outside (budget, deadline)
+    env: dict[str, str] = field(default_factory=dict)
+    early_stopping: StoppingRule | None = None
+    epochs: int | None = None  # of a whole trial, where known: no rung lies there or beyond
+    seed: int | None = None
+    checkpoint_every: str = ""  # "2 epochs"; empty: the training program's own default
+    keep: int = 3
+    checkpoint_to: str | None = None  # a path or URL; None: beside the trial
+    gpus_per_trial: float | None = None  # None: the node's GPUs divided by ``parallel``
+    priors: tuple[StudyRecord, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.goal not in ("maximize", "minimize"):
+            raise InputError(f"sweep of {self.run_id}: goal is {self.goal!r}; use maximize or minimize")
+        if self.parallel < 1 or (self.trials is not None and self.trials < 1):
+            raise InputError(f"sweep of {self.run_id}: parallel and trials must be at least 1")
+
+    @property
+    def study_folder(self) -> Path:
+        return Path(self.folder) / "study"
+
+    @property
+    def sign(self) -> float:
+        """Times this, larger values are better."""
+        return 1.0 if self.goal == "maximize" else -1.0
+
+    def trial_folder(self, number: int) -> TrialFolder:
+        return TrialFolder(Path(self.folder) / "trials" / f"{number:04d}")
+
+    def to_json(self) -> str:
+        """The text of ``sweep.json``."""
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        data["early_stopping"] = asdict(self.early_stopping) if self.early_stopping else None
+        data["priors"] = [study_to_json(record) for record in self.priors]
+        return json.dumps({"format": 1, **data}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "sweep.json") -> SweepTask:
+        """Read ``sweep.json``.
+
+        Raises:
+            InputError: it is not one; the message names the file and the field.
+        """
+        try:
+            return _task(json.loads(text))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{source} is no sweep task ({error}); write it with SweepTask.to_json()") from error
+
+
+@dataclass(frozen=True, slots=True)
+class TrialFolder:
+    """The files of one trial."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def progress(self) -> Path:
+        return self.path / "progress.jsonl"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def pid(self) -> Path:
+        return self.path / "pid.json"
+
+
+def _task(data: Mapping[str, Any]) -> SweepTask:
+    if data.get("format") != 1:
+        raise ValueError(f"format is {data.get('format')!r}, not 1")
+    fields = {name: value for name, value in data.items() if name != "format"}
+    rule = fields.get("early_stopping")
+    fields["early_stopping"] = None if rule is None else StoppingRule(**rule)
+    fields["priors"] = tuple(study_from_json(record) for record in fields.get("priors", ()))
+    return SweepTask(**fields)

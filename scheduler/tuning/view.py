@@ -1,0 +1,165 @@
+"""A study as its events tell it: a pure fold, and a feed that re-reads only what changed.
+
+``folder`` is always the study's folder, ``runs/<run id>/study``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, host_files, read_events
+
+
+class TrialPhase(StrEnum):
+    """Where a trial stands, seen from the events alone."""
+
+    ASKED = "asked"  # proposed, never started
+    RUNNING = "running"  # a process of the newest host works on it
+    PAUSED = "paused"  # its process is gone and a host will continue it
+    COMPLETED = "completed"
+    PRUNED = "pruned"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (TrialPhase.COMPLETED, TrialPhase.PRUNED, TrialPhase.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Capacity that a trial held.
+
+    ``end`` is None while it lasts, and for good where the host was killed: then it ends with the attempt.
+    """
+
+    attempt: int
+    start: datetime
+    end: datetime | None
+    share: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """One trial as the events tell it."""
+
+    number: int
+    params: dict[str, Any]
+    source: str
+    note: str
+    phase: TrialPhase = TrialPhase.ASKED
+    epoch: int = 0  # the last epoch seen
+    reports: dict[int, float | None] = field(default_factory=dict)  # by epoch; a resumed trial's newest report counts
+    end_value: float | None = None
+    reason: str = ""
+    holds: tuple[Hold, ...] = ()
+
+    @property
+    def curve(self) -> tuple[tuple[int, float], ...]:
+        """(epoch, metric) of every epoch whose metric was a finite number."""
+        return tuple((epoch, value) for epoch, value in sorted(self.reports.items()) if value is not None)
+
+    @property
+    def value(self) -> float | None:
+        """What it ended with, else the last value seen."""
+        if self.end_value is not None:
+            return self.end_value
+        return self.curve[-1][1] if self.curve else None
+
+    @property
+    def attempts(self) -> tuple[int, ...]:
+        """The attempts that it ran in, oldest first."""
+        return tuple(sorted({hold.attempt for hold in self.holds}))
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """All trials of a sweep, by number."""
+
+    trials: dict[int, TrialView] = field(default_factory=dict)
+    attempt: int = 0  # the newest attempt seen
+    finished: bool = False
+    updated_at: datetime | None = None
+
+    def unfinished(self) -> tuple[TrialView, ...]:
+        """Trials that a host has to start or continue, lowest number first."""
+        return tuple(t for _, t in sorted(self.trials.items()) if not t.phase.is_final)
+
+
+def read_study(folder: Path | str) -> Study:
+    """Fold the events of all hosts. A folder that does not exist yet is an empty study."""
+    return fold(read_events(Path(folder)))
+
+
+def fold(events: Iterable[Event], study: Study | None = None) -> Study:
+    """The study after these events, in order. Pure; events of trials that were never asked are skipped."""
+    study = study or Study()
+    trials = dict(study.trials)
+    attempt, finished, updated_at = study.attempt, study.finished, study.updated_at
+    for event in events:
+        attempt = max(attempt, event.attempt)
+        updated_at = event.time
+        if isinstance(event, Finished):
+            finished = True
+        elif isinstance(event, Asked):
+            trials.setdefault(event.trial, TrialView(event.trial, event.params, event.source, event.note))
+        elif event.trial in trials and not trials[event.trial].phase.is_final:
+            trials[event.trial] = _apply(trials[event.trial], event)
+    return Study({n: _left_behind(t, attempt) for n, t in trials.items()}, attempt, finished, updated_at)
+
+
+def _apply(trial: TrialView, event: Started | Reported | Ended) -> TrialView:
+    match event:
+        case Started():
+            hold = Hold(event.attempt, event.time, None, event.share)
+            holds = (*_closed(trial.holds, event.attempt, event.time), hold)
+            return replace(trial, phase=TrialPhase.RUNNING, reason="", holds=holds)
+        case Reported():
+            reports = {**trial.reports, event.epoch: event.value}
+            return replace(trial, epoch=event.epoch, reports=reports)
+        case Ended():
+            phase = TrialPhase(event.state.value)
+            value = None if event.state is EndState.PAUSED else event.value
+            holds = _closed(trial.holds, event.attempt, event.time)
+            return replace(trial, phase=phase, end_value=value, reason=event.reason, holds=holds)
+
+
+def _closed(holds: tuple[Hold, ...], attempt: int, end: datetime) -> tuple[Hold, ...]:
+    """End the last hold if it is open and of this attempt; a killed host's hold stays open until its attempt's end."""
+    if not holds or holds[-1].end is not None or holds[-1].attempt != attempt:
+        return holds
+    return (*holds[:-1], replace(holds[-1], end=max(end, holds[-1].start)))
+
+
+def _left_behind(trial: TrialView, attempt: int) -> TrialView:
+    """A trial that an older host was running when it was killed is paused as soon as a newer host speaks."""
+    if trial.phase is TrialPhase.RUNNING and trial.holds and trial.holds[-1].attempt < attempt:
+        return replace(trial, phase=TrialPhase.PAUSED, reason="its host was killed")
+    return trial
+
+
+class StudyFeed:
+    """A study read again and again, as a supervisor does: files that did not change are not opened."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self._folder = Path(folder)
+        self._stamp: tuple[tuple[str, int, int], ...] = ()
+        self._study = Study()
+
+    def new(self) -> Study | None:
+        """The study if anything changed since the last call, else None."""
+        stamp = tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in host_files(self._folder))
+        if stamp == self._stamp:
+            return None
+        self._stamp, self._study = stamp, read_study(self._folder)
+        return self._study
+
+    @property
+    def study(self) -> Study:
+        """The study as last read."""
+        return self._study

@@ -1,0 +1,84 @@
+"""Following a run: the live view, and its logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from .app import App
+from .engines.base import Handle
+from .errors import NotFoundError
+from .status_view import FINAL_EXIT, RunView, RunWatcher, print_end, run_detail
+
+REFRESH_S = 0.5
+
+
+def watch_run(app: App, run_id: str, console: Console) -> int:
+    """Show a run until it ends; a live view on a terminal, a line an event elsewhere. Returns the exit code."""
+    watcher = RunWatcher(app.store, run_id)
+    show = _live if console.is_terminal else _lines
+    view = show(app, watcher, console)
+    print_end(view, console)
+    return FINAL_EXIT[view.run.state]
+
+
+def _live(app: App, watcher: RunWatcher, console: Console) -> RunView:
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        for view in _views(app, watcher):
+            live.update(run_detail(view), refresh=True)
+    return view
+
+
+def _lines(app: App, watcher: RunWatcher, console: Console) -> RunView:
+    printed = 0
+    for view in _views(app, watcher):
+        for event in view.events[printed:]:
+            money = f"{view.spent_usd:.2f} USD"
+            console.print(
+                f"{event.at:%H:%M:%S}  {event.kind:10s} {event.message}  [{money}]", highlight=False, markup=False
+            )
+        printed = len(view.events)
+    console.print(run_detail(view))
+    return view
+
+
+def _views(app: App, watcher: RunWatcher) -> Iterator[RunView]:
+    while True:
+        view = watcher.look(app.clock.now())
+        yield view
+        if view.run.state.is_final:
+            return
+        time.sleep(REFRESH_S)
+
+
+def print_logs(app: App, run_id: str, *, follow: bool, trial: int | None, tail: int | None) -> None:
+    """Print a run's logs so far, and with ``follow`` what comes until it ends."""
+    printed: dict[str, int] = {}
+    while True:
+        run = app.store.run(run_id)
+        for name, lines in _logs(app, run_id, trial, tail):
+            for line in lines[printed.get(name, 0) :]:
+                print(line.rstrip("\n"), flush=True)
+            printed[name] = len(lines)
+        if not follow or run.state.is_final:
+            return
+        time.sleep(REFRESH_S)
+
+
+def _logs(app: App, run_id: str, trial: int | None, tail: int | None) -> Iterator[tuple[str, list[str]]]:
+    run = app.store.run(run_id)
+    if trial is not None:
+        path = Path(run.folder) / "trials" / f"{trial:04d}" / "log.txt"
+        if not path.exists():
+            raise NotFoundError(f"{run_id} has no log of trial {trial}: `spotwise status {run_id}` lists its trials")
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        yield path.name, lines[-tail:] if tail else lines
+        return
+    engine = app.engine(run.engine)
+    for attempt in app.store.attempts(run_id):
+        head = f"--- attempt {attempt.number} on {attempt.offer.key}"
+        yield attempt.id, [head, *engine.logs(Handle(attempt.id, run.folder), tail=tail)]

@@ -1,0 +1,244 @@
+"""What a run executes, and how far it is: a training program, or a sweep host with its trials.
+
+A workload reads only files that the node and the training side wrote, so any supervisor can pick a run up at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
+
+from .engines.base import LaunchRequest
+from .job import JobSpec, parse_job
+from .ledger import Charge, Span
+from .run import Attempt, Run
+from .study import StudyRecord
+from .timeline import Hold, epochs_kept, sweep_spans, training_spans
+from .tuning.records import to_record
+from .tuning.task import StoppingRule, SweepTask
+from .tuning.view import StudyFeed, TrialPhase, TrialView
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    fraction: float  # of all work, by what is kept; 0 where the total is not known
+    epochs_kept: int  # grows whenever a restart has less to do: what the crash limit looks at
+    text: str  # for people
+
+
+class Workload(Protocol):
+    """One kind of run."""
+
+    def request(self, attempt: Attempt) -> LaunchRequest: ...
+
+    def progress(self) -> Progress: ...
+
+    def spans(self, attempt: Attempt) -> list[Span]:
+        """What an ended attempt did with its time."""
+        ...
+
+    def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
+        """The study so far, of a sweep."""
+        ...
+
+
+def workload_for(run: Run, job: JobSpec) -> Workload:
+    return TrainingWorkload(run, job) if job.sweep is None else SweepWorkload(run, job)
+
+
+class TrainingWorkload:
+    """A training or retraining run: one program, one progress file."""
+
+    def __init__(self, run: Run, job: JobSpec) -> None:
+        self._run, self._job = run, job
+        self._progress_url = str(Path(run.folder) / "progress.jsonl")
+        self._reader = ProgressReader(self._progress_url)
+        self._records: list[ProgressRecord] = []
+
+    def request(self, attempt: Attempt) -> LaunchRequest:
+        job = self._job
+        env = {
+            "SPOTWISE_CHECKPOINT_URL": checkpoint_url(self._run, job),
+            "SPOTWISE_PROGRESS_URL": self._progress_url,
+            "SPOTWISE_CHECKPOINT_KEEP": str(job.checkpoint.keep),
+            **({"SPOTWISE_CHECKPOINT_EVERY": str(job.checkpoint.every)} if job.checkpoint.every else {}),
+        }
+        return _request(self._run, job, attempt, job.run, env)
+
+    def progress(self) -> Progress:
+        self._records += self._reader.new()
+        kept = epochs_kept(self._records)
+        newest = self._records[-1] if self._records else None
+        total = self._job.work.epochs if self._job.work else None
+        of = f" of {total}" if total else ""
+        metrics = "" if newest is None else "  ".join(f"{k} {v:.4g}" for k, v in last_metrics(self._records).items())
+        text = "starting" if newest is None else f"epoch {newest.epoch}{of}, {kept} kept  {metrics}".rstrip()
+        return Progress(min(1.0, kept / total) if total else 0.0, kept, text)
+
+    def spans(self, attempt: Attempt) -> list[Span]:
+        return training_spans(attempt, read_progress(self._progress_url))
+
+    def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
+        return None
+
+
+class SweepWorkload:
+    """A sweep: the attempt runs the sweep host, and the host runs the trials."""
+
+    def __init__(self, run: Run, job: JobSpec) -> None:
+        self._run, self._job = run, job
+        self._feed = StudyFeed(Path(run.folder) / "study")
+
+    def request(self, attempt: Attempt) -> LaunchRequest:
+        command = f"exec {sys.executable} -m spotwise.scheduler.tuning.host {Path(self._run.folder) / 'sweep.json'}"
+        return _request(self._run, self._job, attempt, command, {})
+
+    def progress(self) -> Progress:
+        self._feed.new()
+        trials = self._feed.study.trials.values()
+        ended = sum(trial.phase.is_final for trial in trials)
+        pruned = sum(trial.phase is TrialPhase.PRUNED for trial in trials)
+        total = self._job.sweep.trials if self._job.sweep else None
+        fraction = min(1.0, ended / total) if total else 0.0
+        kept = sum(trial.epoch for trial in trials)
+        of = f" of {total}" if total else ""
+        return Progress(fraction, kept, f"{ended}{of} trials ended ({pruned} stopped early)" if trials else "starting")
+
+    def spans(self, attempt: Attempt) -> list[Span]:
+        self._feed.new()
+        holds = [h for trial in self._feed.study.trials.values() for h in _holds(trial, attempt.number)]
+        return sweep_spans(attempt, holds, {hold.trial: self._trial_progress(hold.trial) for hold in holds})
+
+    def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
+        self._feed.new()
+        sweep, job = self._job.sweep, self._job
+        if sweep is None:
+            return None
+        return to_record(
+            self._feed.study,
+            run_folder=self._run.folder,
+            id=self._run.id,
+            job_name=job.name,
+            metric=sweep.metric,
+            goal=sweep.goal,
+            space=space_of(job),
+            created_at=self._run.submitted_at,
+            now=now,
+            attempt_ends={a.number: a.ended_at for a in attempts if a.ended_at is not None},
+            labels={**job.labels, "team": job.team, "project": job.project},
+            costs=cost_by_trial(charges),
+        )
+
+    def _trial_progress(self, number: int) -> list[ProgressRecord]:
+        return read_progress(str(Path(self._run.folder) / "trials" / f"{number:04d}" / "progress.jsonl"))
+
+
+def checkpoint_url(run: Run, job: JobSpec | None = None) -> str:
+    """Where a training run's checkpoints lie."""
+    to = (job or parse_job(run.job_yaml, source=run.id)).checkpoint.to
+    return f"{to.rstrip('/')}/{run.id}" if to else str(Path(run.folder) / "checkpoints")
+
+
+def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> None:
+    """Write the sweep host's task; done once, at submission, so that every host of the run gets the same."""
+    sweep = job.sweep
+    if sweep is None:
+        return
+    stopping = sweep.early_stopping
+    task = SweepTask(
+        run_id=run.id,
+        attempt=1,
+        folder=run.folder,
+        command=job.run,
+        workdir=run.workdir,
+        metric=sweep.metric,
+        goal=sweep.goal,
+        space=space_of(job),
+        parallel=sweep.parallel,
+        trials=sweep.trials,
+        early_stopping=None if stopping is None else StoppingRule(stopping.grace_epochs, stopping.reduction_factor),
+        epochs=job.work.epochs if job.work else None,
+        seed=sweep.seed,
+        checkpoint_every=str(job.checkpoint.every) if job.checkpoint.every else "",
+        keep=job.checkpoint.keep,
+        checkpoint_to=job.checkpoint.to,
+        priors=tuple(priors),
+    )
+    path = Path(run.folder) / "sweep.json"
+    path.write_text(task.to_json(), encoding="utf-8")
+
+
+def space_of(job: JobSpec) -> dict[str, dict[str, object]]:
+    """The search space as plain values, without what is not set."""
+    if job.sweep is None:
+        return {}
+    return {name: param.model_dump(mode="json", exclude_none=True) for name, param in job.sweep.space.items()}
+
+
+def cost_by_trial(charges: Sequence[Charge]) -> dict[int, Decimal]:
+    """USD by trial number."""
+    costs: dict[int, Decimal] = {}
+    for charge in charges:
+        if charge.trial is not None:
+            costs[charge.trial] = costs.get(charge.trial, Decimal(0)) + charge.amount_usd
+    return costs
+
+
+def last_metrics(records: Sequence[ProgressRecord]) -> Mapping[str, float]:
+    """The newest metrics that a program reported; {} before the first."""
+    return next((record.metrics for record in reversed(records) if record.metrics), {})
+
+
+def _holds(trial: TrialView, attempt: int) -> list[Hold]:
+    """A trial's holds within one attempt. Only the last of all holds ended with the trial."""
+    last = len(trial.holds) - 1
+    ended = trial.phase.value if trial.phase.is_final else ""
+    return [
+        Hold(trial.number, hold.start, hold.end, hold.share, ended if i == last else "")
+        for i, hold in enumerate(trial.holds)
+        if hold.attempt == attempt
+    ]
+
+
+def _request(run: Run, job: JobSpec, attempt: Attempt, command: str, env: Mapping[str, str]) -> LaunchRequest:
+    return LaunchRequest(
+        attempt_id=attempt.id,
+        run_id=run.id,
+        offer=attempt.offer,
+        setup=job.setup,
+        command=command,
+        workdir=run.workdir,
+        folder=run.folder,
+        env={
+            **{name: str(value) for name, value in job.envs.items()},
+            **read_secrets(run),
+            **env,
+            "SPOTWISE_RUN_ID": run.id,
+            "SPOTWISE_ATTEMPT": str(attempt.number),
+            "PYTHONUNBUFFERED": "1",  # logs as they happen, and whole when the process is killed
+        },
+        nodes=attempt.nodes,
+    )
+
+
+def secrets_path(run: Run) -> Path:
+    """Where a run's secrets lie until it ends: beside the run, for its owner's eyes only, never in the store."""
+    return Path(run.folder) / "secrets.json"
+
+
+def read_secrets(run: Run) -> dict[str, str]:
+    path = secrets_path(run)
+    if not path.exists():
+        return {}
+    values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return values

@@ -1,0 +1,186 @@
+"""What every database behind the store must do: SQLite always, PostgreSQL where SPOTWISE_TEST_POSTGRES names one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from factories import T0, at, attempt, offer, run
+
+from spotwise.scheduler.errors import LeaseLostError, NotFoundError, StoreError
+from spotwise.scheduler.ledger import Category, Span, book
+from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.store import Event, Store, tables
+from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+
+POSTGRES = os.environ.get("SPOTWISE_TEST_POSTGRES")
+TTL = timedelta(seconds=20)
+
+
+def open_store(kind: str, tmp_path) -> Store:
+    if kind == "sqlite":
+        return Store.open(f"sqlite:///{tmp_path / 'spotwise.db'}")
+    store = Store.open(POSTGRES)
+    with store.transaction() as connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            if table.name != "meta":
+                connection.execute(table.delete())
+    return store
+
+
+@pytest.fixture(params=["sqlite", *(["postgres"] if POSTGRES else [])])
+def store(request, tmp_path):
+    opened = open_store(request.param, tmp_path)
+    yield opened
+    opened.close()
+
+
+def held(store, run_id="digits-aaaaaa", owner="me"):
+    return store.lease(run_id, owner, T0, T0 + TTL)
+
+
+def ended_with_charges():
+    ended = attempt(state=AttemptState.COMPLETED, ended_at=at(1), offer=offer(price="0.123457"))
+    return ended, book(ended, [Span(T0, at(1), Category.PRODUCTIVE)])
+
+
+def test_a_run_comes_back_as_it_went_in(store):
+    given = run(deadline_at=at(5), budget_usd=Decimal("12.34"), predicted_usd=Decimal("1.000001"), predicted_hours=2.5)
+    store.add_run(given, "key")
+    assert store.run(given.id) == given
+
+
+def test_the_same_job_file_submitted_twice_is_one_run(store):
+    first = store.add_run(run("one"), "same file")
+    assert store.add_run(run("two"), "same file") == first
+    assert [r.id for r in store.runs()] == ["one"]
+
+
+def test_submitted_at_once_by_many_it_is_still_one_run(store):
+    found: list[str] = []
+    threads = [
+        threading.Thread(target=lambda i=i: found.append(store.add_run(run(f"run-{i}"), "same file").id))
+        for i in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(found)) == 1
+    assert len(store.runs()) == 1
+
+
+def test_an_ended_run_frees_its_job_file(store):
+    store.add_run(run("one"), "same file")
+    store.save_run(run("one", state=RunState.COMPLETED), held(store, "one"))
+    assert store.add_run(run("two"), "same file").id == "two"
+    assert [r.id for r in store.runs(active=True)] == ["two"]
+
+
+def test_an_unknown_run_is_named(store):
+    with pytest.raises(NotFoundError, match="nope"):
+        store.run("nope")
+
+
+def test_only_one_supervisor_holds_a_run(store):
+    store.add_run(run(), "key")
+    assert held(store, owner="one") is not None
+    assert held(store, owner="two") is None
+
+
+def test_an_expired_lease_can_be_taken_and_the_old_holder_cannot_write_any_more(store):
+    store.add_run(run(), "key")
+    old = held(store, owner="one")
+    new = store.lease("digits-aaaaaa", "two", T0 + TTL, T0 + 2 * TTL)
+    assert new is not None
+    with pytest.raises(LeaseLostError):
+        store.save_run(run(state=RunState.RUNNING), old)
+    with pytest.raises(LeaseLostError):
+        store.save_attempt(attempt(), old)
+    with pytest.raises(LeaseLostError):
+        store.renew(old, T0 + 9 * TTL)
+    assert store.attempts() == []
+    store.save_run(run(state=RunState.RUNNING), new)
+
+
+def test_a_supervisor_that_comes_back_under_its_name_gets_a_new_fence(store):
+    """Two processes can never both believe in a lease, even if they share a name."""
+    store.add_run(run(), "key")
+    old, new = held(store), held(store)
+    with pytest.raises(LeaseLostError):
+        store.save_run(run(), old)
+    store.save_run(run(), new)
+
+
+def test_released_leases_are_free(store):
+    store.add_run(run(), "key")
+    held(store, owner="one")
+    store.release("digits-aaaaaa", "one")
+    assert held(store, owner="two") is not None
+
+
+def test_many_supervisors_at_once_get_one_lease(store):
+    store.add_run(run(), "key")
+    taken: list[object] = []
+    threads = [
+        threading.Thread(target=lambda i=i: taken.append(held(store, owner=f"supervisor {i}"))) for i in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(lease is not None for lease in taken) == 1
+
+
+def test_an_attempt_and_its_charges_come_back_to_the_last_digit(store):
+    store.add_run(run(), "key")
+    ended, charges = ended_with_charges()
+    store.save_attempt(ended, held(store), charges)
+    assert store.attempts(ended.run_id) == [ended]
+    assert store.charges(ended.run_id) == list(charges)
+
+
+def test_booking_an_attempt_again_does_not_charge_twice(store):
+    store.add_run(run(), "key")
+    lease = held(store)
+    ended, charges = ended_with_charges()
+    for _ in range(2):
+        store.save_attempt(ended, lease, charges)
+    assert len(store.charges()) == len(charges)
+
+
+def test_a_cancel_request_survives_what_the_supervisor_writes(store):
+    store.add_run(run(), "key")
+    lease = held(store)
+    store.request_cancel("digits-aaaaaa")
+    store.save_run(run(state=RunState.RUNNING), lease)
+    assert store.run("digits-aaaaaa").cancel_requested
+
+
+def test_reasons_are_kept_in_order(store):
+    store.add_run(run(), "key")
+    for n in range(3):
+        store.note(Event("digits-aaaaaa", at(n), "placed", f"reason {n}", f"attempt {n}"))
+    assert [e.message for e in store.events("digits-aaaaaa")] == ["reason 0", "reason 1", "reason 2"]
+
+
+def test_a_study_is_replaced_whole(store):
+    trial = TrialRecord(0, {"lr": 0.1}, TrialState.COMPLETED, 0.9, 3, ((1, 0.5), (3, 0.9)), cost_usd=Decimal("0.25"))
+    study = StudyRecord("s", "digits", "val_accuracy", "maximize", {"lr": {"type": "float"}}, T0, {"team": "v"})
+    store.save_study(study)
+    store.save_study(replace(study, trials=(trial,)))
+    assert store.studies() == [replace(study, trials=(trial,))]
+
+
+def test_an_amount_finer_than_a_micro_dollar_is_refused(store):
+    with pytest.raises((ValueError, StoreError), match="micro-dollar"):
+        store.add_run(run(budget_usd=Decimal("0.0000001")), "key")
+
+
+def test_a_moment_without_zone_is_refused(store):
+    with pytest.raises((ValueError, StoreError), match="no zone"):
+        store.add_run(run(submitted_at=T0.replace(tzinfo=None)), "key")

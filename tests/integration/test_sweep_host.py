@@ -1,0 +1,146 @@
+"""The sweep host as itself: real Ray, real processes, real signals; the trials are a program without any library."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from spotwise.checkpoints.progress import read_progress
+from spotwise.scheduler.tuning.scratch import Scratch
+from spotwise.scheduler.tuning.task import StoppingRule, SweepTask
+from spotwise.scheduler.tuning.view import Study, TrialPhase, read_study
+
+pytestmark = pytest.mark.slow
+
+EPOCHS = 8
+PROGRAM = """
+import json, os, signal, sys, time
+from datetime import datetime, timezone
+
+def write(event, epoch, **metrics):
+    line = {"event": event, "time": datetime.now(timezone.utc).isoformat(), "epoch": epoch, "metrics": metrics}
+    with open(os.environ["SPOTWISE_PROGRESS_URL"], "a") as file:
+        file.write(json.dumps(line) + "\\n")
+
+def leave(*_):
+    write("stopping", epoch)
+    sys.exit(75)
+
+checkpoint = os.environ["SPOTWISE_CHECKPOINT_URL"]
+epoch = int(open(checkpoint).read()) if os.path.exists(checkpoint) else 0
+signal.signal(signal.SIGTERM, leave)
+write("started", epoch)
+while epoch < %d:
+    time.sleep(0.25)
+    epoch += 1
+    with open(checkpoint + ".part", "w") as file:
+        file.write(str(epoch))
+    os.replace(checkpoint + ".part", checkpoint)
+    write("progress", epoch, loss=(float(os.environ["HP_X"]) - 1) ** 2 + 1 / epoch)
+write("finished", epoch)
+"""
+
+
+def write_task(folder: Path, attempt: int, command: str, **changes: object) -> Path:
+    task = SweepTask(
+        run_id="host-test",
+        attempt=attempt,
+        folder=str(folder),
+        command=command,
+        workdir=str(folder),
+        metric="loss",
+        goal="minimize",
+        space={"x": {"type": "float", "low": 0, "high": 10}},
+        parallel=2,
+        trials=4,
+        epochs=EPOCHS,
+        seed=0,
+        **changes,  # type: ignore[arg-type]
+    )
+    path = folder / "sweep.json"
+    path.write_text(task.to_json())
+    return path
+
+
+def start_host(task: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "spotwise.scheduler.tuning.host", str(task)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def wait_for(condition: Callable[[], bool], host: subprocess.Popen[str]) -> None:
+    """Until the condition holds; fails with the host's output if it ends before, or after a minute."""
+    for _ in range(600):
+        if condition():
+            return
+        assert host.poll() is None, host.communicate()[0]
+        time.sleep(0.1)
+    host.kill()
+    pytest.fail(f"waited for a minute in vain; the host says:\n{host.communicate()[0]}")
+
+
+def epochs_seen(study: Study, attempt: int) -> int:
+    return sum(len(trial.reports) for trial in study.trials.values() if attempt in trial.attempts)
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Training processes of this test's sweep that still run."""
+    program = str(folder / "train.py")
+    return [p for p in psutil.process_iter(["cmdline"]) if program in (p.info["cmdline"] or []) and p.is_running()]
+
+
+def test_sweep_outlives_a_preemption_and_a_killed_driver(tmp_path: Path) -> None:
+    """A notice, then kill -9 of Ray's driver: every trial completes, and none repeats an epoch it had saved."""
+    (tmp_path / "train.py").write_text(PROGRAM % EPOCHS)
+    command = f"set -e\n{sys.executable} {tmp_path / 'train.py'}\necho trained\n"
+    study_folder = tmp_path / "study"
+
+    first = start_host(write_task(tmp_path, 1, command))
+    wait_for(lambda: epochs_seen(read_study(study_folder), 1) >= 3, first)
+    first.send_signal(signal.SIGTERM)
+    output = first.communicate(timeout=30)[0]
+    assert first.returncode == 75, output
+    assert processes_of(tmp_path) == []
+    after_notice = read_study(study_folder)
+    assert {t.phase for t in after_notice.unfinished()} <= {TrialPhase.PAUSED, TrialPhase.ASKED}
+    assert all(hold.end is not None for t in after_notice.trials.values() for hold in t.holds)
+
+    second = start_host(write_task(tmp_path, 2, command))
+    seen = epochs_seen(after_notice, 1)
+    wait_for(lambda: epochs_seen(read_study(study_folder), 2) > seen, second)
+    second.kill()
+    second.communicate(timeout=30)
+
+    third = start_host(write_task(tmp_path, 3, command))
+    output = third.communicate(timeout=90)[0]
+    assert third.returncode == 0, output
+
+    study = read_study(study_folder)
+    assert study.finished
+    assert [t.phase for t in study.trials.values()] == [TrialPhase.COMPLETED] * 4, output
+    assert any(t.attempts == (1, 2, 3) or t.attempts[:2] == (1, 2) for t in study.trials.values())
+    for number in study.trials:
+        records = read_progress(str(tmp_path / "trials" / f"{number:04d}" / "progress.jsonl"))
+        epochs = [r.epoch for r in records if r.event == "progress"]
+        assert epochs == sorted(set(epochs)), f"trial {number} repeated epochs: {epochs}"
+    assert processes_of(tmp_path) == []
+    assert list(tmp_path.rglob("*.pkl")) == []
+    assert Scratch(str(tmp_path)).existing() == []
+
+
+def test_broken_command_ends_the_sweep_with_its_last_words(tmp_path: Path) -> None:
+    """Three trials that fail before their first epoch are enough: exit code 1, and the log says what they said."""
+    host = start_host(write_task(tmp_path, 1, "echo no such model: resnet; exit 3", early_stopping=StoppingRule(1, 3)))
+    output = host.communicate(timeout=60)[0]
+    assert host.returncode == 1, output
+    assert "exit code 3" in output
+    assert "no such model: resnet" in output.splitlines()[-1]
+    phases = [t.phase for t in read_study(tmp_path / "study").trials.values()]
+    assert phases[:3] == [TrialPhase.FAILED] * 3
+    assert TrialPhase.COMPLETED not in phases

@@ -1,0 +1,51 @@
+"""What the environment says."""
+
+from __future__ import annotations
+
+import pytest
+
+from spotwise.checkpoints import Settings, SettingsError, parse_every
+
+
+def test_without_a_scheduler_everything_has_a_default() -> None:
+    assert Settings.from_env({}) == Settings()
+
+
+def test_everything_the_scheduler_says_is_read() -> None:
+    settings = Settings.from_env(
+        {
+            "SPOTWISE_CHECKPOINT_URL": "s3://bucket/run/",
+            "SPOTWISE_CHECKPOINT_EVERY": "100 steps",
+            "SPOTWISE_CHECKPOINT_KEEP": "5",
+            "SPOTWISE_PROGRESS_URL": "/home/progress.jsonl",
+            "SPOTWISE_ATTEMPT": "4",
+            "SPOTWISE_HPARAMS": '{"lr": 0.1, "optimizer": "adam"}',
+        }
+    )
+    assert settings == Settings(
+        checkpoint_url="s3://bucket/run",
+        progress_url="/home/progress.jsonl",
+        every=parse_every("100 steps"),
+        keep=5,
+        attempt=4,
+        hparams={"lr": 0.1, "optimizer": "adam"},
+    )
+
+
+def test_progress_lies_beside_the_checkpoints_unless_told() -> None:
+    assert Settings.from_env({"SPOTWISE_CHECKPOINT_URL": "/a/b"}).progress_url == "/a/b/progress.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SPOTWISE_CHECKPOINT_KEEP", "0"),
+        ("SPOTWISE_CHECKPOINT_KEEP", "many"),
+        ("SPOTWISE_ATTEMPT", "-1"),
+        ("SPOTWISE_HPARAMS", "{lr: 1}"),
+        ("SPOTWISE_HPARAMS", "[1]"),
+    ],
+)
+def test_a_bad_value_is_named(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_env({name: value})

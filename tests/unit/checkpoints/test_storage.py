@@ -1,0 +1,141 @@
+"""One contract for every storage."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from spotwise.checkpoints import ProgressEvent, ProgressReader, ProgressRecord, ProgressWriter, Storage, StorageError
+from spotwise.checkpoints.progress_log import utc_now
+from spotwise.checkpoints.storage import LocalStorage, locate_file, storage_for
+
+
+@pytest.fixture(params=["local", "file URL", "memory"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    urls = {
+        "local": str(tmp_path / "a b" / "checkpoints"),
+        "file URL": (tmp_path / "a b").as_uri(),
+        "memory": f"memory://{uuid.uuid4()}/checkpoints",
+    }
+    made = storage_for(urls[request.param])
+    yield made
+    made.remove(".") if request.param != "memory" else made.remove("")
+
+
+def test_a_stream_is_read_back(storage: Storage) -> None:
+    with storage.create("step/state") as stream:
+        stream.write(b"one")
+        stream.write(b"two")
+    assert storage.read("step/state") == b"onetwo"
+    assert storage.size("step/state") == 6
+
+
+def test_put_replaces_what_was_there(storage: Storage) -> None:
+    storage.put("step/manifest", b"a longer text than the next")
+    storage.put("step/manifest", b"short")
+    assert storage.read("step/manifest") == b"short"
+
+
+def test_open_gives_a_seekable_stream(storage: Storage) -> None:
+    storage.put("step/state", b"0123456789")
+    with storage.open("step/state") as stream:
+        assert stream.read(4) == b"0123"
+        stream.seek(1)
+        assert stream.read() == b"123456789"
+
+
+@pytest.mark.parametrize(("start", "rest"), [(0, b"abc"), (2, b"c"), (3, b""), (9, b"")])
+def test_read_from_the_middle(storage: Storage, start: int, rest: bytes) -> None:
+    storage.put("step/file", b"abc")
+    assert storage.read("step/file", start) == rest
+
+
+@pytest.mark.parametrize("action", ["read", "open", "size"])
+def test_what_is_not_there_is_a_file_not_found(storage: Storage, action: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        getattr(storage, action)("step/none")
+
+
+def test_appended_lines_follow_each_other(storage: Storage) -> None:
+    for line in (b"one", b"two\n", b"three"):
+        storage.append_line("log", line)
+    assert storage.read("log") == b"one\ntwo\nthree\n"
+
+
+def test_an_appended_line_never_continues_a_torn_one(storage: Storage) -> None:
+    storage.put("log", b"one\ntor")
+    storage.append_line("log", b"two")
+    assert storage.read("log") == b"one\ntor\ntwo\n"
+
+
+def test_folders_are_listed_sorted_and_without_files(storage: Storage) -> None:
+    assert storage.folders() == []
+    storage.put("file", b"")
+    for name in ("step-2", "step-1", "step-10"):
+        storage.put(f"{name}/x", b"x")
+    assert storage.folders() == ["step-1", "step-10", "step-2"]
+
+
+def test_delete_and_remove_may_be_repeated(storage: Storage) -> None:
+    storage.put("step/a", b"a")
+    storage.put("step/b", b"b")
+    for _ in range(2):
+        storage.delete("step/a")
+    assert storage.read("step/b") == b"b"
+    for _ in range(2):
+        storage.remove("step")
+    assert storage.folders() == []
+
+
+def test_progress_is_followed_on_any_storage(storage: Storage) -> None:
+    url = f"{storage.url}/progress.jsonl"
+    writer, reader = ProgressWriter(url), ProgressReader(url)
+    for epoch in (1, 2):
+        writer.write(ProgressRecord(ProgressEvent.PROGRESS, utc_now(), epoch=epoch))
+        assert [record.epoch for record in reader.new()] == [epoch]
+
+
+@pytest.mark.parametrize(
+    ("url", "folder", "name"),
+    [
+        ("/a/b/p.jsonl", "/a/b", "p.jsonl"),
+        ("/p.jsonl", "/", "p.jsonl"),
+        ("p.jsonl", ".", "p.jsonl"),
+        ("memory://a/p.jsonl", "memory://a", "p.jsonl"),
+        ("memory://p.jsonl", "memory://", "p.jsonl"),
+    ],
+)
+def test_a_file_is_located_in_its_folder(url: str, folder: str, name: str) -> None:
+    storage, found = locate_file(url)
+    expected = folder if "://" in folder else str(Path(folder).absolute())
+    assert (storage.url, found) == (expected, name)
+
+
+def test_a_local_put_leaves_no_temporary_file(tmp_path: Path) -> None:
+    LocalStorage(tmp_path).put("step/manifest", b"x")
+    assert [path.name for path in (tmp_path / "step").iterdir()] == ["manifest"]
+
+
+def test_an_unknown_scheme_is_named() -> None:
+    with pytest.raises(StorageError, match="nowhere://bucket"):
+        storage_for("nowhere://bucket")
+
+
+def test_a_fault_of_a_clouds_client_becomes_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients such as botocore do not derive their faults from OSError."""
+    storage = storage_for(f"memory://{uuid.uuid4()}")
+    module = type(sys)("botocore.exceptions")
+    module.BotoCoreError = type("BotoCoreError", (Exception,), {})
+    module.ClientError = type("ClientError", (Exception,), {})
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", module)
+
+    def fail(*_: object, **__: object) -> None:
+        raise module.BotoCoreError("no credentials")
+
+    monkeypatch.setattr(storage._files, "pipe_file", fail)
+    with pytest.raises(StorageError, match="no credentials"):
+        storage.put("a", b"")

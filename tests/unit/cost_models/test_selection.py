@@ -1,0 +1,109 @@
+"""Which offers a job's resources allow, as a table: one row a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from spotwise.cost_models.errors import CostModelError
+from spotwise.cost_models.offer import Market, Offer
+from spotwise.cost_models.selection import matching, reject_reason
+
+MakeOffer = Callable[..., Offer]
+
+# The offer judged: aws/us-east-1/use1-az1, g4dn.xlarge, T4:1, spot at 1.00 USD, 4 vCPUs, 16 GiB.
+ALLOWED: list[dict[str, object] | None] = [
+    None,
+    {},
+    {"accelerators": "T4"},
+    {"accelerators": "t4:1"},
+    {"accelerators": {"T4": 1}},
+    {"accelerators": {"V100": 1, "T4": None}},
+    {"accelerators": ["V100:1", "T4:1"]},
+    {"accelerators": {"T4:1", "L4:1"}},
+    {"use_spot": True},
+    {"use_spot": None},
+    {"infra": "aws"},
+    {"infra": "AWS/us-east-1"},
+    {"infra": "aws/us-east-1/use1-az1"},
+    {"infra": "*/us-east-1"},
+    {"infra": "aws/*/use1-az1"},
+    {"cloud": "aws", "region": "us-east-1", "zone": "use1-az1"},
+    {"instance_type": "g4dn.xlarge"},
+    {"cpus": 4},
+    {"cpus": "4+"},
+    {"cpus": "2+"},
+    {"memory": "16"},
+    {"memory": "8+"},
+    {"memory": "16GB+"},
+    {"max_hourly_cost": 1.0},
+    {"disk_size": 256, "ports": 8080, "something_new": True},
+    {"any_of": [{"infra": "gcp"}, {"infra": "aws"}]},
+    {"accelerators": "T4", "ordered": [{"infra": "gcp"}, {"infra": "aws/us-east-1"}]},
+]
+
+REJECTED: list[tuple[dict[str, object], str]] = [
+    ({"accelerators": "V100:1"}, "T4:1, not V100:1"),
+    ({"accelerators": "T4:4"}, "T4:1, not T4:4"),
+    ({"accelerators": {"T4": 2, "L4": 1}}, "T4:1, not T4:2 or L4:1"),
+    ({"use_spot": False}, "spot, and the job says use_spot: false"),
+    ({"infra": "gcp"}, "cloud aws, not gcp"),
+    ({"infra": "k8s"}, "cloud aws, not kubernetes"),
+    ({"infra": "*/us-west-2"}, "region us-east-1, not us-west-2"),
+    ({"zone": "use1-az2"}, "zone use1-az1, not use1-az2"),
+    (
+        {"infra": "aws/us-east-1/us-east-1a"},
+        "zone use1-az1, not us-east-1a; AWS prices name zones by zone id, so ask for the region",
+    ),
+    ({"instance_type": "g5.xlarge"}, "instance type g4dn.xlarge, not g5.xlarge"),
+    ({"cpus": 8}, "4 vCPUs, not 8"),
+    ({"cpus": "8+"}, "4 vCPUs, not 8+"),
+    ({"cpus": "2"}, "4 vCPUs, not 2"),
+    ({"memory": "32+"}, "16 GiB memory, not 32+"),
+    ({"max_hourly_cost": 0.5}, "1.00 USD an hour, above max_hourly_cost 0.5"),
+    ({"any_of": [{"infra": "gcp"}, {"cpus": "8+"}]}, "cloud aws, not gcp and 4 vCPUs, not 8+"),
+    ({"accelerators": "V100", "any_of": [{"infra": "aws"}]}, "T4:1, not V100:1"),
+]
+
+
+@pytest.mark.parametrize("resources", ALLOWED, ids=str)
+def test_allowed(make_offer: MakeOffer, resources: dict[str, object] | None) -> None:
+    assert reject_reason(make_offer(), resources) is None
+
+
+@pytest.mark.parametrize(("resources", "reason"), REJECTED, ids=str)
+def test_rejected_with_its_reason(make_offer: MakeOffer, resources: dict[str, object], reason: str) -> None:
+    assert reject_reason(make_offer(), resources) == reason
+
+
+def test_a_machine_without_accelerators_says_so(make_offer: MakeOffer) -> None:
+    assert reject_reason(make_offer(accelerators=""), {"accelerators": "T4"}) == "no accelerators, not T4:1"
+
+
+def test_on_demand_is_allowed_whatever_use_spot_says(make_offer: MakeOffer) -> None:
+    offer = make_offer(market=Market.ON_DEMAND)
+    assert [reject_reason(offer, {"use_spot": spot}) for spot in (True, False, None)] == [None, None, None]
+
+
+def test_matching_keeps_the_order_of_what_fits(make_offer: MakeOffer) -> None:
+    offers = [make_offer("gcp/r/z"), make_offer("aws/r/a"), make_offer("azure/r/"), make_offer("aws/r/b")]
+    assert matching(offers, {"infra": "aws"}) == (offers[1], offers[3])
+    assert matching(offers, None) == tuple(offers)
+
+
+@pytest.mark.parametrize(
+    ("resources", "message"),
+    [
+        ({"cpus": "many"}, "resources.cpus: 'many'"),
+        ({"memory": "-1"}, "resources.memory"),
+        ({"accelerators": "T4:x"}, "resources.accelerators"),
+        ({"accelerators": {"T4": 0}}, "above 0"),
+        ({"accelerators": 4}, "is not like T4"),
+        ({"max_hourly_cost": "cheap"}, "resources.max_hourly_cost"),
+        ({"any_of": ["aws"]}, "lists of mappings"),
+    ],
+)
+def test_values_that_mean_nothing_are_told(make_offer: MakeOffer, resources: dict[str, object], message: str) -> None:
+    with pytest.raises(CostModelError, match=message):
+        reject_reason(make_offer(), resources)

@@ -1,0 +1,45 @@
+"""A store that cannot be opened says what, where and what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from spotwise.scheduler.errors import StoreError
+from spotwise.scheduler.store import Store
+
+
+def test_a_file_that_is_no_database(tmp_path):
+    path = tmp_path / "spotwise.db"
+    path.write_text("these are not the bytes of a database " * 100)
+    with pytest.raises(StoreError, match=r"store sqlite:.*spotwise\.db.*not a database"):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot open the store"):
+        Store.open(f"sqlite:///{tmp_path / 'file' / 'spotwise.db'}")
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password():
+    with pytest.raises(StoreError, match=r"postgresql.*127\.0\.0\.1") as error:
+        Store.open("postgresql+psycopg://ana:secret@127.0.0.1:1/spotwise")
+    assert "secret" not in str(error.value)
+
+
+def test_a_store_of_a_newer_spotwise_is_left_alone(tmp_path):
+    path = tmp_path / "spotwise.db"
+    Store.open(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE meta SET value = '999'")
+    with pytest.raises(StoreError, match="upgrade"):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_sqlite_writes_ahead_so_that_readers_never_wait(tmp_path):
+    path = tmp_path / "spotwise.db"
+    Store.open(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

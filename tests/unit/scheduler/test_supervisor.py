@@ -1,0 +1,301 @@
+"""The loop that acts: placements, preemptions, crashes of programs and of supervisors, budgets, cancellation."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from factories import record
+from supervised import RUN_ID, SupervisedWorld, job_yaml
+
+from spotwise.cost_models.offer import Market
+from spotwise.scheduler.errors import EngineError
+from spotwise.scheduler.ledger import Category
+from spotwise.scheduler.run import AttemptState, RunState
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = SupervisedWorld(tmp_path)
+    yield made
+    made.store.close()
+
+
+def states(world):
+    return [attempt.state for attempt in world.attempts()]
+
+
+def test_a_run_is_placed_on_the_cheapest_offer_and_completes(world):
+    world.submit()
+    world.pass_time(world.supervisor(), 3)
+    assert world.run().state is RunState.COMPLETED
+    assert states(world) == [AttemptState.COMPLETED]
+    assert world.spent() == Decimal("0.40")  # two hours at 0.20, from when the machine was up
+    assert world.attempts()[0].offer.pool.zone == "zone-a"
+
+
+def test_a_preempted_run_goes_on_elsewhere_and_both_attempts_are_booked(world):
+    world.submit()
+    supervisor = world.supervisor()
+    world.pass_time(supervisor, 1)
+    world.engine.preempt(world.live().id)
+    world.pass_time(supervisor, 4)
+    first, second = world.attempts()
+    assert (first.state, second.state) == (AttemptState.PREEMPTED, AttemptState.COMPLETED)
+    assert first.offer.pool != second.offer.pool, "never straight back into the pool that preempted"
+    assert {charge.attempt_id for charge in world.store.charges()} == {first.id, second.id}
+
+
+def test_every_move_has_a_reason_that_is_kept(world):
+    world.submit()
+    supervisor = world.supervisor()
+    world.pass_time(supervisor, 0.5)
+    world.engine.preempt(world.live().id)
+    world.pass_time(supervisor, 3)
+    kinds = [event.kind for event in world.store.events(RUN_ID)]
+    assert kinds == ["placed", "preempted", "placed", "completed", "completed"]
+    assert all(event.message for event in world.store.events(RUN_ID))
+
+
+def test_a_sold_out_pool_is_passed_over(world):
+    world.submit()
+    world.engine.sold_out = {world.engine.offers()[0].key}
+    world.pass_time(world.supervisor(), 0.2)
+    assert world.live().offer.pool.zone == "zone-b"
+
+
+def test_capacity_that_goes_while_it_is_asked_for_is_refused_and_costs_nothing(world):
+    """The engine said available, and the launch was refused."""
+    world.submit()
+    cheapest = world.engine.offers()[0].key
+    world.engine.available = dict
+    world.engine.sold_out = {cheapest}
+    world.pass_time(world.supervisor(), 4)
+    assert states(world) == [AttemptState.REFUSED, AttemptState.COMPLETED]
+    assert not [c for c in world.store.charges() if c.attempt_id == world.attempts()[0].id]
+
+
+def test_nothing_available_waits_and_says_so_once(world):
+    world.submit()
+    everything = {offer.key for offer in world.engine.offers()}
+    world.engine.sold_out = everything
+    supervisor = world.supervisor()
+    world.pass_time(supervisor, 1)
+    assert world.run().state is RunState.WAITING
+    assert [event.kind for event in world.store.events(RUN_ID)] == ["waiting"]
+    world.engine.sold_out = set()
+    world.pass_time(supervisor, 4)
+    assert world.run().state is RunState.COMPLETED
+
+
+def test_a_program_that_keeps_crashing_fails_after_three_attempts_with_its_last_words(world):
+    world.submit(text=job_yaml(run="echo out of memory; exit 1"))
+    world.pass_time(world.supervisor(), 2)
+    assert states(world) == [AttemptState.FAILED] * 3
+    assert world.run().state is RunState.FAILED
+    assert "out of memory" in world.run().end_reason
+
+
+def test_crashes_with_progress_in_between_do_not_add_up(world):
+    world.submit()
+    supervisor = world.supervisor()
+    for number in range(1, 6):
+        world.pass_time(supervisor, 0.2)
+        world.progress(record("checkpoint", number, number, epoch=number))
+        world.engine.exit(world.live().id, 1)
+    world.pass_time(supervisor, 0.1)
+    assert world.run().state is RunState.RUNNING
+
+
+def test_a_command_that_does_not_exist_is_not_tried_again(world):
+    world.submit(text=job_yaml(run="exit 127"))
+    world.pass_time(world.supervisor(), 1)
+    assert states(world) == [AttemptState.FAILED]
+    assert "not found" in world.run().end_reason
+
+
+def test_a_launch_that_the_engine_cannot_carry_out_counts_as_a_crash(world):
+    world.submit()
+    world.engine.failing["launch"] = [EngineError("no such image")] * 3
+    world.pass_time(world.supervisor(), 1)
+    assert world.run().state is RunState.FAILED
+    assert "no such image" in world.run().end_reason
+
+
+def test_a_spent_budget_stops_at_a_checkpoint(world):
+    world.submit(budget_usd=Decimal("0.25"))
+    world.pass_time(world.supervisor(), 4)
+    run = world.run()
+    assert run.state is RunState.STOPPED
+    assert "budget" in run.end_reason
+    assert world.spent() <= Decimal("0.25")
+    assert states(world) == [AttemptState.CANCELLED]
+    assert any(call.startswith("terminate") for call in world.machines.calls)
+
+
+def test_a_budget_that_pays_for_no_start_starts_nothing(world):
+    world.submit(budget_usd=Decimal("0.001"))
+    world.pass_time(world.supervisor(), 1)
+    assert world.run().state is RunState.STOPPED
+    assert world.attempts() == []
+
+
+@pytest.mark.parametrize("hours", [0.0, 0.01, 0.5], ids=["before placing", "while provisioning", "while running"])
+def test_cancel_ends_what_is_billed(world, hours):
+    world.submit()
+    supervisor = world.supervisor()
+    world.pass_time(supervisor, hours)
+    world.store.request_cancel(RUN_ID)
+    world.pass_time(supervisor, 0.2)
+    assert world.run().state is RunState.CANCELLED
+    assert all(attempt.state.is_final for attempt in world.attempts())
+    spent = world.spent()
+    world.pass_time(supervisor, 1)
+    assert world.spent() == spent
+
+
+def test_a_lost_machine_is_replaced(world):
+    world.submit()
+    supervisor = world.supervisor()
+    world.pass_time(supervisor, 0.5)
+    world.engine.vanish(world.live().id)
+    world.pass_time(supervisor, 4)
+    assert states(world) == [AttemptState.LOST, AttemptState.COMPLETED]
+
+
+def test_without_slack_the_run_moves_on_demand(world):
+    """Two hours of work and a deadline in 4: after 1.5 h without progress only on-demand is safe."""
+    deadline = world.clock.now() + timedelta(hours=4)
+    world.submit(text=job_yaml(run="sleep 999999", deadline="4h"), deadline_at=deadline)
+    world.pass_time(world.supervisor(), 3)
+    assert states(world)[0] is AttemptState.MIGRATED
+    assert world.live().offer.market is Market.ON_DEMAND
+
+
+def test_two_supervisors_never_act_on_one_run(world):
+    world.submit()
+    one, two = world.supervisor(), world.supervisor()
+    for _ in range(200):
+        one.tick()
+        two.tick()
+        world.clock.sleep(60)
+    assert [call for call in world.machines.calls if call.startswith("launch")] == ["launch digits-aaaaaa-a1"]
+    assert world.run().state is RunState.COMPLETED
+
+
+def test_a_supervisor_that_slept_leaves_the_run_to_the_one_that_took_over(world):
+    world.submit()
+    sleeper, other = world.supervisor(), world.supervisor()
+    sleeper.tick()
+    world.clock.sleep(3600)  # its lease has expired
+    other.tick()
+    sleeper.tick()
+    world.pass_time(other, 3)
+    sleeper.tick()
+    assert world.run().state is RunState.COMPLETED
+    assert len(world.attempts()) == 1
+
+
+def test_a_fault_of_one_run_does_not_stop_the_others(world):
+    world.submit("broken", text=job_yaml(run="sleep 60"))
+    (world.folder / "runs" / "broken" / "progress.jsonl").mkdir()
+    world.submit()
+    world.pass_time(world.supervisor(), 3)
+    assert world.run().state is RunState.COMPLETED
+    assert any(event.kind == "fault" for event in world.store.events("broken"))
+
+
+def test_charges_tell_productive_from_lost_work(world):
+    world.submit()
+    supervisor = world.supervisor()
+    world.pass_time(supervisor, 1)
+    start = (world.clock.now() - world.run().submitted_at) / timedelta(hours=1)
+    world.progress(record("started", 0.1), record("checkpoint", 0.5, epoch=3))
+    assert start == 1
+    world.engine.preempt(world.live().id, 137)
+    world.pass_time(supervisor, 0.05)
+    by_category = {charge.category: charge.amount_usd for charge in world.store.charges()}
+    assert by_category[Category.PRODUCTIVE] == Decimal("0.08")  # 0.1 h to 0.5 h at 0.20
+    assert by_category[Category.LOST_WORK] == Decimal("0.10")  # 0.5 h to 1 h
+
+
+class Killed(BaseException):
+    """The supervisor is killed here: nothing in it may catch this."""
+
+
+class KilledAt:
+    """A store or an engine whose n-th call is the last thing its supervisor does: before or after it took effect."""
+
+    def __init__(self, inner, counter, names):
+        self._inner, self._counter, self._names = inner, counter, names
+
+    def __getattr__(self, name):
+        value = getattr(self._inner, name)
+        if name not in self._names:
+            return value
+
+        def call(*args, **kwargs):
+            self._counter["n"] += 1
+            if self._counter["n"] == self._counter["before"]:
+                raise Killed
+            result = value(*args, **kwargs)
+            if self._counter["n"] == self._counter["after"]:
+                raise Killed
+            return result
+
+        return call
+
+
+STEP_S = 360
+WRITES = {"save_run", "save_attempt", "note", "lease", "renew", "release", "save_study"}
+ACTS = {"launch", "observe", "terminate"}
+
+
+def story(world, supervise):
+    """Place, preempt after half an hour, go on, complete; ``supervise`` lets time pass."""
+    world.submit()
+    supervise(0.5)
+    world.engine.preempt(world.live().id)
+    supervise(4)
+
+
+def end_state(world):
+    return (
+        world.run().state,
+        [(a.id, a.state, a.offer.key) for a in world.attempts()],
+        [(c.id, c.amount_usd, c.category) for c in world.store.charges()],
+        sorted(request.attempt_id for request in world.machines.launches),
+    )
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("nth", [*range(1, 16), 20, 30, 50, 80])
+def test_killed_at_any_call_and_started_again_it_ends_the_same(tmp_path, nth, moment):
+    """No second launch of an attempt, no attempt more, no charge more: compared with a run that nobody disturbed."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    calm = SupervisedWorld(tmp_path / "a")
+    quiet = calm.supervisor()
+    story(calm, lambda hours: calm.pass_time(quiet, hours, STEP_S))
+    rough = SupervisedWorld(tmp_path / "b")
+    counter = {"n": 0, "before": 0, "after": 0, moment: nth}
+    engine = rough.engine
+    killed = rough.supervisor(store=KilledAt(rough.store, counter, WRITES), owner="first")
+    killed._engine_named = lambda _name: KilledAt(engine, counter, ACTS)
+    current = {"supervisor": killed}
+
+    def supervise(hours):
+        end = rough.clock.now() + timedelta(hours=hours)
+        while rough.clock.now() < end:
+            try:
+                current["supervisor"].tick()
+            except Killed:
+                current["supervisor"] = rough.supervisor(owner="first")  # at once: no lease has to expire
+                continue
+            rough.clock.sleep(STEP_S)
+
+    story(rough, supervise)
+    assert end_state(rough) == end_state(calm)
+    calm.store.close()
+    rough.store.close()
