@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 from .app import App
 from .reports.data import ModelRow, ReportData
+from .retraining.judging import Judgement
 from .store.nights import judgements
 
 
 def report_data(app: App) -> ReportData:
     """All that a report may look at, now."""
     store = app.store
-    models = (
-        ModelRow(j.model, j.version, j.version, j.metric, j.value, j.champion_value, j.promoted, j.reason, j.judged_at)
-        for j in judgements(store)
-    )
     budgets = {name: team.monthly_budget_usd for name, team in app.settings.teams.items()}
     return ReportData(
         now=app.clock.now(),
@@ -21,6 +21,28 @@ def report_data(app: App) -> ReportData:
         attempts=tuple(store.attempts()),
         charges=tuple(store.charges()),
         studies=tuple(store.studies()),
-        models=tuple(models),
+        models=_models(judgements(store)),
         team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
     )
+
+
+def _models(judged: Iterable[Judgement]) -> tuple[ModelRow, ...]:
+    """Each model's judgements, numbered from 1 in the order they were made."""
+    numbers: Counter[str] = Counter()
+    rows = []
+    for j in judged:
+        numbers[j.model] += 1
+        rows.append(
+            ModelRow(
+                model=j.model,
+                version=numbers[j.model],
+                run_id=j.version,
+                metric=j.metric,
+                value=j.value,
+                champion_value=j.champion_value,
+                promoted=j.promoted,
+                reason=j.reason,
+                created_at=j.judged_at,
+            )
+        )
+    return tuple(rows)

@@ -79,7 +79,7 @@ def make_plan(
     """Plan a job on what is known of the market at ``now``."""
     deadline_at = job.deadline.resolve(now, known.hour_s) if job.deadline else None
     fitting, rejected = fit(job, work, known)
-    situation = make_situation(job, work.hours, fitting, known, now, deadline_at, money_left=job.budget_usd)
+    situation = make_situation(job, work.hours, fitting, known, now, deadline_at=deadline_at, money_left=job.budget_usd)
     decision = policy_named(job.policy, cooldown_hours).decide(situation)
     chosen = decision.offer if isinstance(decision, Move) else None
     options = _options(situation, chosen, decision.reason, rejected)
@@ -123,8 +123,8 @@ def make_situation(
     offers: Sequence[Offer],
     known: Knowledge,
     now: datetime,
-    deadline_at: datetime | None,
     *,
+    deadline_at: datetime | None,
     money_left: Decimal | None,
     reference: str | None = None,
     current: Offer | None = None,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .job import JobSpec
-from .tuning.portfolio import choose
-from .tuning.proposals import portfolio_size
+from .tuning.portfolio import choose, portfolio_size
 from .tuning.related import RelatedStudy
 from .workloads import space_of
 

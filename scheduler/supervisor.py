@@ -1,7 +1,7 @@
 """The one loop that acts: observe -> decide -> act -> record.
 
-It keeps nothing that the store and the machines do not know: killed at any moment and started again, it ends in the same
-state and with the same charges.
+It keeps nothing that the store and the machines do not know: killed at any moment and started again, it ends in the
+same state and with the same charges.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ class Supervisor:
             fit(job, work, known)[0],
             known,
             now,
-            run.deadline_at,
+            deadline_at=run.deadline_at,
             money_left=None if run.budget_usd is None else self._left(run, live),
             reference=work.reference,
             current=None if live is None else live.offer,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
+from itertools import pairwise
 
 from spotwise.checkpoints.progress import ProgressRecord
 
@@ -51,7 +52,7 @@ def sweep_spans(
     first = min((piece.start for piece in pieces), default=end)
     moments = sorted({start, first, end, *(m for piece in pieces for m in (piece.start, piece.end))})
     spans: list[Span] = []
-    for left, right in zip(moments, moments[1:], strict=False):
+    for left, right in pairwise(moments):
         active = [p for p in pieces if p.start <= left and p.end >= right]
         spans.extend(_shared(left, right, active, before_first=right <= first))
     return _joined(spans)

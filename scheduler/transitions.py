@@ -44,20 +44,28 @@ def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
 def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
     """How an attempt ended, with the reason that a person reads."""
     code, place = seen.exit_code, attempt.offer.key
-    if seen.cause is EndCause.NO_CAPACITY:
-        return AttemptState.REFUSED, seen.message or f"no capacity in {place}"
-    if seen.cause is EndCause.EXITED and code == 0:
+    match seen.cause:
+        case EndCause.NO_CAPACITY:
+            found = AttemptState.REFUSED, seen.message or f"no capacity in {place}"
+        case EndCause.PREEMPTED:
+            saved = " after saving a checkpoint" if code == EXIT_PREEMPTED else ""
+            found = AttemptState.PREEMPTED, f"{place} took the capacity back; the program left{saved}"
+        case EndCause.TERMINATED if attempt.migrating:
+            found = AttemptState.MIGRATED, "ended by spotwise to continue elsewhere"
+        case EndCause.TERMINATED:
+            found = AttemptState.CANCELLED, "ended by spotwise"
+        case EndCause.VANISHED:
+            found = AttemptState.LOST, seen.message or f"the machine in {place} went away without a word"
+        case EndCause.SETUP_FAILED:
+            found = AttemptState.FAILED, f"setup failed with exit code {code}"
+        case _:
+            found = _exited(code)
+    return found
+
+
+def _exited(code: int | None) -> tuple[AttemptState, str]:
+    if code == 0:
         return AttemptState.COMPLETED, "the command ended with exit code 0"
-    if seen.cause is EndCause.PREEMPTED:
-        saved = " after saving a checkpoint" if code == EXIT_PREEMPTED else ""
-        return AttemptState.PREEMPTED, f"{place} took the capacity back; the program left{saved}"
-    if seen.cause is EndCause.TERMINATED:
-        state = AttemptState.MIGRATED if attempt.migrating else AttemptState.CANCELLED
-        return state, "ended by spotwise to continue elsewhere" if attempt.migrating else "ended by spotwise"
-    if seen.cause is EndCause.VANISHED:
-        return AttemptState.LOST, seen.message or f"the machine in {place} went away without a word"
-    if seen.cause is EndCause.SETUP_FAILED:
-        return AttemptState.FAILED, f"setup failed with exit code {code}"
     if code == EXIT_PREEMPTED:
         return AttemptState.LOST, f"the program saved and left with exit code {code}, but nobody here asked it to"
     return AttemptState.FAILED, _crash(code)

@@ -1,6 +1,7 @@
 """What a run executes, and how far it is: a training program, or a sweep host with its trials.
 
-A workload reads only files that the node and the training side wrote, so any supervisor can pick a run up at any moment.
+A workload reads only files that the node and the training side wrote, so any supervisor can pick a run up at any
+moment.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ class ModelRow:
     version: int
     run_id: str  # the run that trained it
     metric: str
-    value: float
+    value: float | None  # None: not reported, or not a number
     champion_value: float | None  # of the champion it was compared with; None for the first version
     promoted: bool
     reason: str

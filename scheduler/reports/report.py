@@ -146,7 +146,7 @@ class VersionCost:
     version: int
     run_id: str
     metric: str
-    value: float
+    value: float | None
     champion_value: float | None
     promoted: bool
     reason: str

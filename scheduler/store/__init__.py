@@ -1,4 +1,4 @@
-"""What must outlive every process: runs, attempts, charges, reasons, studies, models. SQLite, or PostgreSQL for teams."""
+"""What must outlive every process: runs, attempts, charges, reasons, studies, models. SQLite or PostgreSQL."""
 
 from .leases import Lease
 from .store import Event, Store

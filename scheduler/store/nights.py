@@ -48,7 +48,7 @@ class SqlOccurrences:
 
     def skip(self, model: str, occurrence_id: str, reason: str, now: datetime) -> None:
         if self.get(model, occurrence_id) is None:
-            self._insert(model, occurrence_id, "", now, Outcome.SKIPPED, reason)
+            self._insert(model, occurrence_id, "", now, outcome=Outcome.SKIPPED.value, reason=reason)
 
     def last_finished(self, model: str) -> OccurrenceRecord | None:
         table = tables.occurrences
@@ -60,24 +60,9 @@ class SqlOccurrences:
         begun = (table.c.model == model) & table.c.outcome.is_(None)
         return self._first(select(table).where(begun).order_by(table.c.occurrence_id))
 
-    def _insert(
-        self,
-        model: str,
-        occurrence_id: str,
-        run_id: str,
-        now: datetime,
-        outcome: Outcome | None = None,
-        reason: str = "",
-    ) -> None:
-        values = {
-            "model": model,
-            "occurrence_id": occurrence_id,
-            "run_id": run_id,
-            "begun_at": now,
-            "finished_at": None if outcome is None else now,
-            "outcome": None if outcome is None else outcome.value,
-            "reason": reason,
-        }
+    def _insert(self, model: str, occurrence_id: str, run_id: str, now: datetime, **ended: str) -> None:
+        values = {"model": model, "occurrence_id": occurrence_id, "run_id": run_id, "begun_at": now, "reason": ""}
+        values |= {"finished_at": now, **ended} if ended else {}
         with self._store.transaction() as connection:
             connection.execute(insert(tables.occurrences).values(**values))
 

@@ -1,7 +1,7 @@
 """The store: one class over SQLAlchemy Core, the same on SQLite and PostgreSQL.
 
-Threads: a Store may be shared between threads; every call is one transaction. Processes: any number; who may act on a run is
-settled by leases, and every write that a supervisor makes carries its lease.
+Threads: a Store may be shared between threads; every call is one transaction. Processes: any number; who may act on a
+run is settled by leases, and every write that a supervisor makes carries its lease.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ def _check_version(connection: Connection) -> None:
         connection.execute(insert(table).values(key="schema", value=str(tables.SCHEMA_VERSION)))
     elif int(found) > tables.SCHEMA_VERSION:
         raise StoreError(
-            f"the store was written by a newer spotwise (schema {found}, this one knows {tables.SCHEMA_VERSION}): upgrade"
+            f"the store was written by a newer spotwise (schema {found}; this one: {tables.SCHEMA_VERSION}): upgrade"
         )
 
 

@@ -11,6 +11,7 @@ Pure numpy: a plan shows the choice without Optuna.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,7 @@ from .space import Space, encode, fit_params, shared_names
 
 Array = NDArray[np.float64]
 
+PORTFOLIO_SIZE = 10
 MAX_TRIALS_A_STUDY = 300  # of one past study: bounds the work; the best are kept, the rest thinned evenly
 CANDIDATES_A_STUDY = 15
 MIN_DISTANCE = 0.1  # in the unit cube, per square root of its columns: nearer ones teach nothing new
@@ -151,3 +153,8 @@ def _greedy(predicted: Array, points: Array, size: int) -> list[int]:
         best = np.maximum(best, predicted[:, index])
         free &= np.sqrt(((points - points[index]) ** 2).sum(axis=1)) > apart
     return picked
+
+
+def portfolio_size(trials: int | None) -> int:
+    """How many trials may go to past configurations: at most a third, so that misleading ones cannot eat the sweep."""
+    return PORTFOLIO_SIZE if trials is None else min(PORTFOLIO_SIZE, math.ceil(trials / 3))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from .portfolio import portfolio_size
 from .proposal import Proposal
-from .sampler import PORTFOLIO_SIZE, TransferSampler
+from .sampler import TransferSampler
 from .space import distributions
 from .task import SweepTask
 from .view import Study, TrialPhase, TrialView
@@ -60,8 +60,3 @@ class Proposer:
         if state is TrialState.RUNNING:
             frozen.state, frozen.datetime_start, frozen.datetime_complete = state, _BEGIN, None
         return frozen
-
-
-def portfolio_size(trials: int | None) -> int:
-    """How many trials may go to past configurations: at most a third, so that misleading ones cannot eat the sweep."""
-    return PORTFOLIO_SIZE if trials is None else min(PORTFOLIO_SIZE, math.ceil(trials / 3))

@@ -19,10 +19,8 @@ from optuna.trial import FrozenTrial
 
 from ..study import StudyRecord
 from .history import record_of
-from .portfolio import PriorConfig, choose
+from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
 from .space import Space, fit, spec_of
-
-PORTFOLIO_SIZE = 10
 
 
 class PastStudy(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from factories import T0, at, attempt, offer
@@ -32,7 +33,7 @@ def cut_attempts(draw: st.DrawFn):
         ended_at=T0 + timedelta(seconds=seconds),
     )
     spans = []
-    for left, right in zip(moments, moments[1:], strict=False):
+    for left, right in pairwise(moments):
         parts = draw(st.integers(1, 4))
         category = draw(st.sampled_from(Category))
         for trial in range(parts):
@@ -61,7 +62,7 @@ def test_charges_neither_overlap_nor_leave_gaps(case):
     moments = sorted({m for c in charges for m in (c.start, c.end)})
     assert moments[0] == ended.launched_at
     assert moments[-1] == ended.ended_at
-    for left, right in zip(moments, moments[1:], strict=False):
+    for left, right in pairwise(moments):
         held = sum(c.share for c in charges if c.start <= left and c.end >= right)
         assert abs(held - 1) < Decimal("0.00001")
 
