@@ -80,6 +80,8 @@ def estimate(
     interval_hours: float | None = None,
     deadline_hours: float | None = None,
     queue_hours: float = 0.0,
+    rate_events: float = math.inf,
+    work_sigma: float = 0.0,
     samples: int = 2000,
     seed: int = 0,
 ) -> Estimate:
@@ -91,6 +93,9 @@ def estimate(
         interval_hours: work between checkpoints; None takes Daly's best where there is a hazard.
         deadline_hours: from launch.
         queue_hours: mean wait for capacity after a preemption.
+        rate_events: how well the hazard is known: as if from so many preemptions seen (``HazardBelief.events``). The
+            percentiles then cover the rate's own uncertainty, Gamma distributed.
+        work_sigma: how well the work is known: standard deviation of the logarithm of true over stated work.
 
     Raises:
         CostModelError: a number that has no meaning, such as negative work.
@@ -107,8 +112,11 @@ def estimate(
         setup=overheads.provision_hours + overheads.restore_hours,
         queue=queue_hours,
         hazard=faced,
+        rate_events=rate_events,
     )
     outcomes = simulate(process, samples, seed)
+    if work_sigma > 0:
+        outcomes = outcomes.stretched(_work_factors(work_sigma, samples, outcomes.billed.size, seed), process.setup)
     return _summary(outcomes, offer.price_usd_per_hour * nodes, work_hours, interval_hours, deadline_hours)
 
 
@@ -133,6 +141,13 @@ def _summary(
         lost_work_hours=float(outcomes.lost.mean()),
         overhead_hours=float(outcomes.overhead.mean()),
     )
+
+
+def _work_factors(sigma: float, samples: int, simulated: int, seed: int) -> npt.NDArray[np.float64]:
+    """True over stated work, log-normal with median 1; on demand one simulated sample serves all factors."""
+    count = samples if simulated == 1 else simulated
+    factors: npt.NDArray[np.float64] = np.exp(sigma * np.random.default_rng([seed, 1]).standard_normal(count))
+    return factors
 
 
 def _quantiles(values: npt.NDArray[np.float64]) -> Quantiles:

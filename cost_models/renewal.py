@@ -35,6 +35,7 @@ class Process:
     setup: float  # provisioning and restore
     queue: float  # mean wait for capacity after a preemption, exponential
     hazard: Hazard
+    rate_events: float = math.inf  # the hazard's rate is known as if from so many preemptions seen; infinite: exactly
 
     @property
     def stretches(self) -> int:
@@ -72,6 +73,15 @@ class Outcomes:
     def zeros(cls, samples: int) -> Outcomes:
         return cls(*(np.zeros(samples) for _ in range(5)))
 
+    def stretched(self, factors: Floats, setup: float) -> Outcomes:
+        """The same where the work turns out to be ``factors`` (samples,) times what was stated.
+
+        All but the first set-up grows with the work: exact for a constant hazard in the limit of many attempts.
+        """
+        overhead = setup + (self.overhead - setup) * factors
+        billed = setup + (self.billed - setup) * factors
+        return Outcomes(billed, self.waited * factors, self.lost * factors, overhead, self.preemptions * factors)
+
 
 def simulate(process: Process, samples: int, seed: int) -> Outcomes:
     """Run the process ``samples`` times, or fewer where a run takes very many attempts; the same seed, the same result.
@@ -83,15 +93,24 @@ def simulate(process: Process, samples: int, seed: int) -> Outcomes:
     else:
         samples = max(min(samples, _FEWEST_SAMPLES), min(samples, int(_DRAWS / process.expected_attempts)))
     rng = np.random.default_rng(seed)
+    longer = _lifetime_factors(process, samples, rng)
     outcomes, done, active, drawn, block = Outcomes.zeros(samples), np.zeros(samples), np.arange(samples), 0, 1
     while active.size and drawn < MAX_ATTEMPTS:
-        lifetimes = process.hazard.sample(rng, samples * block).reshape(samples, block)[active]
+        lifetimes = (process.hazard.sample(rng, samples * block).reshape(samples, block) * longer[:, None])[active]
         finished = _advance(process, outcomes, done, active, np.minimum(lifetimes, 2.0 * process.uninterrupted + 1.0))
         active, drawn, block = active[~finished], drawn + block, min(2 * block, _BLOCK)
     outcomes.waited += process.queue * rng.standard_gamma(outcomes.preemptions)  # a sum of exponential waits
     for values in (outcomes.billed, outcomes.waited, outcomes.lost, outcomes.overhead, outcomes.preemptions):
         values[active] = np.inf
     return outcomes
+
+
+def _lifetime_factors(process: Process, samples: int, rng: np.random.Generator) -> Floats:
+    """How much longer instances live than at the mean rate, by sample: the rate is Gamma distributed around its mean."""
+    if math.isinf(process.rate_events):
+        return np.ones(samples)
+    rates = rng.standard_gamma(process.rate_events, samples) / process.rate_events
+    return 1.0 / np.maximum(rates, 1e-9)
 
 
 def _advance(process: Process, outcomes: Outcomes, done: Floats, active: npt.NDArray[np.intp], lives: Floats) -> Flags:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,6 +32,10 @@ class Knowledge:
 
     def hazard(self, offer: Offer) -> Hazard:
         return self.beliefs[offer.pool].hazard() if offer.is_spot else Hazard.none()
+
+    def rate_events(self, offer: Offer) -> float:
+        """How many preemptions the hazard of an offer is known from, the prior's included."""
+        return self.beliefs[offer.pool].events if offer.is_spot else math.inf
 
     def speed(self, offer: Offer, reference: str | None) -> float | None:
         """How many times faster than the reference; None if nothing was ever measured."""

@@ -79,7 +79,7 @@ def make_plan(
     """Plan a job on what is known of the market at ``now``."""
     deadline_at = job.deadline.resolve(now, known.hour_s) if job.deadline else None
     fitting, rejected = fit(job, work, known)
-    situation = make_situation(job, work.hours, fitting, known, now, deadline_at=deadline_at, money_left=job.budget_usd)
+    situation = make_situation(job, work, fitting, known, now, deadline_at=deadline_at, money_left=job.budget_usd)
     decision = policy_named(job.policy, cooldown_hours).decide(situation)
     chosen = decision.offer if isinstance(decision, Move) else None
     options = _options(situation, chosen, decision.reason, rejected)
@@ -119,33 +119,32 @@ def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[O
 
 def make_situation(
     job: JobSpec,
-    work_hours: float | None,
+    work: Work,
     offers: Sequence[Offer],
     known: Knowledge,
     now: datetime,
     *,
     deadline_at: datetime | None,
     money_left: Decimal | None,
-    reference: str | None = None,
     current: Offer | None = None,
     current_age_hours: float = 0.0,
     refused: Mapping[Pool, datetime] | None = None,
 ) -> Situation:
     """What a policy looks at: every fitting offer with the estimate of the work that is left on it."""
-    reference = reference or (job.work.reference if job.work else None)
     deadline_hours = _hours_between(now, deadline_at, known.hour_s)
     candidates = []
     for offer in offers:
-        speed = known.speed(offer, reference) or 1.0
-        hours = (work_hours if work_hours is not None else 1.0) / speed
+        hours = (1.0 if work.hours is None else work.hours) / (known.speed(offer, work.reference) or 1.0)
         predicted = estimate(
             offer,
             hours,
             known.hazard(offer),
             known.overheads,
             nodes=known.nodes(job.num_nodes),
-            interval_hours=_interval_hours(job, work_hours),
-            deadline_hours=deadline_hours if work_hours is not None else None,
+            interval_hours=_interval_hours(job, work.hours),
+            deadline_hours=None if work.hours is None else deadline_hours,
+            rate_events=known.rate_events(offer),
+            work_sigma=work.sigma,
         )
         when = (refused or {}).get(offer.pool) if offer.is_spot else None
         candidates.append(Candidate(offer, predicted, known.available.get(offer.key), now, when))
@@ -263,7 +262,7 @@ def _money_refusals(plan: Plan, team_left: Decimal | None) -> list[str]:
     terms = f"{_ceil_cents(cost.expected)} USD is expected, {_ceil_cents(cost.p90)} USD suffices with 90 %"
     refusals = []
     if plan.budget_usd is not None and cost.expected > plan.budget_usd:
-        refusals.append(f"the budget of {plan.budget_usd} USD is too small: {terms}")
+        refusals.append(f"the budget of {plan.budget_usd:.2f} USD is too small: {terms}")
     if team_left is not None and cost.expected > team_left:
         refusals.append(f"the team has {team_left.quantize(CENT)} USD left this month: {terms}")
     return refusals

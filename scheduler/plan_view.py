@@ -143,7 +143,7 @@ def _print_unfit(unfit: list[Option], console: Console) -> None:
 def _print_decision(plan: Plan, console: Console) -> None:
     chosen = plan.chosen
     if chosen is not None:
-        console.print(f"chosen      {chosen.offer.key}: {chosen.reason}", highlight=False)
+        console.print(f"chosen      {chosen.reason}", highlight=False)
         console.print(f"checkpoint  {plan.checkpoint}", highlight=False)
     if plan.savings_usd is not None and chosen is not None and chosen.offer.is_spot and chosen.estimate is not None:
         on_demand = plan.savings_usd + chosen.estimate.cost_usd.expected

@@ -14,11 +14,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .errors import ExitCode
 from .job import JobSpec, parse_job
 from .ledger import cost_of
 from .run import Attempt, AttemptState, Run, RunState
 from .store import Event, Store
-from .study import StudyRecord, TrialRecord, TrialState
+from .study import StudyRecord, TrialRecord
 from .workloads import Progress, workload_for
 
 CENT = Decimal("0.01")
@@ -132,7 +133,7 @@ def print_end(view: RunView, console: Console) -> None:
     spent = view.spent_usd.quantize(CENT)
     console.print(
         f"{len(view.attempts)} attempts, {view.preemptions} preemptions, {len(resumed)} resumed; {spent} USD"
-        + (f" of {run.budget_usd} USD" if run.budget_usd else "")
+        + (f" of {run.budget_usd:.2f} USD" if run.budget_usd else "")
         + (f"; predicted {run.predicted_low_usd:.2f}-{run.predicted_high_usd:.2f} USD" if run.predicted_usd else ""),
         highlight=False,
     )
@@ -218,7 +219,7 @@ def _bars(view: RunView) -> Table:
     budget = view.run.budget_usd
     if budget:
         share = min(1.0, float(view.spent_usd / budget))
-        money = f"{view.spent_usd:.2f} of {budget} USD"
+        money = f"{view.spent_usd:.2f} of {budget:.2f} USD"
         grid.add_row("budget", ProgressBar(total=1, completed=share, width=40), money)
     else:
         grid.add_row("spent", f"{view.spent_usd:.2f} USD", "")
@@ -228,11 +229,11 @@ def _bars(view: RunView) -> Table:
 def _attempts(view: RunView) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("#", justify="right")
-    for name in ("offer", "market", "state"):
+    for name in ("where", "market", "state"):
         table.add_column(name, no_wrap=True)
     table.add_column("hours", justify="right")
     table.add_column("USD", justify="right")
-    table.add_column("why here", overflow="ellipsis", no_wrap=True)
+    table.add_column("how it ended", overflow="ellipsis", no_wrap=True, max_width=70)
     for attempt in view.attempts:
         end = attempt.ended_at or view.now
         hours = max(0.0, (end - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
@@ -243,7 +244,7 @@ def _attempts(view: RunView) -> Table:
             _state(attempt.state.value),
             f"{hours:.2f}",
             f"{cost_of(attempt, end):.3f}",
-            attempt.reason,
+            attempt.end_reason or attempt.reason,
         )
     return table
 
@@ -253,7 +254,7 @@ def _trials(study: StudyRecord) -> Table:
     for name in ("trial", "epochs", study.metric, "resumed after", "USD"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    table.add_column("configuration", overflow="ellipsis", no_wrap=True)
+    table.add_column("configuration", overflow="ellipsis", no_wrap=True, max_width=80)
     best = study.best()
     for trial in study.trials:
         shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.params.items())
@@ -294,5 +295,9 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-FINAL_EXIT = {RunState.COMPLETED: 0, RunState.STOPPED: 3, RunState.FAILED: 4, RunState.CANCELLED: 4}
-RUNNING_TRIALS = frozenset({TrialState.RUNNING})
+FINAL_EXIT = {
+    RunState.COMPLETED: ExitCode.DONE,
+    RunState.STOPPED: ExitCode.REFUSED,
+    RunState.FAILED: ExitCode.RUN_FAILED,
+    RunState.CANCELLED: ExitCode.RUN_FAILED,
+}

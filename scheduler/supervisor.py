@@ -170,7 +170,7 @@ class Supervisor:
         charges = book(ended, workload.spans(ended)) if ended.state is not AttemptState.REFUSED else ()
         self._store.save_attempt(ended, lease, charges)
         spent = sum((charge.amount_usd for charge in charges), Decimal(0))
-        self._note(run, ended.state.value, f"{ended.end_reason}; {workload.progress().text}; {spent} USD", ended)
+        self._note(run, ended.state.value, f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD", ended)
         return ended
 
     def _continue(self, run: Run, attempts: list[Attempt]) -> None:
@@ -190,7 +190,7 @@ class Supervisor:
         job = self._work(run)[0]
         situation, known = self._situation(run, attempts, None)
         if self._is_spent(run, situation, known):
-            self._end(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd} USD is spent"))
+            self._end(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"))
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         if isinstance(decision, Wait):
@@ -245,7 +245,9 @@ class Supervisor:
 
     def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
         self._store.save_run(replace(run, budget_spent=True), self._leases[run.id][0])
-        self._note(run, "stopping", f"the budget of {run.budget_usd} USD is nearly spent: saving and leaving", attempt)
+        self._note(
+            run, "stopping", f"the budget of {run.budget_usd:.2f} USD is nearly spent: saving and leaving", attempt
+        )
         engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
@@ -269,7 +271,7 @@ class Supervisor:
             run, state=verdict.state, ended_at=now, end_reason=verdict.reason, reserved_usd=Decimal(0), wait_until=None
         )
         secrets_path(run).unlink(missing_ok=True)
-        self._note(run, verdict.state.value, verdict.reason)
+        self._note(run, "ended", f"{verdict.state.value}: {verdict.reason}")
         self._store.save_run(ended, self._leases[run.id][0])
         self._store.release(run.id, self._owner)
         self._leases.pop(run.id, None)
@@ -286,13 +288,12 @@ class Supervisor:
         work = work_of(job, measured)
         situation = make_situation(
             job,
-            None if work.hours is None else work.hours * (1.0 - workload.progress().fraction),
+            work if work.hours is None else replace(work, hours=work.hours * (1.0 - workload.progress().fraction)),
             fit(job, work, known)[0],
             known,
             now,
             deadline_at=run.deadline_at,
             money_left=None if run.budget_usd is None else self._left(run, live),
-            reference=work.reference,
             current=None if live is None else live.offer,
             current_age_hours=0.0 if live is None else _age_hours(live, now),
             refused=_refused(attempts),

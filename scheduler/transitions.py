@@ -79,7 +79,7 @@ def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
     if run.cancel_requested:
         return Verdict(RunState.CANCELLED, "cancelled by request")
     if run.budget_spent:
-        return Verdict(RunState.STOPPED, f"stopped at a checkpoint: the budget of {run.budget_usd} USD is spent")
+        return Verdict(RunState.STOPPED, f"stopped at a checkpoint: the budget of {run.budget_usd:.2f} USD is spent")
     if last.state is AttemptState.FAILED:
         return _after_crash(attempts, crash_limit)
     return Verdict(None, last.end_reason)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
+from statistics import fmean, stdev
 
 from .job import JobSpec, Sweep
 from .ledger import Category, Charge
 from .run import Run, RunState
 
 NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
+STATED_SIGMA = 0.5  # a person's figure is within a factor of 1.9 four times in five
+SWEEP_SIGMA = 0.7  # and early stopping adds to that: how many trials stay promising is not known beforehand
+MEASURED_SIGMA = 0.2  # one run of the same job file; more runs by the spread among them, but never below half of this
 _WORK = frozenset({Category.PRODUCTIVE, Category.PRUNED, Category.IDLE})
 
 
@@ -22,6 +25,7 @@ class Work:
     hours: float | None  # None: nobody knows
     source: str  # where the number comes from, for people
     reference: str | None = None  # accelerator that the hours were measured on; None: this offer's own
+    sigma: float = 0.0  # how well they are known: standard deviation of the logarithm of true over given hours
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +36,22 @@ class Measured:
     work_hours: float
     overhead_hours_per_attempt: float
     accelerator: str | None
+    sigma: float
 
 
 def work_of(job: JobSpec, measured: Measured | None) -> Work:
     """The best figure there is: measured beats stated."""
     if measured is not None:
         source = f"measured in {measured.runs} earlier run{'s' if measured.runs != 1 else ''} of this job file"
-        return Work(measured.work_hours, source, measured.accelerator)
+        return Work(measured.work_hours, source, measured.accelerator, measured.sigma)
     if job.work is None or job.work.hours is None:
         return Work(None, "unknown: add work.hours to the job file, or run it once")
     if job.sweep is None:
-        return Work(job.work.hours, "work.hours of the job file", job.work.reference)
+        return Work(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
     if job.sweep.trials is None:
         return Work(None, "unknown: the sweep is bounded by its budget or deadline, not by trials")
     hours, formula = sweep_hours(job.sweep, job.work.hours, job.work.epochs)
-    return Work(hours, formula, job.work.reference)
+    return Work(hours, formula, job.work.reference, SWEEP_SIGMA)
 
 
 def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tuple[float, str]:
@@ -59,21 +64,29 @@ def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tup
 
 
 def epochs_share(sweep: Sweep, epochs: int | None) -> float:
-    """Share of all epochs that successive halving lets run; 1 without early stopping.
+    """Expected share of all epochs that asynchronous halving lets run; 1 without early stopping.
 
-    Synchronous halving is the ideal (Li et al., MLSys 2020, section 3). The asynchronous kind lets early comers pass,
-    so this is a lower bound that measured runs soon replace.
+    Trials reach a rung one after the other. The k-th to come goes on if it is among the best ``floor(k / eta)`` so
+    far, which of k equally good strangers one is with that share of k; the first ``eta - 1`` have too little company to
+    be judged (see ``tuning/asha.py``). Trials that get better as the sampler learns make it a lower bound.
     """
     stopping = sweep.early_stopping
     if stopping is None or epochs is None or stopping.grace_epochs >= epochs:
         return 1.0
-    share, alive, done = 0.0, 1.0, 0
-    rung = stopping.grace_epochs
-    while done < epochs:
-        share += alive * (min(rung, epochs) - done)
-        done, alive = min(rung, epochs), alive / stopping.reduction_factor
-        rung = math.ceil(rung * stopping.reduction_factor)
-    return share / epochs
+    trials = float(sweep.trials or sweep.parallel)
+    ran, alive, done, rung = 0.0, trials, 0, stopping.grace_epochs
+    while rung < epochs:
+        ran += alive * (rung - done)
+        done, alive = rung, _survivors(alive, stopping.reduction_factor)
+        rung *= stopping.reduction_factor
+    return (ran + alive * (epochs - done)) / (trials * epochs)
+
+
+def _survivors(arrivals: float, eta: int) -> float:
+    """How many of so many arrivals at a rung are expected to go on."""
+    whole = int(arrivals)
+    expected = sum(1.0 if k < eta else k // eta / k for k in range(1, whole + 1))
+    return expected + (arrivals - whole) * (1.0 if whole + 1 < eta else (whole + 1) // eta / (whole + 1))
 
 
 def measure(job_yaml: str, runs: Iterable[Run], charges: Sequence[Charge]) -> Measured | None:
@@ -86,12 +99,19 @@ def measure(job_yaml: str, runs: Iterable[Run], charges: Sequence[Charge]) -> Me
     attempts = {charge.attempt_id for charge in mine}
     if not attempts:
         return None
-    work = sum((Fraction(c.hours) for c in mine if c.category in _WORK), Fraction(0))
-    overhead = sum((Fraction(c.hours) for c in mine if c.category is Category.OVERHEAD), Fraction(0))
+    by_run = [float(sum(c.hours for c in mine if c.run_id == i and c.category in _WORK)) for i in sorted(ids)]
+    overhead = sum(float(c.hours) for c in mine if c.category is Category.OVERHEAD)
     kinds = {charge.offer.accelerator for charge in mine}
     return Measured(
         runs=len(same),
-        work_hours=float(work / len(same)),
-        overhead_hours_per_attempt=float(overhead / len(attempts)),
+        work_hours=fmean(by_run),
+        overhead_hours_per_attempt=overhead / len(attempts),
         accelerator=kinds.pop() if len(kinds) == 1 else None,
+        sigma=_spread(by_run),
     )
+
+
+def _spread(hours: Sequence[float]) -> float:
+    """Standard deviation of the logarithm of measured hours."""
+    logs = [math.log(each) for each in hours if each > 0]
+    return MEASURED_SIGMA if len(logs) < 2 else max(stdev(logs), MEASURED_SIGMA / 2)

@@ -183,7 +183,10 @@ def space_of(job: JobSpec) -> dict[str, dict[str, object]]:
     """The search space as plain values, without what is not set."""
     if job.sweep is None:
         return {}
-    return {name: param.model_dump(mode="json", exclude_none=True) for name, param in job.sweep.space.items()}
+    return {
+        name: {key: list(value) if isinstance(value, tuple) else value for key, value in param if value is not None}
+        for name, param in job.sweep.space.items()
+    }
 
 
 def cost_by_trial(charges: Sequence[Charge]) -> dict[int, Decimal]:

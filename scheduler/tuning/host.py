@@ -201,7 +201,7 @@ def main(arguments: Iterable[str]) -> int:
     """Run the sweep of a ``sweep.json``."""
     try:
         (path,) = map(Path, arguments)
-        task = SweepTask.from_json(path.read_text(), source=str(path))
+        task = SweepTask.load(path, os.environ)
     except (ValueError, OSError, InputError) as error:
         print(f"usage: python -m spotwise.scheduler.tuning.host <run folder>/sweep.json ({error})", file=sys.stderr)
         return BROKEN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,17 @@ class SweepTask:
         data["early_stopping"] = asdict(self.early_stopping) if self.early_stopping else None
         data["priors"] = [study_to_json(record) for record in self.priors]
         return json.dumps({"format": 1, **data}, indent=2) + "\n"
+
+    @classmethod
+    def load(cls, path: Path, environ: Mapping[str, str]) -> SweepTask:
+        """The task of a file, for the attempt that the environment names: the file serves all attempts of a run.
+
+        Raises:
+            InputError: it is no sweep task.
+            OSError: it cannot be read.
+        """
+        task = cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
+        return replace(task, attempt=int(environ.get("SPOTWISE_ATTEMPT", task.attempt)))
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "sweep.json") -> SweepTask:

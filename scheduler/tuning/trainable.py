@@ -7,6 +7,7 @@ call ``step`` again or stop the trial. One worker serves many trials, one after 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import deque
 from datetime import UTC, datetime
@@ -58,7 +59,7 @@ class CommandTrial(tune.Trainable):
             self._command = None
 
     def _assign(self, config: dict[str, Any]) -> None:
-        self._task = SweepTask.from_json(Path(config["task"]).read_text(), source=config["task"])
+        self._task = SweepTask.load(Path(config["task"]), os.environ)
         self._number, self._params = int(config["trial"]), json.loads(config["params"])
         self._messages: deque[Message] = deque()
         self._seen_metrics: set[str] = set()

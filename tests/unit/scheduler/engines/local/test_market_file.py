@@ -74,7 +74,7 @@ def test_the_demo_market_takes_machines_often_enough_to_be_seen() -> None:
     assert len({entry.pool.cloud for entry in market.pools}) >= 2
     assert len(market.pools) >= 5
     for entry in market.pools:
-        for job in ("digits", "digits-mlp", "digits-cnn", "digits-nightly", "digits-wide"):
+        for job in ("digits", "digits-sweep", "digits-large-batch"):
             lives = [market.lifetime_hours(entry.pool, f"{job}-a{n}") + entry.provision_hours for n in (1, 2, 3)]
             assert sum(lives) * float(market.hour_s) + 3 * market.grace_s < 130
             assert min(lives) * float(market.hour_s) > market.grace_s
