@@ -50,8 +50,10 @@ class Knowledge:
         """How many nodes a job that wants this many gets, and pays."""
         return 1 if self.one_machine else wanted
 
-    def with_overhead(self, hours_per_attempt: float) -> Knowledge:
-        """The same with a measured overhead in place of the assumed one."""
+    def with_overhead(self, hours_per_attempt: float | None) -> Knowledge:
+        """The same with a measured overhead in place of the assumed one; None: nothing was measured yet."""
+        if hours_per_attempt is None:
+            return self
         return replace(self, overheads=replace(self.overheads, provision_hours=0.0, restore_hours=hours_per_attempt))
 
 

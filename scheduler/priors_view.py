@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .job import JobSpec
+from .study import shown_params
 from .tuning.portfolio import choose, portfolio_size
 from .tuning.related import RelatedStudy
 from .workloads import space_of
@@ -21,11 +22,7 @@ def prior_texts(job: JobSpec, found: Sequence[RelatedStudy]) -> list[str]:
     lines = [f"{r.study.id} ({len(r.study.trials)} trials): {r.reason}" for r in found]
     chosen = choose([related.study for related in found], space_of(job), portfolio_size(job.sweep.trials))
     lines += [
-        f"trial {i} tries {_shown(config.params)}, from {config.from_study} trial {config.from_trial}"
+        f"trial {i} tries {shown_params(config.params)}, from {config.from_study} trial {config.from_trial}"
         for i, config in enumerate(chosen)
     ]
     return lines
-
-
-def _shown(params: dict[str, object]) -> str:
-    return ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())

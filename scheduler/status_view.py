@@ -19,7 +19,7 @@ from .job import JobSpec, parse_job
 from .ledger import cost_of
 from .run import Attempt, AttemptState, Run, RunState
 from .store import Event, Store
-from .study import StudyRecord, TrialRecord
+from .study import StudyRecord, TrialRecord, shown_params
 from .workloads import Progress, workload_for
 
 CENT = Decimal("0.01")
@@ -114,35 +114,32 @@ def status_table(views: Sequence[RunView]) -> Table:
     return table
 
 
-def run_detail(view: RunView) -> RenderableType:
+def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
     """One run: where it is, what it cost, its attempts and trials, and why things happened."""
     parts: list[RenderableType] = [_headline(view), _bars(view)]
-    parts.append(_attempts(view))
+    if view.attempts:
+        parts.append(_attempts(view))
     if view.study is not None and view.study.trials:
         parts.append(_trials(view.study))
-    parts.append(_events(view.events[-SHOWN_EVENTS:]))
+    if with_events:
+        parts.append(_events(view.events[-SHOWN_EVENTS:]))
     return Group(*parts)
 
 
 def print_end(view: RunView, console: Console) -> None:
     """How a run ended, with its result."""
     run = view.run
-    console.print(_headline(view))
-    console.print(f"{run.state.value}: {run.end_reason}", highlight=False, markup=False)
-    resumed = [attempt for attempt in view.attempts if attempt.number > 1]
-    spent = view.spent_usd.quantize(CENT)
-    console.print(
-        f"{len(view.attempts)} attempts, {view.preemptions} preemptions, {len(resumed)} resumed; {spent} USD"
-        + (f" of {run.budget_usd:.2f} USD" if run.budget_usd else "")
-        + (f"; predicted {run.predicted_low_usd:.2f}-{run.predicted_high_usd:.2f} USD" if run.predicted_usd else ""),
-        highlight=False,
-    )
+    console.print(f"{run.state.value}: {run.end_reason}", highlight=False, markup=False, soft_wrap=True)
+    money = f"{view.spent_usd:.2f} USD" + (f" of {run.budget_usd:.2f}" if run.budget_usd else "")
+    if run.predicted_usd is not None:
+        low, high = run.predicted_low_usd, run.predicted_high_usd
+        money += f", predicted {run.predicted_usd:.2f} (10-90 %: {low:.2f}-{high:.2f})"
+    attempts = _count(len(view.attempts), "attempt")
+    console.print(f"{attempts}, {_count(view.preemptions, 'preemption')}; {money}", highlight=False)
     best = view.study.best() if view.study is not None else None
     if best is not None and view.study is not None and best.value is not None:
-        settings = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.params.items())
-        console.print(
-            f"best trial {best.number}: {view.study.metric} {best.value:.4f} with {settings}", highlight=False
-        )
+        found = f"{view.study.metric} {best.value:.4f} with {shown_params(best.params)}"
+        console.print(f"best trial {best.number}: {found}", highlight=False, soft_wrap=True)
 
 
 def status_json(view: RunView) -> dict[str, Any]:
@@ -257,7 +254,7 @@ def _trials(study: StudyRecord) -> Table:
     table.add_column("configuration", overflow="ellipsis", no_wrap=True, max_width=80)
     best = study.best()
     for trial in study.trials:
-        shown = ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in trial.params.items())
+        shown = shown_params(trial.params)
         prior = "prior: " if trial.source == "prior" else ""
         table.add_row(
             str(trial.number),
@@ -280,6 +277,10 @@ def _events(events: Sequence[Event]) -> Text:
         text.append(f"{event.kind:10s} ", style=STATE_STYLES.get(event.kind, ""))
         text.append(f"{first}\n")
     return text
+
+
+def _count(number: int, one: str) -> str:
+    return f"{number} {one}" if number == 1 else f"{number} {one}s"
 
 
 def _state(state: str) -> Text:

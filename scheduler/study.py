@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -56,3 +57,8 @@ class StudyRecord:
             return None
         pick = max if self.goal == "maximize" else min
         return pick(done, key=lambda t: t.value if t.value is not None else 0.0)
+
+
+def shown_params(params: Mapping[str, Any]) -> str:
+    """A configuration for people: ``lr=0.0397, width=88``."""
+    return ", ".join(f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in params.items())

@@ -23,7 +23,7 @@ from .priors_view import prior_texts
 from .run import Run, RunState
 from .study import StudyRecord
 from .tuning.related import RelatedStudy, pick_priors
-from .work import measure, work_of
+from .work import measure, overhead_hours, work_of
 from .workloads import secrets_path, space_of, write_sweep_task
 
 _ID_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # without look-alikes
@@ -50,13 +50,11 @@ def prepare(app: App, path: Path) -> Prepared:
     text = without_secrets(path.read_text(encoding="utf-8"))
     runs, charges = app.store.runs(), app.store.charges()
     known = gather(app.engine(app.settings.engine), app.store.attempts(), app.settings.overheads, now)
-    measured = measure(text, runs, charges)
-    if measured is not None:
-        known = known.with_overhead(measured.overhead_hours_per_attempt)
+    known = known.with_overhead(overhead_hours(job.kind, runs, charges))
     found = _priors(app, job)
     plan = make_plan(
         job,
-        work_of(job, measured),
+        work_of(job, measure(text, runs, charges)),
         known,
         now,
         team_money_left=team_money_left(app, job.team, now),

@@ -29,7 +29,7 @@ from .run import Attempt, AttemptState, Run, RunState
 from .settings import Settings
 from .store import Event, Lease, Store
 from .transitions import Verdict, after, observed
-from .work import measure, work_of
+from .work import measure, overhead_hours, work_of
 from .workloads import Workload, secrets_path, workload_for
 
 LEASE_S = 20.0
@@ -281,11 +281,10 @@ class Supervisor:
     def _situation(self, run: Run, attempts: Sequence[Attempt], live: Attempt | None) -> tuple[Situation, Knowledge]:
         now, (job, workload) = self._clock.now(), self._work(run)
         engine = self._engine_named(run.engine)
-        measured = measure(run.job_yaml, self._store.runs(), self._store.charges())
+        runs, charges = self._store.runs(), self._store.charges()
         known = gather(engine, self._store.attempts(), self._settings.overheads, now)
-        if measured is not None:
-            known = known.with_overhead(measured.overhead_hours_per_attempt)
-        work = work_of(job, measured)
+        known = known.with_overhead(overhead_hours(run.kind, runs, charges))
+        work = work_of(job, measure(run.job_yaml, runs, charges))
         situation = make_situation(
             job,
             work if work.hours is None else replace(work, hours=work.hours * (1.0 - workload.progress().fraction)),

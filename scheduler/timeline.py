@@ -17,7 +17,9 @@ from spotwise.checkpoints.progress import ProgressRecord
 from .ledger import Category, Span
 from .run import Attempt, AttemptState
 
-KEPT_EVENTS = frozenset({"checkpoint", "finished"})
+KEPT_EVENTS = frozenset({"checkpoint", "finished"})  # say how many epochs are in the newest checkpoint
+LEAVING_EVENTS = frozenset({"stopping", "finished"})  # all work is saved, and no more is done
+SAVED_EVENTS = KEPT_EVENTS | LEAVING_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,9 @@ def training_spans(attempt: Attempt, records: Sequence[ProgressRecord]) -> list[
     """Cut a training attempt into overhead, productive, lost work, failed."""
     start, end = _interval(attempt)
     mine = [record for record in records if record.attempt == attempt.number]
-    cuts = _cut(start, end, mine, attempt.started_at, tail=_tail_category(attempt.state))
-    return _joined(cuts)
+    # A program that reported in another attempt is one that reports: here it was still starting.
+    silent = end if records or attempt.started_at is None else attempt.started_at
+    return _joined(_cut(start, end, mine, silent=silent, tail=_tail_category(attempt.state)))
 
 
 def sweep_spans(
@@ -80,27 +83,25 @@ def _cut(
     start: datetime,
     end: datetime,
     records: Sequence[ProgressRecord],
-    started_at: datetime | None,
     *,
+    silent: datetime,
     tail: Category,
     trial: int | None = None,
     share: Fraction = Fraction(1),
 ) -> list[Span]:
     """Overhead until training starts, productive until the last checkpoint, then ``tail``.
 
-    A program that reports nothing has no known checkpoint: all of its time is ``tail``. After a save on notice the
-    program does no more work, so the rest of the interval is overhead, not lost work.
+    A program that reports nothing (yet) has no known checkpoint: from ``silent`` on, all of its time is ``tail``. After
+    a save on notice the program does no more work, so the rest of the interval is overhead, not lost work.
     """
-    began = min((r.time for r in records if r.event == "started"), default=None)
-    if began is None:
-        began = started_at if started_at is not None else (start if trial is not None else end)
-    kept = max((r.time for r in records if r.event in KEPT_EVENTS), default=began)
-    left = max((r.time for r in records if r.event in {"stopping", "finished"}), default=end)
+    began = min((r.time for r in records), default=silent)
+    kept = max((r.time for r in records if r.event in SAVED_EVENTS), default=began)
+    left = max((r.time for r in records if r.event in LEAVING_EVENTS), default=end)
     moments = [start, began, kept, left, end]
     for i in range(1, len(moments)):  # clocks of two processes: keep the order, stay inside
         moments[i] = min(max(moments[i], moments[i - 1]), end)
     kinds = [Category.OVERHEAD, Category.PRODUCTIVE, tail, Category.OVERHEAD]
-    return [Span(a, b, kind, trial, share) for a, b, kind in zip(moments, moments[1:], kinds, strict=False) if b > a]
+    return [Span(a, b, kind, trial, share) for (a, b), kind in zip(pairwise(moments), kinds, strict=True) if b > a]
 
 
 def _clipped(holds: Iterable[Hold], start: datetime, end: datetime) -> list[Hold]:
@@ -119,7 +120,13 @@ def _trial_spans(attempt: Attempt, hold: Hold, records: Sequence[ProgressRecord]
     mine = [r for r in records if r.attempt == attempt.number and hold.start <= r.time]
     tail = {"completed": Category.PRODUCTIVE, "pruned": Category.PRODUCTIVE, "failed": Category.FAILED}
     spans = _cut(
-        hold.start, end, mine, None, tail=tail.get(hold.outcome, Category.LOST_WORK), trial=hold.trial, share=hold.share
+        hold.start,
+        end,
+        mine,
+        silent=end,
+        tail=tail.get(hold.outcome, Category.LOST_WORK),
+        trial=hold.trial,
+        share=hold.share,
     )
     if hold.outcome != "pruned":
         return spans

@@ -38,11 +38,10 @@ def _lines(app: App, watcher: RunWatcher, console: Console) -> RunView:
     for view in _views(app, watcher):
         for event in view.events[printed:]:
             money = f"{view.spent_usd:.2f} USD"
-            console.print(
-                f"{event.at:%H:%M:%S}  {event.kind:10s} {event.message}  [{money}]", highlight=False, markup=False
-            )
+            line = f"{event.at:%H:%M:%S}  {event.kind:10s} {event.message}  [{money}]"
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         printed = len(view.events)
-    console.print(run_detail(view))
+    console.print(run_detail(view, with_events=False))
     return view
 
 

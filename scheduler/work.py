@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 from .job import JobSpec, Sweep
 from .ledger import Category, Charge
-from .run import Run, RunState
+from .run import Run, RunKind, RunState
 
 NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
 STATED_SIGMA = 0.5  # a person's figure is within a factor of 1.9 four times in five
@@ -34,7 +34,6 @@ class Measured:
 
     runs: int
     work_hours: float
-    overhead_hours_per_attempt: float
     accelerator: str | None
     sigma: float
 
@@ -58,9 +57,12 @@ def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tup
     """Hours a sweep host works, and the sum that a person can check."""
     trials = sweep.trials or sweep.parallel
     kept = epochs_share(sweep, epochs)
-    rounds = max(trials * kept / sweep.parallel, 1.0)  # the best trial runs all of its epochs
-    text = f"{trials} trials x {hours_per_trial:g} h x {kept:.2f} (early stopping) / {sweep.parallel} parallel"
-    return rounds * hours_per_trial, text
+    # Trials start when a place is free, so the last ones run beside empty places: at worst (1 - 1/parallel) of the
+    # longest trial (Graham 1969), half of that on average.
+    tail = 0.5 * (1 - 1 / sweep.parallel)
+    rounds = max(trials * kept / sweep.parallel + tail, 1.0)
+    text = f"{trials} trials x {hours_per_trial:g} h x {kept:.2f} (early stopping) / {sweep.parallel} parallel + {tail:.2f}"
+    return rounds * hours_per_trial, f"{text} for the tail" if tail else text
 
 
 def epochs_share(sweep: Sweep, epochs: int | None) -> float:
@@ -96,19 +98,26 @@ def measure(job_yaml: str, runs: Iterable[Run], charges: Sequence[Charge]) -> Me
         return None
     ids = {run.id for run in same}
     mine = [charge for charge in charges if charge.run_id in ids]
-    attempts = {charge.attempt_id for charge in mine}
-    if not attempts:
+    if not mine:
         return None
     by_run = [float(sum(c.hours for c in mine if c.run_id == i and c.category in _WORK)) for i in sorted(ids)]
-    overhead = sum(float(c.hours) for c in mine if c.category is Category.OVERHEAD)
     kinds = {charge.offer.accelerator for charge in mine}
     return Measured(
         runs=len(same),
         work_hours=fmean(by_run),
-        overhead_hours_per_attempt=overhead / len(attempts),
         accelerator=kinds.pop() if len(kinds) == 1 else None,
         sigma=_spread(by_run),
     )
+
+
+def overhead_hours(kind: RunKind, runs: Iterable[Run], charges: Iterable[Charge]) -> float | None:
+    """Measured overhead of an attempt, in billed hours: the mean over the newest completed runs of this kind."""
+    ids = {run.id for run in [r for r in runs if r.kind is kind and r.state is RunState.COMPLETED][-NEWEST_RUNS:]}
+    mine = [charge for charge in charges if charge.run_id in ids]
+    attempts = {charge.attempt_id for charge in mine}
+    if not attempts:
+        return None
+    return sum(float(c.hours) for c in mine if c.category is Category.OVERHEAD) / len(attempts)
 
 
 def _spread(hours: Sequence[float]) -> float:

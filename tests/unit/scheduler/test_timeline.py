@@ -61,6 +61,16 @@ def test_a_program_that_reports_nothing_is_productive_only_if_it_completed():
     assert hours_by_category(training_spans(cut, [])) == {OVERHEAD: 0.5, LOST: 3.5}
 
 
+def test_a_program_that_reported_before_was_still_starting():
+    spans = training_spans(ended(AttemptState.PREEMPTED, started_at=at(0.5)), [record("checkpoint", -1, 7)])
+    assert hours_by_category(spans) == {OVERHEAD: 4}
+
+
+def test_a_trial_that_was_cut_off_while_it_started_lost_no_work():
+    spans = sweep_spans(ended(AttemptState.PREEMPTED), [hold(0, 1, 4, "")], {})
+    assert hours_by_category(spans) == {OVERHEAD: 1 + 1.5, IDLE: 1.5}
+
+
 def test_records_of_other_attempts_do_not_count():
     spans = training_spans(ended(AttemptState.PREEMPTED), [record("started", 1, 2), record("checkpoint", 3, 2)])
     assert hours_by_category(spans) == {OVERHEAD: 4}
