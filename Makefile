@@ -1,38 +1,48 @@
-# demo · test · check · docs · test-<real part> · bench-<claim>. Every target makes the virtual environment it needs.
-PYTHON ?= python3
-VENV   ?= .venv
-BIN     = $(VENV)/bin
+# demo · test · check · docs · test-<real part> · bench-<claim>. Each target makes the virtual environment it needs.
+#
+# Other Python, place or number of test processes:  make test PYTHON=python3.13 VENV=/tmp/venv WORKERS=4
+PYTHON  ?= python3
+VENV    ?= .venv
 WORKERS ?= 2
 
-.DEFAULT_GOAL := demo
-.PHONY: demo test check docs test-postgres test-browser bench-tuning
+bin := $(abspath $(VENV))/bin
+pip := $(bin)/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
+# Tests of real parts have targets of their own; so have the docs. Whatever else lies under tests/ is `make test`.
+real_parts := postgres browser
+not_in_test := $(addprefix --ignore=tests/integration/,$(real_parts)) --ignore=tests/docs
 
+.DEFAULT_GOAL := demo
+.PHONY: demo test check docs $(addprefix test-,$(real_parts)) bench-tuning
+
+# Done once, and again when what is to be installed has changed. PyTorch comes first, by its exact version: a looser
+# request may take a build several GB larger. The build backend comes from the constraints too, hence no build isolation.
 $(VENV)/.installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[tune,train,postgres,dev]"
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("spotwise needs Python 3.11 or newer, and \
+	$(PYTHON) is " + sys.version.split()[0] + ": name a newer one, as in `make PYTHON=python3.12`")'
+	@echo "Installing into $(VENV): about two minutes, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(pip) torch==2.13.0
+	@$(pip) setuptools
+	@$(pip) --no-build-isolation --editable ".[tune,train,postgres,dev]"
+	@touch $@
 
 demo: $(VENV)/.installed
-	PATH="$(abspath $(BIN)):$$PATH" bash demo.sh
+	PATH="$(bin):$$PATH" bash demo.sh
 
 test: $(VENV)/.installed
-	$(BIN)/pytest tests/unit tests/contract tests/simulation tests/integration/local -n $(WORKERS) --dist loadfile
+	$(bin)/python -m pytest tests $(not_in_test) -n $(WORKERS) --dist worksteal
 
-check: $(VENV)/.installed docs
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+check: docs
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy
+	$(bin)/lint-imports
 
 docs: $(VENV)/.installed
-	$(BIN)/pytest -q tests/docs
+	$(bin)/python -m pytest -q tests/docs
 
-test-postgres: $(VENV)/.installed
-	bash tests/integration/postgres/run.sh $(abspath $(BIN))/pytest
-
-test-browser: $(VENV)/.installed
-	bash tests/integration/browser/run.sh $(abspath $(BIN))/pytest
+$(addprefix test-,$(real_parts)): test-%: $(VENV)/.installed
+	bash tests/integration/$*/run.sh $(bin)/python -m pytest
 
 bench-tuning: $(VENV)/.installed
-	$(BIN)/python benchmarks/tuning.py
+	$(bin)/python benchmarks/tuning.py

@@ -106,7 +106,7 @@ def simulate(process: Process, samples: int, seed: int) -> Outcomes:
 
 
 def _lifetime_factors(process: Process, samples: int, rng: np.random.Generator) -> Floats:
-    """How much longer instances live than at the mean rate, by sample: the rate is Gamma distributed around its mean."""
+    """How much longer instances live than at the mean rate, by sample: the rate is Gamma distributed around it."""
     if math.isinf(process.rate_events):
         return np.ones(samples)
     rates = rng.standard_gamma(process.rate_events, samples) / process.rate_events

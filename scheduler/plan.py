@@ -14,7 +14,7 @@ from spotwise.cost_models.selection import reject_reason
 from .job import JobSpec
 from .knowledge import Knowledge
 from .policies import policy_named
-from .policies.base import Candidate, Move, Situation
+from .policies.base import Candidate, Move, Situation, Stop
 from .work import Work
 
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
@@ -99,7 +99,7 @@ def make_plan(
         notes=tuple(notes),
         priors=tuple(priors),
     )
-    return _finished(plan, job, team_money_left, decision.reason)
+    return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
 
 
 def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[Offer, str]]:
@@ -221,9 +221,9 @@ def _why_not(option: Option, picked: Option | None) -> str:
     )
 
 
-def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, why: str) -> Plan:
+def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str | None) -> Plan:
     """Add the checkpoint interval and the refusals, which need the chosen offer."""
-    refusals = [*_capacity_refusals(plan, why), *_deadline_refusals(plan), *_money_refusals(plan, team_left)]
+    refusals = [*_capacity_refusals(plan, stopped), *_deadline_refusals(plan), *_money_refusals(plan, team_left)]
     return replace(plan, checkpoint=_checkpoint_text(job, plan), refusals=tuple(refusals))
 
 
@@ -235,11 +235,12 @@ def _checkpoint_text(job: JobSpec, plan: Plan) -> str:
     return "at the end only: no preemptions expected" if best is None else f"every {best * 60:.0f} min (Young/Daly)"
 
 
-def _capacity_refusals(plan: Plan, why: str) -> list[str]:
-    if any(option.estimate is not None for option in plan.options):
+def _capacity_refusals(plan: Plan, stopped: str | None) -> list[str]:
+    """Refused where the policy sees no way at all, now or later; a shortage that may pass is waited for."""
+    if stopped is None:
         return []
-    reasons = sorted({option.reason for option in plan.options})
-    return [f"no offer fits: {'; '.join(reasons[:5]) or why}"]
+    reasons = sorted({option.reason for option in plan.options if option.estimate is None})
+    return [f"no offer fits: {'; '.join([stopped, *reasons[:5]])}"]
 
 
 def _deadline_refusals(plan: Plan) -> list[str]:

@@ -7,7 +7,7 @@ for a while books exactly what one that watched would have booked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from itertools import pairwise
@@ -19,6 +19,7 @@ from .run import Attempt, AttemptState
 
 KEPT_EVENTS = frozenset({"checkpoint", "finished"})  # say how many epochs are in the newest checkpoint
 LEAVING_EVENTS = frozenset({"stopping", "finished"})  # all work is saved, and no more is done
+_TRIAL_TAILS = {"completed": Category.PRODUCTIVE, "pruned": Category.PRODUCTIVE, "failed": Category.FAILED}
 SAVED_EVENTS = KEPT_EVENTS | LEAVING_EVENTS
 
 
@@ -114,26 +115,13 @@ def _clipped(holds: Iterable[Hold], start: datetime, end: datetime) -> list[Hold
 
 
 def _trial_spans(attempt: Attempt, hold: Hold, records: Sequence[ProgressRecord]) -> list[Span]:
-    end = hold.end or attempt.ended_at
-    if end is None:  # _interval has made sure
-        raise ValueError(f"attempt {attempt.id} has not ended")
+    end = hold.end or attempt.ended_at or hold.start
     mine = [r for r in records if r.attempt == attempt.number and hold.start <= r.time]
-    tail = {"completed": Category.PRODUCTIVE, "pruned": Category.PRODUCTIVE, "failed": Category.FAILED}
-    spans = _cut(
-        hold.start,
-        end,
-        mine,
-        silent=end,
-        tail=tail.get(hold.outcome, Category.LOST_WORK),
-        trial=hold.trial,
-        share=hold.share,
-    )
+    tail = _TRIAL_TAILS.get(hold.outcome, Category.LOST_WORK)
+    spans = _cut(hold.start, end, mine, silent=end, tail=tail, trial=hold.trial, share=hold.share)
     if hold.outcome != "pruned":
         return spans
-    return [
-        Span(s.start, s.end, Category.PRUNED if s.category is Category.PRODUCTIVE else s.category, s.trial, s.share)
-        for s in spans
-    ]
+    return [replace(s, category=Category.PRUNED) if s.category is Category.PRODUCTIVE else s for s in spans]
 
 
 def _shared(left: datetime, right: datetime, active: Sequence[Span], *, before_first: bool) -> list[Span]:

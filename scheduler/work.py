@@ -61,8 +61,8 @@ def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tup
     # longest trial (Graham 1969), half of that on average.
     tail = 0.5 * (1 - 1 / sweep.parallel)
     rounds = max(trials * kept / sweep.parallel + tail, 1.0)
-    text = f"{trials} trials x {hours_per_trial:g} h x {kept:.2f} (early stopping) / {sweep.parallel} parallel + {tail:.2f}"
-    return rounds * hours_per_trial, f"{text} for the tail" if tail else text
+    text = f"({trials} trials x {kept:.2f} after early stopping / {sweep.parallel} parallel + {tail:.2f} tail)"
+    return rounds * hours_per_trial, f"{text} x {hours_per_trial:g} h"
 
 
 def epochs_share(sweep: Sweep, epochs: int | None) -> float:

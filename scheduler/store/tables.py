@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
 
-from .types import Exact, Moment, Usd
+from .types import Exact, Moment, Usd, Words
 
 SCHEMA_VERSION = 1
 
@@ -42,7 +42,7 @@ runs = Table(
     Column("budget_spent", Boolean, nullable=False),
     Column("wait_until", Moment),
     Column("ended_at", Moment),
-    Column("end_reason", Text, nullable=False),
+    Column("end_reason", Words, nullable=False),
 )
 
 leases = Table(
@@ -79,13 +79,13 @@ attempts = Table(
     *_offer_columns(),
     Column("nodes", Integer, nullable=False),
     Column("state", String, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("launched_at", Moment, nullable=False),
     Column("hour_s", Exact, nullable=False),
     Column("cost_basis", String, nullable=False),
     Column("started_at", Moment),
     Column("ended_at", Moment),
-    Column("end_reason", Text, nullable=False),
+    Column("end_reason", Words, nullable=False),
     Column("exit_code", Integer),
     Column("migrating", Boolean, nullable=False),
     Column("epochs_kept", Integer, nullable=False),
@@ -120,7 +120,7 @@ events = Table(
     Column("attempt_id", String),
     Column("at", Moment, nullable=False),
     Column("kind", String, nullable=False),
-    Column("message", Text, nullable=False),
+    Column("message", Words, nullable=False),
 )
 
 studies = Table(
@@ -141,7 +141,7 @@ models = Table(
     Column("value", Float),
     Column("champion_value", Float),
     Column("promoted", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("judged_at", Moment, nullable=False),
 )
 
@@ -154,5 +154,5 @@ occurrences = Table(
     Column("begun_at", Moment, nullable=False),
     Column("finished_at", Moment),
     Column("outcome", String),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
 )

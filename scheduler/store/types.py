@@ -1,14 +1,16 @@
-"""Column types that keep money exact and times aware on every database."""
+"""Column types that keep money exact, times aware and any words storable on every database."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, DateTime, Dialect, String
+from sqlalchemy import BigInteger, DateTime, Dialect, String, Text
 from sqlalchemy.types import TypeDecorator
 
 _MICROS = Decimal(1_000_000)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL refuses the first, UTF-8 the others
 
 
 class Usd(TypeDecorator[Decimal]):
@@ -59,3 +61,13 @@ class Moment(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text from outside, such as a program's last lines: what a database cannot hold is replaced by U+FFFD."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _UNSTORABLE.sub("\ufffd", value)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
+from databases import KINDS, empty_database
 from occurrences import MemoryOccurrences
 
 from spotwise.scheduler.errors import StoreError
@@ -24,22 +26,23 @@ def memory(_folder: Path) -> AbstractContextManager[OccurrenceStore]:
 
 
 @contextmanager
-def sqlite(folder: Path) -> Iterator[OccurrenceStore]:
-    store = Store.open(f"sqlite:///{folder / 'spotwise.db'}")
-    yield SqlOccurrences(store)
-    store.close()
+def sql(kind: str, folder: Path) -> Iterator[OccurrenceStore]:
+    with empty_database(kind, folder) as url:
+        store = Store.open(url)
+        yield SqlOccurrences(store)
+        store.close()
 
 
-STORES: list[Factory] = [memory, sqlite]
+STORES: dict[str, Factory] = {"memory": memory, **{kind: partial(sql, kind) for kind in KINDS}}
 
 NIGHT = datetime(2026, 11, 23, 2, tzinfo=UTC)
 LATER = NIGHT + timedelta(hours=1)
 MODEL, FIRST, SECOND, THIRD = "digits", "2026-11-21", "2026-11-22", "2026-11-23"
 
 
-@pytest.fixture(params=STORES, ids=lambda factory: factory.__name__)
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OccurrenceStore]:
-    with request.param(tmp_path) as opened:
+    with STORES[request.param](tmp_path) as opened:
         yield opened
 
 

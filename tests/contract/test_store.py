@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from databases import KINDS, empty_database
 from factories import T0, at, attempt, offer, run
 
 from spotwise.scheduler.errors import LeaseLostError, NotFoundError, StoreError
 from spotwise.scheduler.ledger import Category, Span, book
 from spotwise.scheduler.run import AttemptState, RunState
-from spotwise.scheduler.store import Event, Store, tables
+from spotwise.scheduler.store import Event, Store
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 
-POSTGRES = os.environ.get("SPOTWISE_TEST_POSTGRES")
 TTL = timedelta(seconds=20)
 
 
-def open_store(kind: str, tmp_path) -> Store:
-    if kind == "sqlite":
-        return Store.open(f"sqlite:///{tmp_path / 'spotwise.db'}")
-    store = Store.open(POSTGRES)
-    with store.transaction() as connection:
-        for table in reversed(tables.metadata.sorted_tables):
-            if table.name != "meta":
-                connection.execute(table.delete())
-    return store
-
-
-@pytest.fixture(params=["sqlite", *(["postgres"] if POSTGRES else [])])
+@pytest.fixture(params=KINDS)
 def store(request, tmp_path):
-    opened = open_store(request.param, tmp_path)
-    yield opened
-    opened.close()
+    with empty_database(request.param, tmp_path) as url:
+        opened = Store.open(url)
+        yield opened
+        opened.close()
 
 
 def held(store, run_id="digits-aaaaaa", owner="me"):
@@ -184,3 +173,13 @@ def test_an_amount_finer_than_a_micro_dollar_is_refused(store):
 def test_a_moment_without_zone_is_refused(store):
     with pytest.raises((ValueError, StoreError), match="no zone"):
         store.add_run(run(submitted_at=T0.replace(tzinfo=None)), "key")
+
+
+def test_words_that_no_database_can_hold_are_kept_readable(store):
+    """A crashed program's last lines may hold anything, and its run must still end."""
+    store.add_run(run(), "key")
+    lease = held(store)
+    store.note(Event("digits-aaaaaa", at(0), "failed", "loss\x00=\udcff nan"))
+    store.save_run(run(state=RunState.FAILED, end_reason="\x00 core dumped"), lease)
+    assert store.events("digits-aaaaaa")[0].message == "loss\ufffd=\ufffd nan"
+    assert store.run("digits-aaaaaa").end_reason == "\ufffd core dumped"

@@ -39,9 +39,10 @@ class SupervisedWorld:
     clock: ManualClock = field(default_factory=lambda: ManualClock(factories.T0))
     machines: FakeWorld = field(default_factory=FakeWorld)
     started: int = 0
+    database: str = ""  # URL of an empty one; default: SQLite in the folder
 
     def __post_init__(self) -> None:
-        self.store = Store.open(f"sqlite:///{self.folder / 'spotwise.db'}")
+        self.store = Store.open(self.database or f"sqlite:///{self.folder / 'spotwise.db'}")
         self.engine = FakeEngine(self.clock, self.machines)
         self.settings = Settings(home=self.folder, tick=timedelta(seconds=60))
 

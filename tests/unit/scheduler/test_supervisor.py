@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from databases import KINDS, empty_database
 from factories import record
 from supervised import RUN_ID, SupervisedWorld, job_yaml
 
@@ -15,11 +16,12 @@ from spotwise.scheduler.ledger import Category
 from spotwise.scheduler.run import AttemptState, RunState
 
 
-@pytest.fixture
-def world(tmp_path):
-    made = SupervisedWorld(tmp_path)
-    yield made
-    made.store.close()
+@pytest.fixture(params=KINDS)
+def world(request, tmp_path):
+    with empty_database(request.param, tmp_path) as url:
+        made = SupervisedWorld(tmp_path, database=url)
+        yield made
+        made.store.close()
 
 
 def states(world):
@@ -165,9 +167,9 @@ def test_a_lost_machine_is_replaced(world):
 
 
 def test_without_slack_the_run_moves_on_demand(world):
-    """Two hours of work and a deadline in 4: after 1.5 h without progress only on-demand is safe."""
-    deadline = world.clock.now() + timedelta(hours=4)
-    world.submit(text=job_yaml(run="sleep 999999", deadline="4h"), deadline_at=deadline)
+    """Two hours of work, perhaps four, and a deadline in 6: after 2 h without progress only on-demand is safe."""
+    deadline = world.clock.now() + timedelta(hours=6)
+    world.submit(text=job_yaml(run="sleep 999999", deadline="6h"), deadline_at=deadline)
     world.pass_time(world.supervisor(), 3)
     assert states(world)[0] is AttemptState.MIGRATED
     assert world.live().offer.market is Market.ON_DEMAND

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from factories import T0, at, attempt, run
 
@@ -97,8 +99,8 @@ def test_crashes_without_progress(attempts, crashes):
         ([(COMPLETED, 10, 0)], {}, RunState.COMPLETED),
         ([(COMPLETED, 10, 0)], {"cancel_requested": True}, RunState.COMPLETED),  # it was done before it was ended
         ([(CANCELLED, 1, 75)], {"cancel_requested": True}, RunState.CANCELLED),
-        ([(CANCELLED, 1, 75)], {"budget_spent": True}, RunState.STOPPED),
-        ([(PREEMPTED, 1, 75)], {"budget_spent": True}, RunState.STOPPED),
+        ([(CANCELLED, 1, 75)], {"budget_spent": True, "budget_usd": Decimal(9)}, RunState.STOPPED),
+        ([(PREEMPTED, 1, 75)], {"budget_spent": True, "budget_usd": Decimal(9)}, RunState.STOPPED),
         ([(PREEMPTED, 1, 75)], {}, None),
         ([(LOST, 1, None)], {}, None),
         ([(MIGRATED, 1, 75)], {}, None),

@@ -1,0 +1,154 @@
+"""Plans: what is chosen, what is rejected and why, what is refused and with which terms it would not be."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from factories import JOB_YAML, T0, offer
+
+from spotwise.cost_models.estimate import Overheads
+from spotwise.cost_models.hazard import HazardBelief
+from spotwise.cost_models.offer import Market
+from spotwise.scheduler.job import parse_job
+from spotwise.scheduler.knowledge import Knowledge
+from spotwise.scheduler.plan import make_plan
+from spotwise.scheduler.plan_view import plan_json
+from spotwise.scheduler.run import CostBasis
+from spotwise.scheduler.work import Work
+
+CHEAP = offer("a", price="0.20")
+DEAR = offer("b", price="0.30")
+ON_DEMAND = offer("a", Market.ON_DEMAND, "0.526")
+
+
+def known(*offers, hazard_per_hour=0.05, one_machine=True, **changes):
+    offers = offers or (CHEAP, DEAR, ON_DEMAND)
+    values = {
+        "offers": offers,
+        "available": {},
+        "beliefs": {o.pool: HazardBelief(10, 10 / hazard_per_hour, "test") for o in offers if o.is_spot},
+        "overheads": Overheads(0.05, 0.05, 0.01),
+        "hour_s": Decimal(3600),
+        "cost_basis": CostBasis.ESTIMATED,
+        "one_machine": one_machine,
+    }
+    return Knowledge(**{**values, **changes})
+
+
+def plan(text=JOB_YAML, hours=2.0, market=None, **changes):
+    work = Work(hours, "test", "T4")
+    return make_plan(parse_job(text, source="job"), work, market or known(), T0, **changes)
+
+
+def reason(found, wanted):
+    return next(option.reason for option in found.options if option.offer == wanted)
+
+
+def test_the_cheapest_in_time_is_chosen_with_its_reason():
+    found = plan()
+    assert found.chosen.offer == CHEAP
+    assert "cheapest" in found.chosen.reason
+    assert found.refusals == ()
+
+
+def test_every_other_offer_says_why_not():
+    found = plan()
+    assert "USD more" in reason(found, DEAR)
+    assert "USD more" in reason(found, ON_DEMAND)
+
+
+def test_savings_are_counted_against_the_cheapest_on_demand_offer():
+    found = plan()
+    costs = {option.offer: option.estimate.cost_usd.expected for option in found.options}
+    assert found.savings_usd == costs[ON_DEMAND] - costs[CHEAP] > 0
+
+
+def test_an_offer_without_capacity_is_passed_over():
+    found = plan(market=known(available={CHEAP.key: False}))
+    assert found.chosen.offer == DEAR
+    assert reason(found, CHEAP) == "no capacity now"
+
+
+def test_offers_on_the_wrong_machine_are_listed_with_the_reason():
+    wrong = offer("c", accelerator="V100")
+    found = plan(market=known(CHEAP, wrong))
+    assert "V100" in reason(found, wrong)
+    assert plan_json(found)["offers"][-1]["reason"]
+
+
+def test_nothing_that_fits_is_refused():
+    found = plan(JOB_YAML.replace("T4:1", "H100:8"))
+    assert found.chosen is None
+    assert any("no offer fits" in refusal for refusal in found.refusals)
+
+
+def test_an_impossible_deadline_is_refused_with_the_nearest_that_would_work():
+    found = plan(JOB_YAML + "deadline: 1h\n")
+    (refusal,) = found.refusals
+    assert "deadline of 1.0 h" in refusal
+    assert "would be met" in refusal
+
+
+def test_a_budget_below_the_expected_cost_is_refused_with_what_would_suffice():
+    found = plan(JOB_YAML + "budget: 0.10 USD\n")
+    (refusal,) = found.refusals
+    assert "0.10 USD is too small" in refusal
+    assert "suffices with 90 %" in refusal
+
+
+def test_a_team_without_money_is_refused():
+    assert any("team has 0.05 USD left" in r for r in plan(team_money_left=Decimal("0.05")).refusals)
+
+
+def test_terms_that_can_be_met_are_admitted():
+    found = plan(JOB_YAML + "deadline: 12h\nbudget: 5 USD\n", team_money_left=Decimal(100))
+    assert found.refusals == ()
+    assert found.chosen.estimate.chance_to_meet_deadline > 0.9
+
+
+WITHOUT_CHECKPOINT = JOB_YAML.replace("checkpoint: {every: 1 epochs}\n", "")
+
+
+def test_long_spot_work_without_a_checkpoint_goes_on_demand():
+    found = plan(WITHOUT_CHECKPOINT, hours=20)
+    assert found.chosen.offer == ON_DEMAND
+    assert "without a checkpoint" in reason(found, CHEAP)
+
+
+def test_and_is_refused_where_only_spot_is_allowed():
+    found = plan(WITHOUT_CHECKPOINT + "policy: spot_only\n", hours=20)
+    assert found.chosen is None
+    assert found.refusals
+
+
+def test_short_work_may_run_on_spot_without_a_checkpoint():
+    assert plan(WITHOUT_CHECKPOINT, hours=0.2).chosen.offer == CHEAP
+
+
+def test_work_of_unknown_length_is_priced_by_the_hour_and_promises_nothing():
+    found = plan(JOB_YAML + "deadline: 1h\nbudget: 0.01 USD\n", hours=None)
+    assert found.refusals == ()
+    assert found.savings_usd is None
+    assert found.chosen.estimate.chance_to_meet_deadline is None
+
+
+def test_a_gpu_that_was_never_measured_against_the_reference_is_said_not_guessed():
+    unknown = offer("d", accelerator="L4")
+    found = plan(JOB_YAML.replace("T4:1", "[T4, L4]"), market=known(CHEAP, unknown, one_machine=False))
+    assert "no measured speed" in reason(found, unknown)
+
+
+@pytest.mark.parametrize(
+    ("every", "text"),
+    [("2 epochs", "every 2 epochs, as the job file says"), ("auto", "Young/Daly")],
+)
+def test_the_checkpoint_interval_is_the_files_or_the_models_best(every, text):
+    assert text in plan(JOB_YAML.replace("1 epochs", every)).checkpoint
+
+
+def test_json_keeps_money_as_decimal_strings():
+    found = plan_json(plan(JOB_YAML + "budget: 5 USD\n"))
+    assert found["budget_usd"] == "5"
+    assert Decimal(found["offers"][0]["expected_cost_usd"]) > 0
+    assert isinstance(found["offers"][0]["price_usd_per_hour"], str)
