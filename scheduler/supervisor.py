@@ -6,31 +6,33 @@ same state and with the same charges.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 from spotwise.checkpoints.errors import CheckpointError
 from spotwise.cost_models.errors import CostModelError
-from spotwise.cost_models.offer import Pool
 
 from . import owners
 from .clock import Clock
 from .engines.base import Engine, Handle, Observation
-from .errors import CapacityError, EngineError, JobFileError, LeaseLostError, SpotwiseError
+from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError
 from .job import JobSpec, parse_job
-from .knowledge import Knowledge, gather
-from .ledger import book, cost_of
-from .plan import fit, make_situation
+from .knowledge import Knowledge
+from .ledger import book
+from .outlook import Outlook
 from .policies import policy_named
-from .policies.base import Move, Situation, Stay, Wait
+from .policies.base import Move, Stay, Wait
 from .run import Attempt, AttemptState, Run, RunState
 from .settings import Settings
 from .store import Event, Lease, Store
 from .transitions import Verdict, after, observed
-from .work import measure, overhead_hours, work_of
 from .workloads import Workload, secrets_path, workload_for
+
+_log = logging.getLogger(__name__)
 
 LEASE_S = 20.0
 RENEW_S = 5.0
@@ -46,11 +48,13 @@ class Supervisor:
     ) -> None:
         self._store, self._settings, self._clock = store, settings, clock
         self._engine_named = engine_named
+        self._outlook = Outlook(store, engine_named, settings, clock)
         self._owner = owner or owners.me()
         self._leases: dict[str, tuple[Lease, datetime]] = {}  # run id: lease, renewed at
         self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
         self._launched: set[str] = set()  # attempt ids this process has launched itself
         self._steered: dict[str, datetime] = {}
+        self._faults: dict[str, str] = {}
 
     def run(self, *, until_idle: bool) -> None:
         """Tick until nothing is left to do (``until_idle``), or for ever."""
@@ -64,17 +68,36 @@ class Supervisor:
     def tick(self) -> int:
         """One round over all active runs; returns how many of them this supervisor drives."""
         mine = [run for run in self._store.runs(active=True) if self._hold(run)]
-        seen = self._observe(mine)
+        handles: dict[str, list[Handle]] = {}
         for run in mine:
-            try:
-                self._advance(run, seen)
-            except LeaseLostError:
-                self._leases.pop(run.id, None)
-            except (SpotwiseError, CheckpointError, CostModelError, OSError) as error:
-                self._note(run, "fault", f"{error}; trying again")
+            self._guarded(run, partial(self._prepare, run, handles))
+        seen = self._observe(handles)
+        for run in mine:
+            self._guarded(run, partial(self._advance, run, seen))
         return len(mine)
 
-    # leases and observation
+    def _guarded(self, run: Run, step: Callable[[], None]) -> None:
+        """One run's fault is noted and tried again; it never stops the others."""
+        if run.id not in self._leases:
+            return
+        try:
+            step()
+        except LeaseLostError:
+            self._leases.pop(run.id, None)
+        except (SpotwiseError, CheckpointError, CostModelError, OSError) as error:
+            self._note_fault(run, str(error))
+
+    def _observe(self, handles: dict[str, list[Handle]]) -> dict[str, Observation]:
+        """One batched call an engine. What cannot be seen this time is looked at in the next round."""
+        seen: dict[str, Observation] = {}
+        for name, batch in handles.items():
+            try:
+                seen.update(self._engine_named(name).observe(batch))
+            except (SpotwiseError, OSError) as error:
+                _log.warning("engine %s cannot be observed: %s; trying again", name, error)
+        return seen
+
+    # leases and launches
 
     def _hold(self, run: Run) -> bool:
         now = self._clock.now()
@@ -97,23 +120,15 @@ class Supervisor:
         self._leases[run.id] = (lease, now)
         return True
 
-    def _observe(self, runs: Sequence[Run]) -> dict[str, Observation]:
-        """One batched call an engine."""
-        handles: dict[str, list[Handle]] = {}
-        for run in runs:
-            live = self._live(run)
-            if live is not None:
-                handles.setdefault(run.engine, []).append(self._ensure_launched(run, live))
-        seen: dict[str, Observation] = {}
-        for name, batch in handles.items():
-            seen.update(self._engine_named(name).observe(batch))
-        return seen
-
-    def _ensure_launched(self, run: Run, attempt: Attempt) -> Handle:
-        """A supervisor that died between recording an attempt and launching it is caught up with here."""
-        if attempt.state is AttemptState.LAUNCHING and attempt.id not in self._launched:
-            self._launch(run, attempt)
-        return Handle(attempt.id, run.folder)
+    def _prepare(self, run: Run, handles: dict[str, list[Handle]]) -> None:
+        """Find what is to be observed. A launch that a dead supervisor only recorded is carried out here."""
+        attempts = self._store.attempts(run.id)
+        if not attempts or attempts[-1].state.is_final:
+            return
+        live = attempts[-1]
+        handles.setdefault(run.engine, []).append(Handle(live.id, run.folder))
+        if live.state is AttemptState.LAUNCHING and live.id not in self._launched:
+            self._launch(run, live)
 
     def _launch(self, run: Run, attempt: Attempt) -> None:
         self._launched.add(attempt.id)
@@ -129,10 +144,6 @@ class Supervisor:
         self._store.save_attempt(ended, self._leases[run.id][0])
         self._note(run, state.value, reason, attempt)
 
-    def _live(self, run: Run) -> Attempt | None:
-        attempts = self._store.attempts(run.id)
-        return attempts[-1] if attempts and not attempts[-1].state.is_final else None
-
     def _work(self, run: Run) -> tuple[JobSpec, Workload]:
         if run.id not in self._workloads:
             job = parse_job(run.job_yaml, source=run.id)
@@ -142,11 +153,6 @@ class Supervisor:
     # one run
 
     def _advance(self, run: Run, seen: dict[str, Observation]) -> None:
-        try:
-            self._work(run)
-        except JobFileError as error:
-            self._end(run, Verdict(RunState.FAILED, f"its job file is not valid any more: {error}"))
-            return
         attempts = self._store.attempts(run.id)
         last = attempts[-1] if attempts else None
         if last is not None and not last.state.is_final and last.id in seen:
@@ -187,9 +193,9 @@ class Supervisor:
             self._place(run, attempts)
 
     def _place(self, run: Run, attempts: list[Attempt]) -> None:
-        job = self._work(run)[0]
-        situation, known = self._situation(run, attempts, None)
-        if self._is_spent(run, situation, known):
+        job, workload = self._work(run)
+        situation, known = self._outlook.situation(run, job, workload.progress(), attempts, None)
+        if self._outlook.is_spent(run, situation, known):
             self._end(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"))
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
@@ -237,7 +243,7 @@ class Supervisor:
             engine.terminate(handle, grace_s=grace)
             return
         now, last = self._clock.now(), self._steered.get(run.id)
-        if run.budget_usd is not None and self._left(run, attempt) <= self._stopping_cost(attempt):
+        if self._outlook.must_stop(run, attempt):
             self._stop_for_budget(run, attempt, engine, handle)
         elif last is None or now - last > timedelta(seconds=STEER_S):
             self._steered[run.id] = now
@@ -251,8 +257,10 @@ class Supervisor:
         engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
-        situation, _ = self._situation(run, self._store.attempts(run.id), attempt)
-        decision = policy_named(self._work(run)[0].policy, self._settings.cooldown_hours).decide(situation)
+        job, workload = self._work(run)
+        attempts = self._store.attempts(run.id)
+        situation, _ = self._outlook.situation(run, job, workload.progress(), attempts, attempt)
+        decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         if isinstance(decision, Move) and decision.offer != attempt.offer:
             self._store.save_attempt(attempt.evolve(migrating=True), self._leases[run.id][0])
             self._note(run, "migrating", decision.reason, attempt)
@@ -276,48 +284,6 @@ class Supervisor:
         self._store.release(run.id, self._owner)
         self._leases.pop(run.id, None)
 
-    # what a decision is made from
-
-    def _situation(self, run: Run, attempts: Sequence[Attempt], live: Attempt | None) -> tuple[Situation, Knowledge]:
-        now, (job, workload) = self._clock.now(), self._work(run)
-        engine = self._engine_named(run.engine)
-        runs, charges = self._store.runs(), self._store.charges()
-        known = gather(engine, self._store.attempts(), self._settings.overheads, now)
-        known = known.with_overhead(overhead_hours(run.kind, runs, charges))
-        work = work_of(job, measure(run.job_yaml, runs, charges))
-        situation = make_situation(
-            job,
-            work if work.hours is None else replace(work, hours=work.hours * (1.0 - workload.progress().fraction)),
-            fit(job, work, known)[0],
-            known,
-            now,
-            deadline_at=run.deadline_at,
-            money_left=None if run.budget_usd is None else self._left(run, live),
-            current=None if live is None else live.offer,
-            current_age_hours=0.0 if live is None else _age_hours(live, now),
-            refused=_refused(attempts),
-        )
-        return situation, known
-
-    def _left(self, run: Run, live: Attempt | None) -> Decimal:
-        spent = sum((charge.amount_usd for charge in self._store.charges(run.id)), Decimal(0))
-        running = cost_of(live, self._clock.now()) if live is not None and not live.state.is_final else Decimal(0)
-        return (run.budget_usd or Decimal(0)) - spent - running
-
-    def _stopping_cost(self, attempt: Attempt) -> Decimal:
-        """What the attempt costs from the decision to stop it until it is gone."""
-        seconds = Decimal(str(self._settings.grace.total_seconds() + 2 * self._settings.tick.total_seconds()))
-        return attempt.offer.price_usd_per_hour * attempt.nodes * seconds / attempt.hour_s
-
-    def _is_spent(self, run: Run, situation: Situation, known: Knowledge) -> bool:
-        """Not even the cheapest offer could be started, work a little and be stopped again."""
-        if run.budget_usd is None or not situation.candidates:
-            return False
-        cheapest = min(c.offer.price_usd_per_hour for c in situation.candidates)
-        overheads = known.overheads
-        hours = Decimal(str(overheads.provision_hours + overheads.restore_hours))
-        return (situation.money_left_usd or Decimal(0)) <= cheapest * hours
-
     def _with_log(self, run: Run, last: Attempt, verdict: Verdict) -> Verdict:
         if verdict.state is not RunState.FAILED:
             return verdict
@@ -325,16 +291,12 @@ class Supervisor:
         log = "\n".join(f"  | {line.rstrip()}" for line in lines)
         return Verdict(verdict.state, f"{verdict.reason}\n{log}" if log else verdict.reason)
 
+    def _note_fault(self, run: Run, message: str) -> None:
+        """The same fault again and again is noted once."""
+        if self._faults.get(run.id) != message:
+            self._faults[run.id] = message
+            self._note(run, "fault", f"{message}; trying again")
+
     def _note(self, run: Run, kind: str, message: str, attempt: Attempt | None = None) -> None:
         now = self._clock.now()
         self._store.note(Event(run.id, now, kind, message, None if attempt is None else attempt.id))
-
-
-def _age_hours(attempt: Attempt, now: datetime) -> float:
-    return max(0.0, (now - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
-
-
-def _refused(attempts: Sequence[Attempt]) -> dict[Pool, datetime]:
-    """When each pool last preempted or refused this run."""
-    bad = {AttemptState.PREEMPTED, AttemptState.REFUSED, AttemptState.LOST}
-    return {a.offer.pool: a.ended_at for a in attempts if a.state in bad and a.ended_at is not None}

@@ -271,33 +271,36 @@ def end_state(world):
     )
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """How the story ends when nobody is killed."""
+    calm = SupervisedWorld(tmp_path_factory.mktemp("calm"))
+    supervisor = calm.supervisor()
+    story(calm, lambda hours: calm.pass_time(supervisor, hours, STEP_S))
+    found = end_state(calm)
+    calm.store.close()
+    return found
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("nth", [*range(1, 16), 20, 30, 50, 80])
-def test_killed_at_any_call_and_started_again_it_ends_the_same(tmp_path, nth, moment):
+def test_killed_at_any_call_and_started_again_it_ends_the_same(world, undisturbed, nth, moment):
     """No second launch of an attempt, no attempt more, no charge more: compared with a run that nobody disturbed."""
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    calm = SupervisedWorld(tmp_path / "a")
-    quiet = calm.supervisor()
-    story(calm, lambda hours: calm.pass_time(quiet, hours, STEP_S))
-    rough = SupervisedWorld(tmp_path / "b")
     counter = {"n": 0, "before": 0, "after": 0, moment: nth}
-    engine = rough.engine
-    killed = rough.supervisor(store=KilledAt(rough.store, counter, WRITES), owner="first")
+    engine = world.engine
+    killed = world.supervisor(store=KilledAt(world.store, counter, WRITES), owner="first")
     killed._engine_named = lambda _name: KilledAt(engine, counter, ACTS)
     current = {"supervisor": killed}
 
     def supervise(hours):
-        end = rough.clock.now() + timedelta(hours=hours)
-        while rough.clock.now() < end:
+        end = world.clock.now() + timedelta(hours=hours)
+        while world.clock.now() < end:
             try:
                 current["supervisor"].tick()
             except Killed:
-                current["supervisor"] = rough.supervisor(owner="first")  # at once: no lease has to expire
+                current["supervisor"] = world.supervisor(owner="first")  # at once: no lease has to expire
                 continue
-            rough.clock.sleep(STEP_S)
+            world.clock.sleep(STEP_S)
 
-    story(rough, supervise)
-    assert end_state(rough) == end_state(calm)
-    calm.store.close()
-    rough.store.close()
+    story(world, supervise)
+    assert end_state(world) == undisturbed

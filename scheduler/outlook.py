@@ -1,0 +1,108 @@
+"""What a placement decision is made from: the market as it is known, the work and the money that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotwise.cost_models.offer import Pool
+
+from .clock import Clock
+from .engines.base import Engine
+from .job import JobSpec
+from .knowledge import Knowledge, gather
+from .ledger import Charge, cost_of
+from .plan import fit, make_situation
+from .policies.base import Situation
+from .run import Attempt, AttemptState, Run
+from .settings import Settings
+from .store import Store
+from .work import measure, overhead_hours, work_of
+from .workloads import Progress
+
+HISTORY_S = 10.0  # wall clock; what past runs teach does not change faster
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What this installation has seen so far."""
+
+    read_at: datetime
+    runs: Sequence[Run]
+    attempts: Sequence[Attempt]
+    charges: Sequence[Charge]
+
+
+class Outlook:
+    """Gathers what policies look at. Reads the store and the engine; changes nothing."""
+
+    def __init__(self, store: Store, engine_named: Callable[[str], Engine], settings: Settings, clock: Clock) -> None:
+        self._store, self._engine_named = store, engine_named
+        self._settings, self._clock = settings, clock
+        self._history: History | None = None
+
+    def situation(
+        self, run: Run, job: JobSpec, progress: Progress, attempts: Sequence[Attempt], live: Attempt | None
+    ) -> tuple[Situation, Knowledge]:
+        """What the policy of a run looks at now."""
+        now, past = self._clock.now(), self._past()
+        known = gather(self._engine_named(run.engine), past.attempts, self._settings.overheads, now)
+        known = known.with_overhead(overhead_hours(run.kind, past.runs, past.charges))
+        work = work_of(job, measure(run.job_yaml, past.runs, past.charges))
+        left = work if work.hours is None else replace(work, hours=work.hours * (1.0 - progress.fraction))
+        situation = make_situation(
+            job,
+            left,
+            fit(job, work, known)[0],
+            known,
+            now,
+            deadline_at=run.deadline_at,
+            money_left=None if run.budget_usd is None else self.money_left(run, live),
+            current=None if live is None else live.offer,
+            current_age_hours=0.0 if live is None else _age_hours(live, now),
+            refused=_refused(attempts),
+        )
+        return situation, known
+
+    def money_left(self, run: Run, live: Attempt | None) -> Decimal:
+        """Budget less what is booked and what the live attempt has cost so far."""
+        spent = sum((charge.amount_usd for charge in self._store.charges(run.id)), Decimal(0))
+        running = cost_of(live, self._clock.now()) if live is not None and not live.state.is_final else Decimal(0)
+        return (run.budget_usd or Decimal(0)) - spent - running
+
+    def must_stop(self, run: Run, live: Attempt) -> bool:
+        """Whether what is left of the budget just pays for stopping the attempt at a checkpoint."""
+        if run.budget_usd is None:
+            return False
+        return self.money_left(run, live) <= self._stopping_cost(live)
+
+    def is_spent(self, run: Run, situation: Situation, known: Knowledge) -> bool:
+        """Whether not even the cheapest offer could be started and stopped again."""
+        if run.budget_usd is None or not situation.candidates:
+            return False
+        cheapest = min(c.offer.price_usd_per_hour for c in situation.candidates)
+        hours = Decimal(str(known.overheads.provision_hours + known.overheads.restore_hours))
+        return (situation.money_left_usd or Decimal(0)) <= cheapest * hours
+
+    def _stopping_cost(self, attempt: Attempt) -> Decimal:
+        """What an attempt costs from the decision to stop it until it is gone."""
+        seconds = (self._settings.grace + 2 * self._settings.tick) / timedelta(seconds=1)
+        return attempt.offer.price_usd_per_hour * attempt.nodes * Decimal(str(seconds)) / attempt.hour_s
+
+    def _past(self) -> History:
+        now = self._clock.now()
+        if self._history is None or now - self._history.read_at > timedelta(seconds=HISTORY_S):
+            self._history = History(now, self._store.runs(), self._store.attempts(), self._store.charges())
+        return self._history
+
+
+def _age_hours(attempt: Attempt, now: datetime) -> float:
+    return max(0.0, (now - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
+
+
+def _refused(attempts: Sequence[Attempt]) -> dict[Pool, datetime]:
+    """When each pool last preempted or refused this run."""
+    bad = {AttemptState.PREEMPTED, AttemptState.REFUSED, AttemptState.LOST}
+    return {a.offer.pool: a.ended_at for a in attempts if a.state in bad and a.ended_at is not None}
