@@ -1,32 +1,21 @@
 """The HTML report in a real browser (Chromium, headless): no errors, no requests, readable on a desk and on a phone.
 
-Chromium is needed, not optional: ``apt-get install chromium``. The screenshots are kept in pytest's temporary folder.
+The screenshots are kept in pytest's temporary folder.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
-import struct
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from browser import browse, console_messages, size_of
 from sample_report import BASE, emulated_data, mixed_data, sample_data
 
 from spotwise.scheduler.reports import ReportData, build_report, write_reports
 
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
-    *(
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--allow-file-access-from-files",
-    ),
-)
 # The page is framed at the asked width: Chromium's own window is never narrower than 500 pixels. The probe measures it.
 FRAME = """<!DOCTYPE html><body style="margin:0">
 <iframe id="page" src="PAGE" style="width:WIDTHpx;height:HEIGHTpx;border:0"></iframe><pre id="probe"></pre><script>
@@ -42,26 +31,8 @@ document.getElementById("page").onload = event => {
 </script></body>"""
 
 
-def chromium() -> str:
-    """Fails, and does not skip, without the browser: a skipped check is no check."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.fail("the report is tested in a real browser, and there is no Chromium: apt-get install chromium")
-    return found
-
-
-def browse(tmp_path: Path, url: str, *flags: str) -> subprocess.CompletedProcess[str]:
-    profile = tmp_path / "profile"
-    command = [chromium(), *FLAGS, f"--user-data-dir={profile}", "--enable-logging=stderr", "--v=0", *flags, url]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-
-
 def report_page(tmp_path: Path, data: ReportData) -> Path:
     return write_reports(build_report(data), data, tmp_path / "report").html
-
-
-def console_messages(stderr: str) -> list[str]:
-    return re.findall(r".*:CONSOLE.*", stderr)
 
 
 @pytest.mark.slow
@@ -91,7 +62,7 @@ def test_a_screenshot_is_not_blank(tmp_path: Path, device: str, width: int, heig
     picture = tmp_path / f"{device}.png"
     browse(tmp_path, page.as_uri(), f"--window-size={width},{height}", f"--screenshot={picture}")
     content = picture.read_bytes()
-    assert struct.unpack(">II", content[16:24])[0] == width
+    assert size_of(content)[0] == width
     assert len(content) > 60_000
 
 
