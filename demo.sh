@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # What `make demo` runs: the main job from a YAML file to a cost report, on an emulated spot market on this machine.
+# Each time in a new home (or SPOTWISE_DEMO_HOME), so that it begins at the beginning; reports go to SPOTWISE_DEMO_OUT.
 set -euo pipefail
 cd "$(dirname "$0")"
-export SPOTWISE_HOME="${SPOTWISE_HOME:-$(mktemp -d "${TMPDIR:-/tmp}/spotwise-demo.XXXXXX")}"
+command -v spotwise >/dev/null || { echo "spotwise is not installed here: start this with \`make demo\`" >&2; exit 1; }
+home="${SPOTWISE_DEMO_HOME:-$(mktemp -d "${TMPDIR:-/tmp}/spotwise-demo.XXXXXX")}"
+export SPOTWISE_HOME="$home" SPOTWISE_SETTINGS="$PWD/configs/settings.yaml"
 out="${SPOTWISE_DEMO_OUT:-.}"
 
-step() { printf '\n\033[1m== %s\033[0m\n\n' "$1"; }
-show() { printf '\033[2m$ %s\033[0m\n' "$*"; "$@"; }
+bold='' dim='' plain=''
+[ ! -t 1 ] || { bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; }
+step() { printf '\n%s== %s%s\n\n' "$bold" "$1" "$plain"; }
+show() { printf '%s$ %s%s\n' "$dim" "$*" "$plain"; "$@"; }
 
 step "1. What would a sweep cost? (an emulated market: no real money, 1 market hour = 10 s)"
 show spotwise plan configs/sweeps/digits.yaml

@@ -21,6 +21,7 @@ from .plan import Plan, make_plan
 from .plan_view import plan_json
 from .priors_view import prior_texts
 from .run import Run, RunState
+from .store import TeamLimit
 from .study import StudyRecord
 from .tuning.related import RelatedStudy, pick_priors
 from .work import measure, overhead_hours, work_of
@@ -72,15 +73,24 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
         RefusedError: deadline or budget cannot be met.
     """
     job, plan = prepared.job, prepared.plan
+    workdir = job.workdir or str(Path.cwd())
+    active_key = hashlib.sha256(f"{workdir}\0{prepared.text}".encode()).hexdigest()
+    active = None if again else app.store.active_run(active_key)
+    if active is not None:
+        return active, False
     if plan.refusals:
         raise RefusedError("\n".join(f"{job.name} is refused: {reason}" for reason in plan.refusals))
     values = _secret_values(job)
-    run = _run(app, prepared, run_id or new_run_id(job.name))
+    run = _run(app, prepared, run_id or new_run_id(job.name), workdir)
     folder = Path(run.folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_sweep_task(run, job, prepared.priors)
     _write_secrets(run, values)
-    admitted = app.store.add_run(run, run.id if again else _active_key(run))
+    try:
+        admitted = app.store.add_run(run, run.id if again else active_key, team_limit(app, job.team, run.submitted_at))
+    except RefusedError:
+        _discard(folder)
+        raise
     if admitted.id != run.id:
         _discard(folder)
     return admitted, admitted == run
@@ -107,23 +117,20 @@ def new_run_id(job_name: str) -> str:
     return f"{job_name}-{''.join(random_source.choice(_ID_LETTERS) for _ in range(6))}"
 
 
-def team_money_left(app: App, team: str, now: datetime) -> Decimal | None:
-    """What a team may still commit this month: budget, less what it spent, less what its active runs have reserved."""
+def team_limit(app: App, team: str, now: datetime) -> TeamLimit | None:
+    """What a team may commit this calendar month (UTC); None without a budget in the settings."""
     budget = app.settings.monthly_budget_usd(team)
-    if budget is None:
-        return None
-    mine = {run.id: run for run in app.store.runs() if run.team == team}
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    charges = [charge for charge in app.store.charges() if charge.run_id in mine and charge.start >= month]
-    spent = sum((charge.amount_usd for charge in charges), Decimal(0))
-    booked = {run_id: Decimal(0) for run_id in mine}
-    for charge in charges:
-        booked[charge.run_id] += charge.amount_usd
-    reserved = sum((max(run.reserved_usd - booked[i], Decimal(0)) for i, run in mine.items()), Decimal(0))
-    return budget - spent - reserved
+    return None if budget is None else TeamLimit(budget, month)
 
 
-def _run(app: App, prepared: Prepared, run_id: str) -> Run:
+def team_money_left(app: App, team: str, now: datetime) -> Decimal | None:
+    """Budget of the month, less what the team spent, less what its active runs have reserved."""
+    limit = team_limit(app, team, now)
+    return None if limit is None else limit.budget_usd - app.store.committed_usd(team, limit.since)
+
+
+def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
     job, plan = prepared.job, prepared.plan
     chosen = plan.chosen.estimate if plan.chosen is not None and plan.work.hours is not None else None
     cost = chosen.cost_usd if chosen is not None else None
@@ -136,7 +143,7 @@ def _run(app: App, prepared: Prepared, run_id: str) -> Run:
         project=job.project,
         state=RunState.WAITING,
         job_yaml=prepared.text,
-        workdir=job.workdir or str(Path.cwd()),
+        workdir=workdir,
         folder=str(app.home / "runs" / run_id),
         engine=app.settings.engine,
         submitted_at=app.clock.now(),
@@ -168,10 +175,6 @@ def _priors(app: App, job: JobSpec) -> tuple[RelatedStudy, ...]:
         job_name=job.name,
         labels={**job.labels, "team": job.team, "project": job.project},
     )
-
-
-def _active_key(run: Run) -> str:
-    return hashlib.sha256(f"{run.workdir}\0{run.job_yaml}".encode()).hexdigest()
 
 
 def _secret_values(job: JobSpec) -> dict[str, str]:

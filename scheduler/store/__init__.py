@@ -1,6 +1,7 @@
 """What must outlive every process: runs, attempts, charges, reasons, studies, models. SQLite or PostgreSQL."""
 
 from .leases import Lease
+from .limits import TeamLimit
 from .store import Event, Store
 
-__all__ = ["Event", "Lease", "Store"]
+__all__ = ["Event", "Lease", "Store", "TeamLimit"]

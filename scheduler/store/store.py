@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ..study import StudyRecord
 from ..tuning.records import study_from_json, study_to_json
 from . import leases, rows, tables
 from .leases import Lease
+from .limits import TeamLimit, check_limit, committed_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,17 @@ class Store:
 
     # runs
 
-    def add_run(self, run: Run, active_key: str) -> Run:
-        """Add a run, or return the active run of the same job file: submitting twice runs once."""
+    def add_run(self, run: Run, active_key: str, limit: TeamLimit | None = None) -> Run:
+        """Add a run, or return the active run of the same job file: submitting twice runs once.
+
+        Raises:
+            RefusedError: what the run is expected to cost does not fit into ``limit``. Checked in the transaction that
+                adds the run, so two submissions at once cannot both take the last money.
+        """
         try:
             with self.transaction() as connection:
+                if limit is not None:
+                    check_limit(connection, run, limit)
                 connection.execute(insert(tables.runs).values(active_key=active_key, **rows.run_row(run)))
                 leases.create(connection, run.id, run.submitted_at)
         except IntegrityError:
@@ -119,6 +128,16 @@ class Store:
         if active:
             query = query.where(tables.runs.c.active_key.is_not(None))
         return [rows.run_of(row) for row in self._rows(query)]
+
+    def active_run(self, active_key: str) -> Run | None:
+        """The active run of a job file; None if there is none."""
+        found = self._rows(select(tables.runs).where(tables.runs.c.active_key == active_key))
+        return rows.run_of(found[0]) if found else None
+
+    def committed_usd(self, team: str, since: datetime) -> Decimal:
+        """What a team has spent since a moment, and what its active runs have reserved beyond that."""
+        with self.transaction(reads=True) as connection:
+            return committed_usd(connection, team, since)
 
     def request_cancel(self, run_id: str) -> None:
         """Ask the supervisor to end this run; needs no lease, since nobody else writes this column."""

@@ -11,10 +11,10 @@ import pytest
 from databases import KINDS, empty_database
 from factories import T0, at, attempt, offer, run
 
-from spotwise.scheduler.errors import LeaseLostError, NotFoundError, StoreError
+from spotwise.scheduler.errors import LeaseLostError, NotFoundError, RefusedError, StoreError
 from spotwise.scheduler.ledger import Category, Span, book
 from spotwise.scheduler.run import AttemptState, RunState
-from spotwise.scheduler.store import Event, Store
+from spotwise.scheduler.store import Event, Store, TeamLimit
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 
 TTL = timedelta(seconds=20)
@@ -61,6 +61,47 @@ def test_submitted_at_once_by_many_it_is_still_one_run(store):
         thread.join()
     assert len(set(found)) == 1
     assert len(store.runs()) == 1
+
+
+LIMIT = TeamLimit(Decimal("1.00"), T0)
+
+
+def test_a_team_cannot_commit_more_than_its_budget(store):
+    store.add_run(run("one", reserved_usd=Decimal("0.70")), "one", LIMIT)
+    assert store.committed_usd("vision", T0) == Decimal("0.70")
+    with pytest.raises(RefusedError, match=r"0\.30 USD left"):
+        store.add_run(run("two", predicted_usd=Decimal("0.31")), "two", LIMIT)
+    store.add_run(run("three", predicted_usd=Decimal("0.30")), "three", LIMIT)
+
+
+def test_the_last_money_is_taken_once_by_many_at_once(store):
+    results: list[str] = []
+
+    def submit(n):
+        wanted = run(f"run-{n}", predicted_usd=Decimal("0.60"), reserved_usd=Decimal("0.60"))
+        try:
+            results.append(store.add_run(wanted, f"key-{n}", LIMIT).id)
+        except RefusedError:
+            results.append("refused")
+
+    threads = [threading.Thread(target=submit, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results.count("refused") == 5
+
+
+def test_what_is_spent_is_not_reserved_twice(store):
+    """Reserved 0.70, of which 0.123457 is booked: still 0.70 until the run ends, then what it cost."""
+    store.add_run(run(reserved_usd=Decimal("0.70")), "key")
+    lease = held(store)
+    ended, charges = ended_with_charges()
+    store.save_attempt(ended, lease, charges)
+    assert store.committed_usd("vision", T0) == Decimal("0.70")
+    store.save_run(run(state=RunState.COMPLETED, reserved_usd=Decimal("0.70")), lease)
+    assert store.committed_usd("vision", T0) == Decimal("0.123457")
+    assert store.committed_usd("vision", at(1)) == 0
 
 
 def test_an_ended_run_frees_its_job_file(store):
