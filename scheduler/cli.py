@@ -249,6 +249,21 @@ def validate(files: tuple[Path, ...]) -> int:
 
 
 @cli.command()
+@click.argument("name", required=False)
+@click.option("--to", type=FILE, help="Folder to copy the recipe into; default: a new folder of its name here.")
+def recipe(name: str | None, to: Path | None) -> int:
+    """List the ready-to-run training jobs, or copy one to start from."""
+    from .starting import copy_recipe, recipe_lines
+
+    if name is None:
+        print("\n".join(recipe_lines()))
+        return 0
+    folder = copy_recipe(name, to or Path(name))
+    print(f"copied to {folder}; next: spotwise plan {folder / 'job.yaml'}")
+    return 0
+
+
+@cli.command()
 def schema() -> int:
     """Print the JSON Schema of job files, for editors."""
     from .job import job_schema
