@@ -19,6 +19,7 @@ from .outcomes import (
     work_kept,
 )
 from .report import Money, Report, Section
+from .savings import net_savings
 from .spend import basis_totals, market_shares, running_usd, spend_of, spend_tree
 from .timeline import spend_series, timeline
 
@@ -93,6 +94,7 @@ def _section(money: Money, data: ReportData, *, alone: bool) -> Section:
         outcomes=outcome_counts(data),
         preemptions=count_preemptions(data.attempts),
         work_kept_share=work_kept(total),
+        net=net_savings(data.charges),
         studies=study_costs(data),
         models=model_costs(data),
         predictions=predicted,

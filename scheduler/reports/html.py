@@ -15,7 +15,7 @@ from . import tables
 from .charts import Row, budget_bars, prediction_dots, spend_rows, stacked_bars
 from .formats import Usd, percent, when
 from .formats import count as counted
-from .report import BudgetState, Report, Section, Spend
+from .report import BudgetState, Report, Section
 from .summary import EMPTY, month_name, summary
 from .tables import Grid
 from .timecharts import series_chart, timeline_chart
@@ -72,7 +72,7 @@ def _cards(section: Section) -> Iterator[Card]:
     usd, total = Usd.for_section(section), section.total
     running = f"and {usd(total.running_usd)} running" if total.running_usd else "nothing is running"
     yield Card("Booked", usd(total.booked_usd), running)
-    yield Card("Saved against on demand", percent(total.saved_share), _saved(total, usd))
+    yield Card("Saved against on demand", percent(section.net.share), _saved(section, usd))
     yield Card("Work kept", percent(section.work_kept_share), f"through {counted(section.preemptions, 'preemption')}")
     productive = next(c for c in total.categories if c.category is Category.PRODUCTIVE)
     yield Card("Spent on work that counts", percent(productive.share), f"{usd(productive.usd)} productive")
@@ -84,10 +84,11 @@ def _cards(section: Section) -> Iterator[Card]:
     yield Card("Predictions that held", f"{found.inside} of {found.judged}", "completed runs, 10-90% interval")
 
 
-def _saved(total: Spend, usd: Usd) -> str:
-    if total.saved_share is None:
+def _saved(section: Section, usd: Usd) -> str:
+    if section.net.share is None:
         return "nothing to compare with"
-    return f"{usd(abs(total.saved_usd))} {'less' if total.saved_usd >= 0 else 'more'} than on demand"
+    by_hour = f"{percent(section.total.saved_share)} by the hour"
+    return f"{usd(section.net.saved_usd)} net of preemptions; {by_hour}"
 
 
 def _panels(section: Section, keys: Iterator[str]) -> Iterator[Panel]:

@@ -54,6 +54,15 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True)
+class NetSavings:
+    """Booked money against on-demand capacity that is never preempted, over the charges that can be compared."""
+
+    uninterrupted_usd: Decimal  # on-demand price of the hours that such a run would have needed too
+    saved_usd: Decimal  # that, less what was booked; negative when preemptions ate up the lower price
+    share: float | None  # of ``uninterrupted_usd``; None when nothing can be compared
+
+
+@dataclass(frozen=True, slots=True)
 class SpendNode:
     """One line of the tree team > project > job > trial. A node's spend is the sum of its children's."""
 
@@ -274,6 +283,7 @@ class Section:
     outcomes: tuple[OutcomeCount, ...]
     preemptions: int
     work_kept_share: float | None
+    net: NetSavings  # against the same work on demand, never preempted
     studies: tuple[StudyCost, ...]
     models: tuple[ModelCost, ...]
     predictions: tuple[Prediction, ...]

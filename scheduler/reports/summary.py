@@ -25,10 +25,12 @@ def _sentences(section: Section, usd: Usd) -> Iterator[str]:
     total = section.total
     spent = f"{count(len(section.runs), 'run')} booked {usd(total.booked_usd)}"
     yield spent + (f", and {usd(total.running_usd)} more is running." if total.running_usd else ".")
-    if total.saved_share is not None:
-        verb = "saved" if total.saved_usd >= 0 else "lost"
-        amount = usd(abs(total.saved_usd))
-        yield f"Against on-demand prices this {verb} {amount} ({percent(abs(total.saved_share))})."
+    net = section.net
+    if net.share is not None:
+        verb = "saved" if net.saved_usd >= 0 else "lost"
+        amount = f"{usd(abs(net.saved_usd))} ({percent(abs(net.share))})"
+        by_hour = f"by the hour, prices were {percent(total.saved_share)} lower"
+        yield f"Against the same work on demand, never preempted, this {verb} {amount}; {by_hour}."
     if section.preemptions and section.work_kept_share is not None:
         lost = usd(total.usd(Category.LOST_WORK))
         kept = percent(section.work_kept_share)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from ..errors import StoreError
 from ..retraining.judging import Judgement
@@ -26,15 +28,15 @@ class SqlOccurrences:
 
     def begin(self, model: str, occurrence_id: str, run_id: str, now: datetime) -> None:
         known = self.get(model, occurrence_id)
-        if known is None:
-            self._insert(model, occurrence_id, run_id, now)
+        if known is not None and known.outcome is None and known.run_id == run_id:
             return
-        if known.outcome is None and known.run_id == run_id:
-            return
-        if known.outcome is None or known.run_id == run_id:
+        if known is not None and (known.outcome is None or known.run_id == run_id):
             state = "has begun" if known.outcome is None else "has finished"
             raise StoreError(f"{model} {occurrence_id}: run {known.run_id} {state} it, so {run_id} cannot begin it")
-        self._update(model, occurrence_id, run_id=run_id, begun_at=now, finished_at=None, outcome=None, reason="")
+        begun = {"run_id": run_id, "begun_at": now, "finished_at": None, "outcome": None, "reason": ""}
+        done = self._insert(model, occurrence_id, begun) if known is None else self._change(known, begun)
+        if not done:  # another process was faster: judge by what it wrote
+            self.begin(model, occurrence_id, run_id, now)
 
     def finish(self, model: str, occurrence_id: str, outcome: Outcome, reason: str, now: datetime) -> None:
         known = self.get(model, occurrence_id)
@@ -44,11 +46,14 @@ class SqlOccurrences:
             return
         if known.outcome is not None:
             raise StoreError(f"{model} {occurrence_id} ended {known.outcome.value}: it cannot end {outcome.value} too")
-        self._update(model, occurrence_id, outcome=outcome.value, reason=reason, finished_at=now)
+        if not self._change(known, {"outcome": outcome.value, "reason": reason, "finished_at": now}):
+            self.finish(model, occurrence_id, outcome, reason, now)
 
     def skip(self, model: str, occurrence_id: str, reason: str, now: datetime) -> None:
         if self.get(model, occurrence_id) is None:
-            self._insert(model, occurrence_id, "", now, outcome=Outcome.SKIPPED.value, reason=reason)
+            moments = {"begun_at": now, "finished_at": now}
+            skipped = {"run_id": "", "outcome": Outcome.SKIPPED.value, "reason": reason, **moments}
+            self._insert(model, occurrence_id, skipped)
 
     def last_finished(self, model: str) -> OccurrenceRecord | None:
         table = tables.occurrences
@@ -60,17 +65,24 @@ class SqlOccurrences:
         begun = (table.c.model == model) & table.c.outcome.is_(None)
         return self._first(select(table).where(begun).order_by(table.c.occurrence_id))
 
-    def _insert(self, model: str, occurrence_id: str, run_id: str, now: datetime, **ended: str) -> None:
-        values = {"model": model, "occurrence_id": occurrence_id, "run_id": run_id, "begun_at": now, "reason": ""}
-        values |= {"finished_at": now, **ended} if ended else {}
-        with self._store.transaction() as connection:
-            connection.execute(insert(tables.occurrences).values(**values))
+    def _insert(self, model: str, occurrence_id: str, values: Mapping[str, Any]) -> bool:
+        """Whether the row is new; False where another process has inserted it meanwhile."""
+        row = {"model": model, "occurrence_id": occurrence_id, **values}
+        try:
+            with self._store.transaction() as connection:
+                connection.execute(insert(tables.occurrences).values(**row))
+        except IntegrityError:
+            return False
+        return True
 
-    def _update(self, model: str, occurrence_id: str, **values: Any) -> None:
+    def _change(self, known: OccurrenceRecord, values: Mapping[str, Any]) -> bool:
+        """Whether the row was still as known, and is changed."""
         table = tables.occurrences
-        same = (table.c.model == model) & (table.c.occurrence_id == occurrence_id)
+        same = (table.c.model == known.model) & (table.c.occurrence_id == known.occurrence_id)
+        outcome = None if known.outcome is None else known.outcome.value
+        unchanged = same & (table.c.run_id == known.run_id) & table.c.outcome.is_not_distinct_from(outcome)
         with self._store.transaction() as connection:
-            connection.execute(update(table).where(same).values(**values))
+            return connection.execute(update(table).where(unchanged).values(**values)).rowcount == 1
 
     def _first(self, query: Select[Any]) -> OccurrenceRecord | None:
         with self._store.transaction(reads=True) as connection:

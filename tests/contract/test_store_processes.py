@@ -105,3 +105,23 @@ def test_an_attempt_that_all_book_is_charged_once(url):
     at_once(url, BOOK)
     assert store.charges() == list(charges)
     store.close()
+
+
+BEGIN_NIGHT = """
+from datetime import datetime, UTC
+from spotwise.scheduler.errors import StoreError
+from spotwise.scheduler.store.nights import SqlOccurrences
+for night in range(20):
+    try:
+        SqlOccurrences(store).begin("digits", str(night), sys.argv[2], datetime(2026, 3, 1, tzinfo=UTC))
+        print(night)
+    except StoreError:
+        pass
+"""
+
+
+def test_every_night_is_begun_by_one_process(url):
+    """Two machines with the same crontab and the same store: whoever is second is told so."""
+    Store.open(url).close()
+    begun = Counter(line for lines in at_once(url, BEGIN_NIGHT) for line in lines)
+    assert begun == Counter(str(night) for night in range(20))

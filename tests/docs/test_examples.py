@@ -1,4 +1,4 @@
-"""What the documentation shows works: job files plan, snippets compile, file formats are read, the bash program runs."""
+"""What the documentation shows works: job files plan, snippets compile, formats are read, a program runs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,15 +86,17 @@ def test_the_formats_shown_are_those_that_are_read(fenced: Fenced) -> None:
     assert len([event_from_json(json.loads(line)) for line in events.splitlines()]) == 5
 
 
-def test_the_program_in_bash_survives_a_notice_and_a_damaged_checkpoint(tmp_path: Path, fenced: Fenced) -> None:
-    """Told to leave it exits with 75; with its newest checkpoint damaged it goes on from the one before; it finishes."""
-    (program,) = fenced(REPOSITORY / "docs" / "files.md", "bash")
-    (tmp_path / "train.sh").write_text(program, encoding="utf-8")
+def test_the_program_without_a_library_survives_a_notice_and_a_damaged_checkpoint(
+    tmp_path: Path, fenced: Fenced
+) -> None:
+    """Told to leave it exits with 75; its newest checkpoint damaged, it goes on from the one before; it finishes."""
+    (program,) = fenced(REPOSITORY / "docs" / "files.md", "python")
+    (tmp_path / "train.py").write_text(program, encoding="utf-8")
     checkpoints, progress = tmp_path / "checkpoints", str(tmp_path / "progress.jsonl")
     environment = {**os.environ, "SPOTWISE_CHECKPOINT_URL": str(checkpoints), "SPOTWISE_PROGRESS_URL": progress}
     environment |= {"EPOCHS": "6", "EPOCH_SECONDS": "0.1"}
 
-    first = subprocess.Popen(["bash", "train.sh"], cwd=tmp_path, env=environment)
+    first = subprocess.Popen([sys.executable, "train.py"], cwd=tmp_path, env=environment)
     while len(list(checkpoints.glob("step-*/manifest.json"))) < 2:
         assert first.poll() is None
         time.sleep(0.01)
@@ -102,9 +105,9 @@ def test_the_program_in_bash_survives_a_notice_and_a_damaged_checkpoint(tmp_path
     assert read_progress(progress)[-1].event is ProgressEvent.STOPPING
     saved = latest_checkpoint(str(checkpoints))
     assert saved is not None
-    (checkpoints / saved.name / "state.txt").write_text("999\n")
+    (checkpoints / saved.name / "state.json").write_text("{}")
 
-    subprocess.run(["bash", "train.sh"], cwd=tmp_path, env={**environment, "SPOTWISE_ATTEMPT": "2"}, check=True)
+    subprocess.run([sys.executable, "train.py"], cwd=tmp_path, env={**environment, "SPOTWISE_ATTEMPT": "2"}, check=True)
     second = [record for record in read_progress(progress) if record.attempt == 2]
     assert (second[0].event, second[0].epoch) == (ProgressEvent.STARTED, saved.position.epoch - 1)
     assert (second[-1].event, second[-1].epoch) == (ProgressEvent.FINISHED, 6)

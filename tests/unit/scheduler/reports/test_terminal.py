@@ -1,6 +1,6 @@
 """The terminal's report is compared with golden files.
 
-After a wanted change: ``SPOTWISE_UPDATE_GOLDEN=1 pytest`` with this file, then read the difference.
+After a wanted change: ``SPOTWISE_TEST_UPDATE_GOLDEN=1 pytest`` with this file, then read the difference.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STORIES: dict[str, Callable[[], ReportData]] = {
 def test_the_text_is_the_golden_one(name: str) -> None:
     text = render_text(build_report(STORIES[name]()))
     path = GOLDEN / f"{name}.txt"
-    if os.environ.get("SPOTWISE_UPDATE_GOLDEN"):
+    if os.environ.get("SPOTWISE_TEST_UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text("utf-8")
 
