@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -72,10 +73,10 @@ def _option_json(option: Option) -> dict[str, Any]:
         "expected_cost_usd": _money(predicted.cost_usd.expected),
         "p10_cost_usd": _money(predicted.cost_usd.p10),
         "p90_cost_usd": _money(predicted.cost_usd.p90),
-        "expected_hours": predicted.hours.expected,
-        "p10_hours": predicted.hours.p10,
-        "p90_hours": predicted.hours.p90,
-        "expected_preemptions": predicted.preemptions,
+        "expected_hours": _finite(predicted.hours.expected),
+        "p10_hours": _finite(predicted.hours.p10),
+        "p90_hours": _finite(predicted.hours.p90),
+        "expected_preemptions": _finite(predicted.preemptions),
         "chance_to_meet_deadline": predicted.chance_to_meet_deadline,
         "checkpoint_interval_hours": predicted.checkpoint_interval_hours,
     }
@@ -162,4 +163,10 @@ def _short(amount: Decimal) -> str:
 
 
 def _money(amount: Decimal | None) -> str | None:
-    return None if amount is None else str(amount)
+    """As a decimal string; null where there is none, and where the work would never end."""
+    return None if amount is None or not amount.is_finite() else str(amount)
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no infinity."""
+    return value if math.isfinite(value) else None

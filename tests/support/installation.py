@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -175,23 +176,24 @@ class Installation:
 
     # what is there
 
+    @cached_property
     def store(self) -> Store:
         return Store.open(f"sqlite:///{self.home / 'spotwise.db'}")
 
     def run(self, run_id: str) -> Run:
-        return self.store().run(run_id)
+        return self.store.run(run_id)
 
     def runs(self) -> list[Run]:
-        return self.store().runs()
+        return self.store.runs()
 
     def attempts(self, run_id: str) -> list[Attempt]:
-        return self.store().attempts(run_id)
+        return self.store.attempts(run_id)
 
     def charges(self, run_id: str) -> list[Charge]:
-        return self.store().charges(run_id)
+        return self.store.charges(run_id)
 
     def notes(self, run_id: str, kind: str) -> list[str]:
-        return [event.message for event in self.store().events(run_id) if event.kind == kind]
+        return [event.message for event in self.store.events(run_id) if event.kind == kind]
 
     def progress(self, run_id: str) -> list[ProgressRecord]:
         return read_progress(str(self.home / "runs" / run_id / "progress.jsonl"))
@@ -235,7 +237,7 @@ class Installation:
         give_up = time.monotonic() + PATIENCE_S
         while not happened():
             assert time.monotonic() < give_up, f"waited {PATIENCE_S:g} s in vain for {what}\n{self._known()}"
-            time.sleep(0.03)
+            time.sleep(0.05)
 
     def wait_for_epoch(self, run_id: str, epoch: int) -> None:
         self.wait(
@@ -300,7 +302,7 @@ class Installation:
     def _known(self) -> str:
         if not (self.home / "spotwise.db").exists():
             return "no store"
-        store = self.store()
+        store = self.store
         events = [f"{e.kind}: {e.message}" for run in store.runs() for e in store.events(run.id)]
         log = self.home / "supervisor.log"
         return "\n".join([*events, log.read_text() if log.exists() else ""])

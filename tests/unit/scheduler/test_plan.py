@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
 import pytest
@@ -145,6 +146,16 @@ def test_a_gpu_that_was_never_measured_against_the_reference_is_said_not_guessed
 )
 def test_the_checkpoint_interval_is_the_files_or_the_models_best(every, text):
     assert text in plan(JOB_YAML.replace("1 epochs", every)).checkpoint
+
+
+def test_an_offer_that_never_finishes_is_null_in_json():
+    """Preempted every 3 minutes, and a restart takes 6: no JSON reader could parse infinity."""
+    market = known(CHEAP, ON_DEMAND, hazard_per_hour=20.0)
+    found = plan_json(plan(market=market))
+    (spot,) = [o for o in found["offers"] if o["offer"] == CHEAP.key]
+    assert spot["expected_cost_usd"] is None
+    assert "Infinity" not in json.dumps(found)
+    assert found["chosen"] == ON_DEMAND.key
 
 
 def test_json_keeps_money_as_decimal_strings():
