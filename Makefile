@@ -32,11 +32,12 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(bin)/python -m pytest tests $(not_in_test) -n $(WORKERS) --dist worksteal
 
-check: docs
+check: $(VENV)/.installed
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy
 	$(bin)/lint-imports
+	$(MAKE) --no-print-directory docs
 
 docs: $(VENV)/.installed
 	$(bin)/python -m pytest -q tests/docs

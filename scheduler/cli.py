@@ -24,8 +24,14 @@ class Context:
 
     def app(self) -> App:
         from .app import App
+        from .errors import InputError
 
-        return App.open(self.settings)
+        try:
+            return App.open(self.settings)
+        except OSError as error:
+            raise InputError(
+                f"SPOTWISE_HOME cannot be used: {error}; name a folder that can be written"
+            ) from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -47,9 +53,11 @@ def cli(context: click.Context, settings: Path | None) -> None:
 @click.pass_obj
 def plan(context: Context, job: Path, as_json: bool) -> int:
     """Predict what JOB will cost and when it ends, without starting anything."""
+    from .job import load_job
     from .plan_view import plan_json, print_plan
     from .submission import prepare
 
+    load_job(job)  # before the home is made: a faulty file leaves nothing behind
     found = prepare(context.app(), job).plan
     if as_json:
         _print_json(plan_json(found))
@@ -65,9 +73,11 @@ def plan(context: Context, job: Path, as_json: bool) -> int:
 @click.pass_obj
 def submit(context: Context, job: Path, watch: bool, again: bool) -> int:
     """Plan JOB, admit it, and run it in the background."""
+    from .job import load_job
     from .submission import prepare, start_supervisor
     from .submission import submit as admit
 
+    load_job(job)  # before the home is made: a faulty file leaves nothing behind
     app = context.app()
     prepared = prepare(app, job)
     run, is_new = admit(app, prepared, again=again)
@@ -78,7 +88,7 @@ def submit(context: Context, job: Path, watch: bool, again: bool) -> int:
     if watch:
         from .watch import watch_run
 
-        return watch_run(app, run.id, _console())
+        return watch_run(app, run.id, _console(), context.settings)
     print(f"next: spotwise status {run.id} · spotwise logs -f {run.id} · spotwise cancel {run.id}")
     return 0
 
@@ -110,7 +120,7 @@ def status(context: Context, run_id: str | None, as_json: bool, watch: bool) -> 
 
         if run_id is None:
             raise click.UsageError("--watch needs a RUN_ID")
-        return watch_run(app, run_id, _console())
+        return watch_run(app, run_id, _console(), context.settings)
     ids = [run_id] if run_id else [run.id for run in app.store.runs()]
     views = [RunWatcher(app.store, each).look(app.clock.now()) for each in ids]
     if as_json:

@@ -47,7 +47,7 @@ def retrain(app: App, config: Path, settings_file: Path | None, *, force: bool, 
     def wait(run_id: str) -> FinishedRun:
         if not app.store.run(run_id).state.is_final:
             start_supervisor(app, settings_file)
-            watch_run(app, run_id, console)
+            watch_run(app, run_id, console, settings_file)
         return _finished(app, app.store.run(run_id))
 
     return run_nightly(

@@ -22,6 +22,12 @@ def free_if_dead(store: Store, run_id: str) -> None:
         store.release(run_id, owner)
 
 
+def is_driven(store: Store, run_id: str) -> bool:
+    """Whether a supervisor, alive as far as can be told from here, holds a run."""
+    free_if_dead(store, run_id)
+    return store.lease_owner(run_id) != ""
+
+
 def _is_dead_here(owner: str) -> bool:
     host, _, rest = owner.partition(" ")
     pid = rest.partition(" ")[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -83,11 +83,15 @@ class RunWatcher:
             job=self._job,
             attempts=tuple(attempts),
             events=tuple(self._store.events(self._id)),
-            progress=self._workload.progress(),
+            progress=self._progress(run),
             study=self._workload.study(charges, attempts, now),
             spent_usd=booked + open_,
             now=now,
         )
+
+    def _progress(self, run: Run) -> Progress:
+        seen = self._workload.progress()
+        return replace(seen, fraction=1.0) if run.state is RunState.COMPLETED else seen
 
 
 def status_table(views: Sequence[RunView]) -> Table:

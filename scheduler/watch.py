@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -12,30 +13,36 @@ from rich.live import Live
 from .app import App
 from .engines.base import Handle
 from .errors import NotFoundError
+from .owners import is_driven
 from .status_view import FINAL_EXIT, RunView, RunWatcher, print_end, run_detail
+from .submission import start_supervisor
 
 REFRESH_S = 0.5
+UNDRIVEN = timedelta(seconds=10)  # a run that had no supervisor for so long gets another: nobody waits for nothing
 
 
-def watch_run(app: App, run_id: str, console: Console) -> int:
-    """Show a run until it ends; a live view on a terminal, a line an event elsewhere. Returns the exit code."""
-    watcher = RunWatcher(app.store, run_id)
+def watch_run(app: App, run_id: str, console: Console, settings_file: Path | None = None) -> int:
+    """Show a run until it ends; a live view on a terminal, a line an event elsewhere. Returns the exit code.
+
+    Whoever watches waits for the end, so a supervisor that died meanwhile is replaced.
+    """
+    views = _views(app, run_id, settings_file)
     show = _live if console.is_terminal else _lines
-    view = show(app, watcher, console)
+    view = show(views, console)
     print_end(view, console)
     return FINAL_EXIT[view.run.state]
 
 
-def _live(app: App, watcher: RunWatcher, console: Console) -> RunView:
+def _live(views: Iterator[RunView], console: Console) -> RunView:
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        for view in _views(app, watcher):
+        for view in views:
             live.update(run_detail(view), refresh=True)
     return view
 
 
-def _lines(app: App, watcher: RunWatcher, console: Console) -> RunView:
+def _lines(views: Iterator[RunView], console: Console) -> RunView:
     printed = 0
-    for view in _views(app, watcher):
+    for view in views:
         for event in view.events[printed:]:
             money = f"{view.spent_usd:.2f} USD"
             line = f"{event.at:%H:%M:%S}  {event.kind:10s} {event.message}  [{money}]"
@@ -45,13 +52,26 @@ def _lines(app: App, watcher: RunWatcher, console: Console) -> RunView:
     return view
 
 
-def _views(app: App, watcher: RunWatcher) -> Iterator[RunView]:
+def _views(app: App, run_id: str, settings_file: Path | None) -> Iterator[RunView]:
+    watcher, driven_at = RunWatcher(app.store, run_id), app.clock.now()
     while True:
         view = watcher.look(app.clock.now())
         yield view
         if view.run.state.is_final:
             return
+        driven_at = _driven_at(app, run_id, driven_at, settings_file)
         time.sleep(REFRESH_S)
+
+
+def _driven_at(app: App, run_id: str, before: datetime, settings_file: Path | None) -> datetime:
+    """When a run last had a supervisor; starts one where it has been without for a while."""
+    now = app.clock.now()
+    if is_driven(app.store, run_id):
+        return now
+    if now - before < UNDRIVEN:
+        return before
+    start_supervisor(app, settings_file)
+    return now
 
 
 def print_logs(app: App, run_id: str, *, follow: bool, trial: int | None, tail: int | None) -> None:

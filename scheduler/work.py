@@ -44,11 +44,11 @@ def work_of(job: JobSpec, measured: Measured | None) -> Work:
         source = f"measured in {measured.runs} earlier run{'s' if measured.runs != 1 else ''} of this job file"
         return Work(measured.work_hours, source, measured.accelerator, measured.sigma)
     if job.work is None or job.work.hours is None:
-        return Work(None, "unknown: add work.hours to the job file, or run it once")
+        return Work(None, "add work.hours to the job file, or run it once")
     if job.sweep is None:
         return Work(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
     if job.sweep.trials is None:
-        return Work(None, "unknown: the sweep is bounded by its budget or deadline, not by trials")
+        return Work(None, "the sweep is bounded by its budget or deadline, not by trials")
     hours, formula = sweep_hours(job.sweep, job.work.hours, job.work.epochs)
     return Work(hours, formula, job.work.reference, SWEEP_SIGMA)
 

@@ -83,7 +83,9 @@ class TrainingWorkload:
         total = self._job.work.epochs if self._job.work else None
         of = f" of {total}" if total else ""
         metrics = "" if newest is None else "  ".join(f"{k} {v:.4g}" for k, v in last_metrics(self._records).items())
-        text = "starting" if newest is None else f"epoch {newest.epoch}{of}, {kept} kept  {metrics}".rstrip()
+        text = (
+            "no progress reported" if newest is None else f"epoch {newest.epoch}{of}, {kept} kept  {metrics}".rstrip()
+        )
         return Progress(min(1.0, kept / total) if total else 0.0, kept, text)
 
     def spans(self, attempt: Attempt) -> list[Span]:

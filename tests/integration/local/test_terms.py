@@ -28,11 +28,10 @@ def test_same_file_submitted_twice_is_one_run(here: Installation) -> None:
 
 
 def test_ended_job_can_be_submitted_anew(here: Installation) -> None:
-    first, second = (here.submit(here.job("true")) for _ in range(1)), None
-    first_id = next(first)
-    here.wait_for_end(first_id)
-    second = here.submit(here.job("true"))
-    assert second != first_id
+    """What counts as the same is a job that is still active."""
+    first = here.submit(here.job("true"))
+    here.wait_for_end(first)
+    assert here.submit(here.job("true")) != first
 
 
 def test_budget_that_runs_out_stops_at_a_checkpoint(here: Installation) -> None:
@@ -48,8 +47,6 @@ def test_budget_that_runs_out_stops_at_a_checkpoint(here: Installation) -> None:
     last, before = here.progress(run.id)[-1], here.progress(run.id)[-2]
     assert (before.event, last.event) == ("checkpoint", "stopping")
     here.assert_settled(run.id)
-    budget = next(row for row in here.json("report")["budgets"] if row["name"].endswith(run.id) or row) if False else None
-    assert budget is None
 
 
 @pytest.mark.parametrize(
