@@ -29,9 +29,7 @@ class Context:
         try:
             return App.open(self.settings)
         except OSError as error:
-            raise InputError(
-                f"SPOTWISE_HOME cannot be used: {error}; name a folder that can be written"
-            ) from error
+            raise InputError(f"SPOTWISE_HOME cannot be used: {error}; name a folder that can be written") from error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -15,6 +15,7 @@ from .app import App
 from .errors import InputError, NotFoundError
 from .job import load_job
 from .retraining.cron import crontab_text
+from .retraining.fetch import newest_checkpoint
 from .retraining.judging import FinishedRun
 from .retraining.nightly import NightlyResult, run_nightly
 from .retraining.occurrences import Occurrence
@@ -85,7 +86,6 @@ def _exists(app: App, run_id: str) -> bool:
 
 def _finished(app: App, run: Run) -> FinishedRun:
     records = read_progress(str(Path(run.folder) / "progress.jsonl"))
-    newest = next((record.checkpoint for record in reversed(records) if record.checkpoint), None)
-    folder = Path(checkpoint_url(run)) / newest if newest else None
+    folder = newest_checkpoint(checkpoint_url(run), Path(run.folder) / "fetched")
     cost = sum((charge.amount_usd for charge in app.store.charges(run.id)), Decimal(0))
     return FinishedRun(run.id, run.state, last_metrics(records), folder, cost, run.end_reason)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from spotwise.cost_models.offer import Pool
+from spotwise.cost_models.offer import Offer, Pool
 
 from .clock import Clock
 from .engines.base import Engine
@@ -96,6 +96,18 @@ class Outlook:
         if self._history is None or now - self._history.read_at > timedelta(seconds=HISTORY_S):
             self._history = History(now, self._store.runs(), self._store.attempts(), self._store.charges())
         return self._history
+
+
+def checkpoint_every(job: JobSpec, offer: Offer, situation: Situation) -> str:
+    """What the training program is told: the job file's interval, or for ``auto`` the model's best on this offer.
+
+    The best interval is in billed hours; a program counts minutes of wall clock.
+    """
+    if job.checkpoint.every is not None:
+        return str(job.checkpoint.every)
+    estimates = (c.estimate for c in situation.candidates if c.offer == offer)
+    hours = next((estimate.checkpoint_interval_hours for estimate in estimates), None)
+    return "" if hours is None else f"{max(hours * situation.hour_s / 60, 0.01):.2f} minutes"
 
 
 def _age_hours(attempt: Attempt, now: datetime) -> float:

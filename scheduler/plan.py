@@ -15,6 +15,7 @@ from .job import JobSpec
 from .knowledge import Knowledge
 from .policies import policy_named
 from .policies.base import Candidate, Move, Situation, Stop
+from .policies.deadline import HIGH_CHANCE
 from .work import Work
 
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
@@ -141,7 +142,7 @@ def make_situation(
             known.hazard(offer),
             known.overheads,
             nodes=known.nodes(job.num_nodes),
-            interval_hours=_interval_hours(job, work.hours),
+            interval_hours=_interval_hours(job, work.hours, known.hour_s),
             deadline_hours=None if work.hours is None else deadline_hours,
             rate_events=known.rate_events(offer),
             work_sigma=work.sigma,
@@ -170,12 +171,13 @@ def _unsafe(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | N
     return f"{work.hours:.1f} h of work without a checkpoint: section would start over after every preemption"
 
 
-def _interval_hours(job: JobSpec, work_hours: float | None) -> float | None:
+def _interval_hours(job: JobSpec, work_hours: float | None, hour_s: Decimal) -> float | None:
+    """Billed hours between checkpoints, where the job file says; None: the model's best."""
     every, work = job.checkpoint.every, job.work
     if every is None:
         return None
     if every.unit == "minutes":
-        return every.amount / 60
+        return every.amount * 60 / float(hour_s)  # the program counts wall clock
     units = None if work is None else (work.epochs if every.unit == "epochs" else work.steps)
     hours = work_hours if work is None or job.sweep is None else work.hours
     return every.amount * hours / units if units and hours else None  # no work left: nothing to save in between
@@ -209,16 +211,10 @@ def _why_not(option: Option, picked: Option | None) -> str:
     if not option.estimate.can_finish:
         return "preempted faster than it makes progress"
     chance = option.estimate.chance_to_meet_deadline
-    if chance is not None and chance < LIKELY:
-        return f"meets the deadline with {chance:.0%} only"
+    if chance is not None and chance < HIGH_CHANCE:
+        return f"in time with {chance:.0%} only"
     more = option.estimate.cost_usd.expected - picked.estimate.cost_usd.expected
-    if more > 0:
-        return f"{more.quantize(CENT)} USD more expected"
-    return (
-        f"not what policy {picked.offer.market.value} looks for"
-        if option.offer.market != picked.offer.market
-        else "no better"
-    )
+    return f"{more.quantize(CENT)} USD more expected" if more > 0 else "not what the policy looks for"
 
 
 def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str | None) -> Plan:

@@ -136,7 +136,7 @@ def _print_unfit(unfit: list[Option], console: Console) -> None:
     for option in unfit:
         reasons[option.reason] = reasons.get(option.reason, 0) + 1
     shown = sorted(reasons.items(), key=lambda item: -item[1])[:SHOWN_REJECTIONS]
-    console.print(f"{len(unfit)} offers do not fit:", highlight=False)
+    console.print(f"{len(unfit)} {'offer does' if len(unfit) == 1 else 'offers do'} not fit:", highlight=False)
     for reason, count in shown:
         console.print(f"  {count:4d} x {reason}", highlight=False)
 

@@ -78,6 +78,7 @@ class Attempt:
     ended_at: datetime | None = None
     end_reason: str = ""
     exit_code: int | None = None
+    checkpoint_every: str = ""  # what the program is told: "2 epochs", "4.2 minutes"; "": its own default
     migrating: bool = False  # we asked it to leave in order to continue elsewhere
     epochs_kept: int = 0  # epochs in the last committed checkpoint: progress, for the crash limit
 

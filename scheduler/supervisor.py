@@ -23,9 +23,9 @@ from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError
 from .job import JobSpec, parse_job
 from .knowledge import Knowledge
 from .ledger import book
-from .outlook import Outlook
+from .outlook import Outlook, checkpoint_every
 from .policies import policy_named
-from .policies.base import Move, Stay, Wait
+from .policies.base import Move, Situation, Stay, Wait
 from .run import Attempt, AttemptState, Run, RunState
 from .settings import Settings
 from .store import Event, Lease, Store
@@ -184,7 +184,7 @@ class Supervisor:
         if attempts:
             verdict = after(run, attempts, self._settings.crash_limit)
             if verdict.state is not None:
-                self._end(run, self._with_log(run, attempts[-1], verdict))
+                self._end(run, self._explained(run, attempts[-1], verdict))
                 return
         elif run.cancel_requested:
             self._end(run, Verdict(RunState.CANCELLED, "cancelled before it was placed"))
@@ -202,7 +202,7 @@ class Supervisor:
         if isinstance(decision, Wait):
             self._wait(run, decision)
         elif isinstance(decision, Move):
-            self._start(run, attempts, decision, known)
+            self._start(run, attempts, decision, situation, known)
         elif not isinstance(decision, Stay):
             self._end(run, Verdict(RunState.FAILED, f"no placement is possible: {decision.reason}"))
 
@@ -212,7 +212,7 @@ class Supervisor:
         lease = self._leases[run.id][0]
         self._store.save_run(replace(run, state=RunState.WAITING, wait_until=decision.until), lease)
 
-    def _start(self, run: Run, attempts: list[Attempt], decision: Move, known: Knowledge) -> None:
+    def _start(self, run: Run, attempts: list[Attempt], decision: Move, situation: Situation, known: Knowledge) -> None:
         """Record first, launch second: a crash in between launches it again under the same id."""
         number = len(attempts) + 1
         attempt = Attempt(
@@ -226,6 +226,7 @@ class Supervisor:
             launched_at=self._clock.now(),
             hour_s=known.hour_s,
             cost_basis=known.cost_basis,
+            checkpoint_every=checkpoint_every(self._work(run)[0], decision.offer, situation),
             epochs_kept=attempts[-1].epochs_kept if attempts else 0,
         )
         lease = self._leases[run.id][0]
@@ -284,12 +285,17 @@ class Supervisor:
         self._store.release(run.id, self._owner)
         self._leases.pop(run.id, None)
 
-    def _with_log(self, run: Run, last: Attempt, verdict: Verdict) -> Verdict:
+    def _explained(self, run: Run, last: Attempt, verdict: Verdict) -> Verdict:
+        """The verdict with what a person needs beside it: a crashed program's last words, or epochs that are missing."""
+        if verdict.state is RunState.COMPLETED:
+            progress = self._work(run)[1].progress()
+            missing = progress.epochs_kept and progress.fraction < 1.0
+            return replace(verdict, reason=f"{verdict.reason}, at {progress.text}") if missing else verdict
         if verdict.state is not RunState.FAILED:
             return verdict
-        lines = list(self._engine_named(run.engine).logs(Handle(last.id, run.folder), tail=LOG_LINES))
+        lines = self._engine_named(run.engine).logs(Handle(last.id, run.folder), tail=LOG_LINES)
         log = "\n".join(f"  | {line.rstrip()}" for line in lines)
-        return Verdict(verdict.state, f"{verdict.reason}\n{log}" if log else verdict.reason)
+        return replace(verdict, reason=f"{verdict.reason}\n{log}" if log else verdict.reason)
 
     def _note_fault(self, run: Run, message: str) -> None:
         """The same fault again and again is noted once."""

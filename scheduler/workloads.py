@@ -72,7 +72,6 @@ class TrainingWorkload:
             "SPOTWISE_CHECKPOINT_URL": checkpoint_url(self._run, job),
             "SPOTWISE_PROGRESS_URL": self._progress_url,
             "SPOTWISE_CHECKPOINT_KEEP": str(job.checkpoint.keep),
-            **({"SPOTWISE_CHECKPOINT_EVERY": str(job.checkpoint.every)} if job.checkpoint.every else {}),
         }
         return _request(self._run, job, attempt, job.run, env)
 
@@ -148,8 +147,17 @@ class SweepWorkload:
 
 def checkpoint_url(run: Run, job: JobSpec | None = None) -> str:
     """Where a training run's checkpoints lie."""
-    to = (job or parse_job(run.job_yaml, source=run.id)).checkpoint.to
-    return f"{to.rstrip('/')}/{run.id}" if to else str(Path(run.folder) / "checkpoints")
+    to = _checkpoint_to(run, job or parse_job(run.job_yaml, source=run.id))
+    return to or str(Path(run.folder) / "checkpoints")
+
+
+def _checkpoint_to(run: Run, job: JobSpec) -> str | None:
+    """Where the job file wants checkpoints, a folder a run; a relative path counts from the work folder."""
+    to = job.checkpoint.to
+    if to is None:
+        return None
+    base = to.rstrip("/") if "://" in to else str(Path(run.workdir) / Path(to).expanduser())
+    return f"{base}/{run.id}"
 
 
 def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> None:
@@ -172,9 +180,8 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
         early_stopping=None if stopping is None else StoppingRule(stopping.grace_epochs, stopping.reduction_factor),
         epochs=job.work.epochs if job.work else None,
         seed=sweep.seed,
-        checkpoint_every=str(job.checkpoint.every) if job.checkpoint.every else "",
         keep=job.checkpoint.keep,
-        checkpoint_to=job.checkpoint.to,
+        checkpoint_to=_checkpoint_to(run, job),
         priors=tuple(priors),
     )
     path = Path(run.folder) / "sweep.json"
@@ -229,6 +236,7 @@ def _request(run: Run, job: JobSpec, attempt: Attempt, command: str, env: Mappin
             **{name: str(value) for name, value in job.envs.items()},
             **read_secrets(run),
             **env,
+            **({"SPOTWISE_CHECKPOINT_EVERY": attempt.checkpoint_every} if attempt.checkpoint_every else {}),
             "SPOTWISE_RUN_ID": run.id,
             "SPOTWISE_ATTEMPT": str(attempt.number),
             "PYTHONUNBUFFERED": "1",  # logs as they happen, and whole when the process is killed

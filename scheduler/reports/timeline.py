@@ -49,6 +49,7 @@ def _bar(run: Run, attempt: Attempt, charges: Sequence[Charge], now: datetime) -
     end = max(attempt.ended_at or now, attempt.launched_at)
     lost = _union((c.start, c.end) for c in charges if c.category is Category.LOST_WORK)
     pool = attempt.offer.pool
+    began = min((c.start for c in charges if c.category is not Category.OVERHEAD), default=attempt.started_at)
     return Bar(
         attempt_id=attempt.id,
         number=attempt.number,
@@ -56,7 +57,7 @@ def _bar(run: Run, attempt: Attempt, charges: Sequence[Charge], now: datetime) -
         place=f"{pool.cloud} {pool.zone or pool.region}",
         state=attempt.state,
         start_h=_hours(run, attempt.launched_at, attempt.hour_s),
-        work_h=None if attempt.started_at is None else _hours(run, attempt.started_at, attempt.hour_s),
+        work_h=None if began is None else _hours(run, began, attempt.hour_s),
         end_h=_hours(run, end, attempt.hour_s),
         lost_h=tuple((_hours(run, a, attempt.hour_s), _hours(run, b, attempt.hour_s)) for a, b in lost),
         usd=sum((c.amount_usd for c in charges), Decimal(0)) if attempt.state.is_final else cost_of(attempt, now),

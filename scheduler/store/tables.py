@@ -87,6 +87,7 @@ attempts = Table(
     Column("ended_at", Moment),
     Column("end_reason", Words, nullable=False),
     Column("exit_code", Integer),
+    Column("checkpoint_every", String, nullable=False),
     Column("migrating", Boolean, nullable=False),
     Column("epochs_kept", Integer, nullable=False),
     UniqueConstraint("run_id", "number"),

@@ -2,7 +2,7 @@
 
 It has no login, so it listens on the loopback address only and answers only requests that name it so: a web page from
 elsewhere cannot read it through a name that resolves to 127.0.0.1. From another machine, forward the port:
-``ssh -L 8321:127.0.0.1:8321``.
+``ssh -L 8470:127.0.0.1:8470``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _csv(data: ReportData) -> Answer:
 _PAGES: dict[str, Callable[[ReportData], Answer]] = {"/": _html, "/report.json": _json, "/focus.csv": _csv}
 
 
-def make_server(load: Callable[[], ReportData], host: str = "127.0.0.1", port: int = 8321) -> ThreadingHTTPServer:
+def make_server(load: Callable[[], ReportData], host: str = "127.0.0.1", port: int = 8470) -> ThreadingHTTPServer:
     """A server that is bound but not yet serving; port 0 takes any free one. The caller closes it.
 
     Raises:
@@ -78,7 +78,7 @@ def make_server(load: Callable[[], ReportData], host: str = "127.0.0.1", port: i
         raise InputError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
 
 
-def serve(load: Callable[[], ReportData], host: str = "127.0.0.1", port: int = 8321) -> None:
+def serve(load: Callable[[], ReportData], host: str = "127.0.0.1", port: int = 8470) -> None:
     """Serve until interrupted (Ctrl-C).
 
     Raises:

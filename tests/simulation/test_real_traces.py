@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from factories import T0, record
 from fakes import FakeEngine, make_offer
+from supervised import RUN_ID, SupervisedWorld, job_yaml
+
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.ledger import cost_of
 from spotwise.scheduler.run import AttemptState, RunState
-from supervised import RUN_ID, SupervisedWorld, job_yaml
 
 TRACES = sorted((Path(__file__).parent / "traces").glob("*.json"))
 WORK_HOURS = 24.0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from installation import PYTHON, Installation, pool
 
-from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.run import AttemptState
 
 
 @pytest.mark.parametrize("command", ["submit", "plan", "validate", "nightly"])
@@ -55,14 +55,10 @@ def test_failing_setup_fails_at_once(here: Installation) -> None:
     here.assert_settled(run.id)
 
 
-def test_workdir_that_does_not_exist_fails_the_run(here: Installation) -> None:
-    """Whether it is noticed at submission or at launch, it is said."""
-    job = here.job(workdir=str(here.folder / "nowhere"))
-    process = here.start("submit", job, "--watch")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode in (2, 4)
-    assert "nowhere" in out + err
-    assert all(run.state is RunState.FAILED for run in here.runs())
+def test_workdir_that_does_not_exist(here: Installation) -> None:
+    said = here.cli("submit", here.job(workdir=str(here.folder / "nowhere")), code=2).err
+    assert "workdir: found" in said
+    assert "allowed: a folder that exists" in said
 
 
 @pytest.mark.parametrize("command", ["status", "report", "supervise"])
@@ -114,4 +110,3 @@ def test_program_of_the_user_does_not_shadow_ours(here: Installation) -> None:
         (here.work / name).write_text("raise SystemExit('shadowed')\n")
     run_id = here.submit(here.job(f"{PYTHON} -P -c 'import spotwise.checkpoints'"))
     here.wait_for_end(run_id)
-
