@@ -98,7 +98,7 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
 
 def start_supervisor(app: App, settings_file: Path | None) -> None:
     """Start a supervisor in the background; leases settle it if there is one already."""
-    command = [sys.executable, "-m", "spotwise.scheduler.cli"]
+    command = [sys.executable, "-P", "-m", "spotwise.scheduler.cli"]  # -P: a click.py in this folder is not ours
     if settings_file is not None:
         command += ["--settings", str(settings_file.absolute())]
     with (app.home / "supervisor.log").open("ab") as log:

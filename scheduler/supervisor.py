@@ -19,7 +19,7 @@ from spotwise.cost_models.errors import CostModelError
 from . import owners
 from .clock import Clock
 from .engines.base import Engine, Handle, Observation
-from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError
+from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
 from .job import JobSpec, parse_job
 from .knowledge import Knowledge
 from .ledger import book
@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 LEASE_S = 20.0
 RENEW_S = 5.0
+STORE_PATIENCE = timedelta(minutes=10)  # a database that restarts is back by then
 STEER_S = 2.0  # how often a healthy attempt is put before its policy
 LOG_LINES = 8  # of a crashed program, shown with the reason
 
@@ -57,10 +58,20 @@ class Supervisor:
         self._faults: dict[str, str] = {}
 
     def run(self, *, until_idle: bool) -> None:
-        """Tick until nothing is left to do (``until_idle``), or for ever."""
-        idle = 0
+        """Tick until nothing is left to do (``until_idle``), or for ever.
+
+        Raises:
+            StoreError: the store has been unreadable for ten minutes.
+        """
+        idle, readable_at = 0, self._clock.now()
         while True:
-            idle = 0 if self.tick() else idle + 1
+            try:
+                idle = 0 if self.tick() else idle + 1
+                readable_at = self._clock.now()
+            except StoreError as error:
+                if self._clock.now() - readable_at > STORE_PATIENCE:
+                    raise
+                _log.warning("%s; trying again", error)
             if until_idle and idle > 1:
                 return
             self._clock.sleep(self._settings.tick.total_seconds())
@@ -286,7 +297,7 @@ class Supervisor:
         self._leases.pop(run.id, None)
 
     def _explained(self, run: Run, last: Attempt, verdict: Verdict) -> Verdict:
-        """The verdict with what a person needs beside it: a crashed program's last words, or epochs that are missing."""
+        """The verdict with what a person needs beside it: a crashed program's last words, or missing epochs."""
         if verdict.state is RunState.COMPLETED:
             progress = self._work(run)[1].progress()
             missing = progress.epochs_kept and progress.fraction < 1.0

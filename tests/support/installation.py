@@ -1,4 +1,4 @@
-"""One installation of spotwise in a folder of its own, driven as people drive it: by its command line and by signals."""
+"""One installation of spotwise in a folder of its own, driven as people drive it: by commands and by signals."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class Installation:
     # the command line
 
     def start(self, *arguments: str | Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-        command = [PYTHON, "-m", "spotwise.scheduler.cli", *map(str, arguments)]
+        command = [PYTHON, "-P", "-m", "spotwise.scheduler.cli", *map(str, arguments)]  # -P: as the script spotwise
         return subprocess.Popen(
             command,
             cwd=self.folder,
@@ -271,7 +271,8 @@ class Installation:
         for before, after in pairwise(a for a in attempts if a.state is not AttemptState.REFUSED):
             assert before.ended_at is not None
             assert before.ended_at <= after.launched_at, "two attempts of one run at once"
-        assert processes_under(self.folder) == []
+        left = self.home / "runs" / run_id
+        self.wait(lambda: not processes_under(left), f"processes of {run_id} to leave")
         assert not (self.home / "runs" / run_id / "secrets.json").exists()
 
     def _assert_booked(self, attempt: Attempt, charges: list[Charge]) -> None:

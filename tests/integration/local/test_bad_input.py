@@ -1,4 +1,4 @@
-"""What is wrong is said: what, where, what to do; with the right exit code, without a traceback, and nothing is done."""
+"""What is wrong is said: what, where, what to do; with the right exit code, no traceback, and nothing done."""
 
 from __future__ import annotations
 
@@ -104,9 +104,10 @@ def test_home_that_cannot_be_written(here: Installation) -> None:
         assert f"{here.home}" in here.cli(*command, code=2).err
 
 
-def test_program_of_the_user_does_not_shadow_ours(here: Installation) -> None:
-    """A scheduler.py, a json.py and a spotwise-like folder beside the job are the user's own business."""
-    for name in ("scheduler.py", "checkpoints.py", "select.py"):
-        (here.work / name).write_text("raise SystemExit('shadowed')\n")
-    run_id = here.submit(here.job(f"{PYTHON} -P -c 'import spotwise.checkpoints'"))
+def test_modules_of_the_user_do_not_shadow_ours(here: Installation) -> None:
+    """Whatever the files beside a job are called, neither the supervisor nor the node imports them."""
+    for folder in (here.folder, here.work):
+        for name in ("scheduler.py", "checkpoints.py", "click.py", "select.py"):
+            (folder / name).write_text("raise SystemExit('shadowed')\n")
+    run_id = here.submit(here.job(f"{PYTHON} -P train.py --epochs 1"))
     here.wait_for_end(run_id)

@@ -49,7 +49,7 @@ def nightly_job(here: Installation, epochs: int = 4) -> Path:
 
 
 def test_promotes_once_a_night(due: Installation) -> None:
-    """The first model is promoted; at once again there is nothing to do; by hand, the same is not better and stays out."""
+    """The first model is promoted; at once again there is nothing to do; by hand, an equal one is kept out."""
     config = nightly_job(due)
     assert "promoted" in due.cli("nightly", config).out
     (first,) = due.runs()

@@ -21,7 +21,7 @@ def test_killed_driver_costs_no_trial_its_work(here: Installation) -> None:
     here.market(pool("a"))
     here.settings(local={"market": "market.yaml"}, grace="20s")
     job = here.job(
-        f"exec {PYTHON} train.py --epochs {EPOCHS} --epoch-s 0.3",
+        f"exec {PYTHON} train.py --epochs {EPOCHS} --epoch-s 0.5",
         work={"epochs": EPOCHS},
         sweep={
             "metric": "loss",
@@ -39,7 +39,7 @@ def test_killed_driver_costs_no_trial_its_work(here: Installation) -> None:
         records = read_progress(str(trials / f"{number:04d}" / "progress.jsonl"))
         return [record.epoch for record in records if record.event == "progress"]
 
-    here.wait(lambda: trials.exists() and len(epochs(0)) >= 2 and len(epochs(1)) >= 2, "two trials at work")
+    here.wait(lambda: trials.exists() and epochs(0) and epochs(1), "two trials at work")
     here.program(run_id).send_signal(signal.SIGKILL)
     here.wait_for_end(run_id)
 
@@ -56,4 +56,4 @@ def test_killed_driver_costs_no_trial_its_work(here: Installation) -> None:
     assert {charge.trial for charge in charges} >= {0, 1, 2}
     shown = here.json("status", run_id)["trials"]
     assert [trial["state"] for trial in shown] == ["completed"] * 3
-    assert shown[0]["resumes"] >= 1
+    assert sum(trial["resumes"] for trial in shown) >= 1

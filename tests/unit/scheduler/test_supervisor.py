@@ -8,10 +8,11 @@ from decimal import Decimal
 import pytest
 from databases import KINDS, empty_database
 from factories import record
+from fakes import FakeEngine
 from supervised import RUN_ID, SupervisedWorld, job_yaml
 
 from spotwise.cost_models.offer import Market
-from spotwise.scheduler.errors import EngineError
+from spotwise.scheduler.errors import EngineError, StoreError
 from spotwise.scheduler.ledger import Category
 from spotwise.scheduler.run import AttemptState, RunState
 
@@ -220,6 +221,71 @@ def test_charges_tell_productive_from_lost_work(world):
     by_category = {charge.category: charge.amount_usd for charge in world.store.charges()}
     assert by_category[Category.PRODUCTIVE] == Decimal("0.08")  # 0.1 h to 0.5 h at 0.20
     assert by_category[Category.LOST_WORK] == Decimal("0.10")  # 0.5 h to 1 h
+
+
+class Outage:
+    """A store that fails until a moment."""
+
+    def __init__(self, store, clock, until):
+        self._store, self._clock, self._until = store, clock, until
+
+    def __getattr__(self, name):
+        if self._clock.now() < self._until:
+            raise StoreError("the database restarts")
+        return getattr(self._store, name)
+
+
+def test_a_store_that_restarts_is_waited_for(world):
+    world.submit()
+    back = world.clock.now() + timedelta(minutes=8)
+    world.supervisor(store=Outage(world.store, world.clock, back)).run(until_idle=True)
+    assert world.run().state is RunState.COMPLETED
+
+
+def test_a_store_that_stays_away_is_told(world):
+    world.submit()
+    back = world.clock.now() + timedelta(hours=1)
+    with pytest.raises(StoreError, match="restarts"):
+        world.supervisor(store=Outage(world.store, world.clock, back)).run(until_idle=True)
+
+
+def launched_env(world):
+    return world.machines.launches[-1].env
+
+
+def test_the_program_is_told_the_files_checkpoint_interval(world):
+    world.submit(text=job_yaml().replace("every: 1 epochs", "every: 3 epochs"))
+    world.supervisor().tick()
+    assert launched_env(world)["SPOTWISE_CHECKPOINT_EVERY"] == "3 epochs"
+
+
+def test_auto_becomes_the_models_best_interval_in_minutes_of_wall_clock(world):
+    """At 0.5 preemptions per hour and 20 s a checkpoint, Young's interval is sqrt(2 x 20/3600 x 2) h = 8.9 min."""
+    hazard = {offer.pool: 0.5 for offer in world.engine.offers()}
+    world.engine = FakeEngine(world.clock, world.machines, hazard_per_hour=hazard)
+    world.submit(text=job_yaml().replace("every: 1 epochs", "every: auto"))
+    world.supervisor().tick()
+    amount, unit = launched_env(world)["SPOTWISE_CHECKPOINT_EVERY"].split()
+    assert unit == "minutes"
+    assert float(amount) == pytest.approx(8.9, rel=0.1)
+
+
+@pytest.mark.parametrize("to", ["s3://bucket/models/", "s3://bucket/models"])
+def test_runs_that_share_a_place_for_checkpoints_are_kept_apart(world, to):
+    world.submit(text=job_yaml().replace("{every: 1 epochs}", f"{{every: 1 epochs, to: '{to}'}}"))
+    world.supervisor().tick()
+    assert launched_env(world)["SPOTWISE_CHECKPOINT_URL"] == f"s3://bucket/models/{RUN_ID}"
+
+
+def test_a_program_that_ends_well_with_epochs_missing_is_reported_so(world):
+    world.submit()
+    supervisor = world.supervisor()
+    world.pass_time(supervisor, 0.2)
+    world.progress(record("checkpoint", 0.1, epoch=7))
+    world.engine.exit(world.live().id, 0)
+    world.pass_time(supervisor, 0.1)
+    assert world.run().state is RunState.COMPLETED
+    assert "epoch 7 of 10" in world.run().end_reason
 
 
 class Killed(BaseException):
