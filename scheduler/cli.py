@@ -298,14 +298,21 @@ def _run(command: Callable[[], Any]) -> int:
     except SpotwiseError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
-    except BrokenPipeError:
-        return 0
-    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever else it is, it is ours, and is said so
-        import traceback
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever else it is, it is said with its exit code
+        return _unexpected(error)
 
-        traceback.print_exc()
-        print(f"this is a fault of spotwise itself ({type(error).__name__}); please report it", file=sys.stderr)
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError):  # as in `spotwise logs | head`
+        return 0
+    if isinstance(error, OSError):
+        print(f"{error.filename or 'the machine'}: {error.strerror or error}; mend that and try again", file=sys.stderr)
         return 70
+    import traceback
+
+    traceback.print_exception(error)
+    print(f"this is a fault of spotwise itself ({type(error).__name__}); please report it", file=sys.stderr)
+    return 70
 
 
 def _console() -> Any:

@@ -7,6 +7,7 @@ moment.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,9 @@ class SweepWorkload:
         self._feed = StudyFeed(Path(run.folder) / "study")
 
     def request(self, attempt: Attempt) -> LaunchRequest:
-        command = f"exec {sys.executable} -m spotwise.scheduler.tuning.host {Path(self._run.folder) / 'sweep.json'}"
+        # -P: a ray.py in the work folder is the user's, not ours
+        task = shlex.quote(str(Path(self._run.folder) / "sweep.json"))
+        command = f"exec {shlex.quote(sys.executable)} -P -m spotwise.scheduler.tuning.host {task}"
         return _request(self._run, self._job, attempt, command, {})
 
     def progress(self) -> Progress:

@@ -35,7 +35,7 @@ def crontab_line(
             raise InputError(f"{path}: a crontab needs absolute paths")
     variables = {"PATH": f"{python.parent}:{_SYSTEM_PATH}"} | dict(env or {}) | {"SPOTWISE_HOME": str(home)}
     settings = [f"{_variable(name)}={_quote(value)}" for name, value in variables.items()]
-    command = [str(python), "-m", "spotwise.scheduler.cli", "nightly", str(config)]
+    command = [str(python), "-P", "-m", "spotwise.scheduler.cli", "nightly", str(config)]
     log = home / f"nightly-{config.stem}.log"
     minute = int(calendar.at.partition(":")[2])
     words = [*settings, *map(_quote, command), ">>", _quote(str(log)), "2>&1"]

@@ -83,7 +83,8 @@ class Store:
             raise
         except SQLAlchemyError as error:
             where = _without_password(str(self._engine.url))
-            raise StoreError(f"the store {where} failed: {_first_line(error)}") from error
+            hint = "if it is damaged, restore a backup, or move it away to start anew"
+            raise StoreError(f"the store {where} failed: {_first_line(error)}; {hint}") from error
 
     # runs
 

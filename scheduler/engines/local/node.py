@@ -24,7 +24,7 @@ import psutil
 
 from .events import Event, append_event
 from .folder import AttemptFolder, NodeRequest
-from .processes import FOLDER_VARIABLE, adopt_orphans, ask_to_leave, descendants, is_alive, kill_all
+from .processes import FOLDER_VARIABLE, adopt_orphans, ask_to_leave, descendants, filters, is_alive, kill_all
 
 TICK_S = 0.1  # how soon a wish to terminate is seen; ends of processes are seen at once
 BEAT_S = 0.5  # how precisely the end of a node that was killed is known
@@ -129,8 +129,10 @@ class Node:
         leader = psutil.Process(process.pid)
         self._record(event, pid=leader.pid, created=leader.create_time())
         told: list[psutil.Process] = []
-        while not self._is_gone(leader, told):
+        readers: list[psutil.Process] = []
+        while not self._is_gone(leader, [*told, *readers]):
             if self._leave is not None:
+                readers = readers if told else filters(leader)
                 told = told or ask_to_leave(leader)
                 if self._clock.now() >= self._leave.deadline:
                     self._say("time is up: killed")
@@ -152,10 +154,10 @@ class Node:
                 start_new_session=True,
             )
 
-    def _is_gone(self, leader: psutil.Process, told: list[psutil.Process]) -> bool:
-        """A shell dies at once of SIGTERM; the programs that were told with it still have their grace."""
+    def _is_gone(self, leader: psutil.Process, below: list[psutil.Process]) -> bool:
+        """A shell dies at once of SIGTERM; the programs told with it, and what prints for them, have their grace."""
         self._bury()
-        return leader.pid in self._exit_codes and not any(is_alive(process) for process in told)
+        return leader.pid in self._exit_codes and not any(is_alive(process) for process in below)
 
     def _exit_code(self, leader: psutil.Process, told: list[psutil.Process]) -> int:
         """The script's exit code; 75 where the shell died of the notice and a program below it saved and left."""

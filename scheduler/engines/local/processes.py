@@ -83,6 +83,12 @@ def _program(leader: psutil.Process) -> list[psutil.Process]:
     return found
 
 
+def filters(leader: psutil.Process) -> list[psutil.Process]:
+    """What the job's shells started that only reads a pipe; it still has to print what the program said last."""
+    shells = [process for process in _program(leader) if _is_shell(process)]
+    return [child for shell in shells for child in _children(shell) if _is_filter(child)]
+
+
 def _is_shell(process: psutil.Process) -> bool:
     try:
         return Path(process.exe()).name in _SHELLS

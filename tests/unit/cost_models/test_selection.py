@@ -21,7 +21,7 @@ ALLOWED: list[dict[str, object] | None] = [
     {"accelerators": {"T4": 1}},
     {"accelerators": {"V100": 1, "T4": None}},
     {"accelerators": ["V100:1", "T4:1"]},
-    {"accelerators": {"T4:1", "L4:1"}},
+    pytest.param({"accelerators": {"T4:1", "L4:1"}}, id="a set of accelerators"),  # a set prints in any order
     {"use_spot": True},
     {"use_spot": None},
     {"infra": "aws"},

@@ -25,7 +25,7 @@ def command_of(line: str) -> str:
 def test_the_line_as_documented() -> None:
     assert crontab_line(CONFIG, Calendar("02:00"), python=PYTHON, home=HOME) == (
         "0 * * * * PATH=/srv/venv/bin:/usr/local/bin:/usr/bin:/bin SPOTWISE_HOME=/srv/spotwise "
-        "/srv/venv/bin/python -m spotwise.scheduler.cli nightly /srv/jobs/digits.yaml "
+        "/srv/venv/bin/python -P -m spotwise.scheduler.cli nightly /srv/jobs/digits.yaml "
         ">> /srv/spotwise/nightly-digits.log 2>&1"
     )
 
@@ -48,6 +48,7 @@ def test_spaces_quotes_and_percent_signs_reach_the_program(tmp_path: Path) -> No
     line = crontab_line(config, Calendar(), python=python, home=home, env={"NOTE": "5% off; rm -rf x"})
     subprocess.run(["/bin/sh", "-c", command_of(line)], check=True, cwd=tmp_path, env={})
     assert (home / "nightly-my job.log").read_text().splitlines() == [
+        "-P",
         "-m",
         "spotwise.scheduler.cli",
         "nightly",
