@@ -78,6 +78,11 @@ class Outlook:
             return False
         return self.money_left(run, live) <= self._stopping_cost(live)
 
+    def seconds_paid_for(self, run: Run, attempt: Attempt) -> float | None:
+        """Wall-clock seconds of a new attempt that the rest of the budget pays for; None: no budget, or free."""
+        a_second = attempt.offer.price_usd_per_hour * attempt.nodes / attempt.hour_s
+        return float(self.money_left(run, None) / a_second) if run.budget_usd is not None and a_second else None
+
     def is_spent(self, run: Run, situation: Situation, known: Knowledge) -> bool:
         """Whether not even the cheapest offer could be started and stopped again."""
         if run.budget_usd is None or not situation.candidates:

@@ -18,7 +18,7 @@ from spotwise.cost_models.errors import CostModelError
 
 from . import owners
 from .clock import Clock
-from .engines.base import Engine, Handle, Observation
+from .engines.base import Engine, Handle, LaunchRequest, Observation
 from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
 from .job import JobSpec, parse_job
 from .knowledge import Knowledge
@@ -144,11 +144,20 @@ class Supervisor:
     def _launch(self, run: Run, attempt: Attempt) -> None:
         self._launched.add(attempt.id)
         try:
-            self._engine_named(run.engine).launch(self._work(run)[1].request(attempt))
+            self._engine_named(run.engine).launch(self._request(run, attempt))
         except CapacityError as error:
             self._end_unlaunched(run, attempt, AttemptState.REFUSED, str(error))
         except EngineError as error:
             self._end_unlaunched(run, attempt, AttemptState.FAILED, str(error))
+
+    def _request(self, run: Run, attempt: Attempt) -> LaunchRequest:
+        """With the moment at which its money is spent, so that it stops there though no supervisor lives."""
+        grace_s = self._settings.grace.total_seconds()
+        stop_after_s = self._outlook.seconds_paid_for(run, attempt)
+        request = self._work(run)[1].request(attempt)
+        if stop_after_s is None:
+            return request
+        return replace(request, stop_after_s=stop_after_s - grace_s, stop_grace_s=grace_s)
 
     def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, reason: str) -> None:
         ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_reason=reason)

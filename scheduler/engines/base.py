@@ -52,6 +52,8 @@ class LaunchRequest:
     folder: str  # the run's folder
     env: Mapping[str, str] = field(default_factory=dict)
     nodes: int = 1
+    stop_after_s: float | None = None  # billed wall-clock seconds; the machine then ends it by itself, as terminate()
+    stop_grace_s: float = 0.0  # does with this grace: the budget holds though no supervisor lives
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from .processes import kill_all, leftovers
 
 NODE_MODULE = "spotwise.scheduler.engines.local.node"
 _NODE_START_S = 60.0  # a node that has not detached itself by then is stuck
+_CENTURY_S = 100 * 365 * 86_400.0
 _ADVISOR_EVENTS = 1.0  # what an advisor states weighs as much as one preemption seen
 
 
@@ -129,6 +130,8 @@ class LocalEngine:
             capacity_at=capacity_at,
             notice_at=notice_at,
             grace_s=self.market.grace_s if self.market else 0.0,
+            stop_at=_after(capacity_at, request.stop_after_s),
+            stop_grace_s=request.stop_grace_s,
         )
 
     def _is_available(self, offer: Offer, at: datetime) -> bool:
@@ -172,6 +175,13 @@ def _check(request: LaunchRequest) -> None:
         raise EngineError(f"{request.run_id} wants {request.nodes} nodes; the local engine has one: use num_nodes: 1")
     if not Path(request.workdir).is_dir():
         raise EngineError(f"{request.run_id}: workdir {request.workdir} is not a folder; correct it and submit again")
+
+
+def _after(start: datetime, seconds: float | None) -> datetime | None:
+    """None also where that lies beyond the calendar: cheap machines outlast any budget."""
+    if seconds is None or seconds > _CENTURY_S:
+        return None
+    return start + timedelta(seconds=max(seconds, 0.0))
 
 
 def _draw(request: LaunchRequest) -> str:

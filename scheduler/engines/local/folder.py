@@ -33,6 +33,8 @@ class NodeRequest:
     capacity_at: datetime  # the machine is up from here; billing starts
     notice_at: datetime | None  # the market wants the machine back; None: never
     grace_s: float  # wall-clock seconds between that notice and the kill
+    stop_at: datetime | None = None  # the budget is spent: save and leave, whoever watches
+    stop_grace_s: float = 0.0
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), default=datetime.isoformat, indent=1)
@@ -40,7 +42,7 @@ class NodeRequest:
     @staticmethod
     def from_json(text: str) -> NodeRequest:
         fields = json.loads(text)
-        for name in ("asked_at", "capacity_at", "notice_at"):
+        for name in ("asked_at", "capacity_at", "notice_at", "stop_at"):
             fields[name] = datetime.fromisoformat(fields[name]) if fields[name] else None
         return NodeRequest(**fields)
 

@@ -187,6 +187,7 @@ class Node:
             self._folder.beat(now)
             self._last_beat = now
         self._heed_terminate(now)
+        self._heed_budget(now)
 
     def _heed_terminate(self, now: datetime) -> None:
         grace_s = self._folder.terminate_grace_s()
@@ -195,6 +196,15 @@ class Node:
         self._grace_seen_s = grace_s
         self._record("terminating", now, grace_s=grace_s)
         self._leave_by("terminated", now + timedelta(seconds=grace_s))
+
+    def _heed_budget(self, now: datetime) -> None:
+        """Normally the supervisor stops an attempt a moment earlier; this holds when none lives."""
+        stop_at = self._request.stop_at
+        if self._leave is not None or stop_at is None or now < stop_at:
+            return
+        self._record("terminating", now, grace_s=self._request.stop_grace_s)
+        self._say("the budget is spent: asked to save and leave")
+        self._leave_by("terminated", now + timedelta(seconds=self._request.stop_grace_s))
 
     def _heed_market(self, now: datetime) -> None:
         notice_at, grace_s = self._request.notice_at, self._request.grace_s

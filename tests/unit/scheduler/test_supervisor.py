@@ -253,6 +253,21 @@ def launched_env(world):
     return world.machines.launches[-1].env
 
 
+def test_the_machine_is_told_when_its_money_is_spent(world):
+    """0.40 USD at 0.20 an hour pays for two hours; 5 s of grace come off."""
+    world.submit(budget_usd=Decimal("0.40"))
+    world.supervisor().tick()
+    request = world.machines.launches[-1]
+    assert request.stop_after_s == pytest.approx(2 * 3600 - 5)
+    assert request.stop_grace_s == 5
+
+
+def test_without_a_budget_nothing_stops_it(world):
+    world.submit()
+    world.supervisor().tick()
+    assert world.machines.launches[-1].stop_after_s is None
+
+
 def test_the_program_is_told_the_files_checkpoint_interval(world):
     world.submit(text=job_yaml().replace("every: 1 epochs", "every: 3 epochs"))
     world.supervisor().tick()

@@ -2,10 +2,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from spotwise.scheduler.engines.local.engine import NODE_MODULE
+from machines import make_market, make_request, seen_ended, spot_offer
+
+from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.engines.base import EndCause
+from spotwise.scheduler.engines.local.engine import NODE_MODULE, LocalEngine
+from spotwise.scheduler.engines.local.market import EmulatedMarket
 from spotwise.scheduler.engines.local.node import NodeClock
+
+MakeEngine = Callable[[EmulatedMarket | None], LocalEngine]
 
 
 def test_the_nodes_time_follows_the_steady_clock_when_the_wall_clock_is_set_back() -> None:
@@ -25,3 +34,23 @@ def test_a_node_imports_nothing_heavy() -> None:
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert NODE_MODULE in modules
     assert heavy & set(modules) == set()
+
+
+def test_the_budget_holds_though_nobody_watches(home: Path, make_engine: MakeEngine) -> None:
+    """No supervisor calls terminate(): the node tells the program itself, and ends it after the grace."""
+    engine, clock = make_engine(make_market()), SystemClock()
+    command = "trap 'exit 75' TERM; echo ready; while :; do sleep 0.05; done"
+    request = make_request(home, spot_offer(engine), command, stop_after_s=0.5, stop_grace_s=20.0)
+    handle = engine.launch(request)
+    end = seen_ended(engine, handle, clock)
+    assert (end.cause, end.exit_code) == (EndCause.TERMINATED, 75)
+    assert end.launched_at is not None
+    assert end.ended_at is not None
+    assert end.ended_at - end.launched_at >= timedelta(seconds=0.5)
+    assert any("budget" in line for line in engine.logs(handle))
+
+
+def test_money_that_lasts_for_centuries_is_no_limit(home: Path, make_engine: MakeEngine) -> None:
+    engine = make_engine(make_market())
+    handle = engine.launch(make_request(home, spot_offer(engine), "true", stop_after_s=1e15))
+    assert seen_ended(engine, handle, SystemClock()).exit_code == 0
