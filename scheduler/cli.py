@@ -137,7 +137,7 @@ def status(context: Context, run_id: str | None, as_json: bool, watch: bool) -> 
 @click.argument("run_id")
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run ends.")
 @click.option("--trial", type=int, help="The log of one trial of a sweep.")
-@click.option("--tail", type=int, help="Only the last lines.")
+@click.option("--tail", type=click.IntRange(min=0), help="Only the last lines so far.")
 @click.pass_obj
 def logs(context: Context, run_id: str, follow: bool, trial: int | None, tail: int | None) -> int:
     """Print what a run's program printed, attempt by attempt."""
@@ -295,6 +295,8 @@ def _run(command: Callable[[], Any]) -> int:
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
+    except SystemExit as left:  # click's own, when the reader of a pipe is gone, as in `spotwise logs | head`
+        return 0 if left.code == 1 else int(left.code or 0)
     except SpotwiseError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
@@ -303,7 +305,7 @@ def _run(command: Callable[[], Any]) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):  # as in `spotwise logs | head`
+    if isinstance(error, BrokenPipeError):
         return 0
     if isinstance(error, OSError):
         print(f"{error.filename or 'the machine'}: {error.strerror or error}; mend that and try again", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -19,16 +20,24 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, kept from running backwards: a step back repeats the last moment instead.
+    """The machine's clock, kept from running backwards: where the wall clock is set back, time goes on from the last
+    moment at the pace of the steady clock.
 
-    Intervals on the ledger must never be negative, and NTP does step clocks back.
+    Intervals on the ledger must never be negative, waits must end, and NTP does step clocks back.
     """
 
-    def __init__(self) -> None:
-        self._last = datetime.min.replace(tzinfo=UTC)
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._last, self._last_steady = wall(), steady()
 
     def now(self) -> datetime:
-        self._last = max(self._last, datetime.now(UTC))
+        steady = self._steady()
+        self._last = max(self._wall(), self._last + timedelta(seconds=steady - self._last_steady))
+        self._last_steady = steady
         return self._last
 
     def sleep(self, seconds: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ from .policies.base import Situation
 from .run import Attempt, AttemptState, Run
 from .settings import Settings
 from .store import Store
-from .work import measure, overhead_hours, work_of
+from .work import Seen, measure, overhead_hours, work_of
 from .workloads import Progress
 
 HISTORY_S = 10.0  # wall clock; what past runs teach does not change faster
@@ -49,16 +49,17 @@ class Outlook:
         """What the policy of a run looks at now."""
         now, past = self._clock.now(), self._past()
         known = gather(self._engine_named(run.engine), past.attempts, self._settings.overheads, now)
-        known = known.with_overhead(overhead_hours(run.kind, past.runs, past.charges))
-        work = work_of(job, measure(run.job_yaml, past.runs, past.charges))
-        left = work if work.hours is None else replace(work, hours=work.hours * (1.0 - progress.fraction))
+        seen = Seen.under(known, past.runs, past.attempts, past.charges)
+        known = known.with_overhead(overhead_hours(run.kind, seen))
+        work = work_of(job, measure(run.job_yaml, seen))
         situation = make_situation(
             job,
-            left,
+            work,
             fit(job, work, known)[0],
             known,
             now,
             deadline_at=run.deadline_at,
+            left=1.0 - progress.fraction,
             money_left=None if run.budget_usd is None else self.money_left(run, live),
             current=None if live is None else live.offer,
             current_age_hours=0.0 if live is None else _age_hours(live, now),
@@ -83,11 +84,11 @@ class Outlook:
         a_second = attempt.offer.price_usd_per_hour * attempt.nodes / attempt.hour_s
         return float(self.money_left(run, None) / a_second) if run.budget_usd is not None and a_second else None
 
-    def is_spent(self, run: Run, situation: Situation, known: Knowledge) -> bool:
+    def is_spent(self, run: Run, situation: Situation, known: Knowledge, nodes: int) -> bool:
         """Whether not even the cheapest offer could be started and stopped again."""
         if run.budget_usd is None or not situation.candidates:
             return False
-        cheapest = min(c.offer.price_usd_per_hour for c in situation.candidates)
+        cheapest = min(c.offer.price_usd_per_hour for c in situation.candidates) * nodes
         hours = Decimal(str(known.overheads.provision_hours + known.overheads.restore_hours))
         return (situation.money_left_usd or Decimal(0)) <= cheapest * hours
 

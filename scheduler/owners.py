@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from datetime import datetime
 
 import psutil
 
@@ -15,17 +16,17 @@ def me() -> str:
     return _name(psutil.Process(os.getpid()))
 
 
-def free_if_dead(store: Store, run_id: str) -> None:
+def free_if_dead(store: Store, run_id: str, now: datetime) -> None:
     """Free a run whose supervisor died on this machine at once, instead of when its lease expires."""
-    owner = store.lease_owner(run_id)
+    owner = store.lease_owner(run_id, now)
     if owner and _is_dead_here(owner):
         store.release(run_id, owner)
 
 
-def is_driven(store: Store, run_id: str) -> bool:
+def is_driven(store: Store, run_id: str, now: datetime) -> bool:
     """Whether a supervisor, alive as far as can be told from here, holds a run."""
-    free_if_dead(store, run_id)
-    return store.lease_owner(run_id) != ""
+    free_if_dead(store, run_id, now)
+    return store.lease_owner(run_id, now) != ""
 
 
 def _is_dead_here(owner: str) -> bool:

@@ -18,6 +18,7 @@ from .policies.base import Candidate, Move, Situation, Stop
 from .policies.deadline import HIGH_CHANCE
 from .work import Work
 
+CHANGING_POLICIES = frozenset({"auto", "deadline"})
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
 CENT = Decimal("0.01")
 
@@ -127,28 +128,33 @@ def make_situation(
     *,
     deadline_at: datetime | None,
     money_left: Decimal | None,
+    left: float = 1.0,
     current: Offer | None = None,
     current_age_hours: float = 0.0,
     refused: Mapping[Pool, datetime] | None = None,
 ) -> Situation:
-    """What a policy looks at: every fitting offer with the estimate of the work that is left on it."""
+    """What a policy looks at: every fitting offer with the estimate of the work that is left on it.
+
+    ``left`` is the share of ``work`` that is still to be done.
+    """
     deadline_hours = _hours_between(now, deadline_at, known.hour_s)
     candidates = []
     for offer in offers:
-        hours = (1.0 if work.hours is None else work.hours) / (known.speed(offer, work.reference) or 1.0)
+        speed = known.speed(offer, work.reference) or 1.0
+        hours = (1.0 if work.hours is None else work.hours * left) / speed
         predicted = estimate(
             offer,
             hours,
             known.hazard(offer),
             known.overheads,
             nodes=known.nodes(job.num_nodes),
-            interval_hours=_interval_hours(job, work.hours, known.hour_s),
+            interval_hours=_interval_hours(job, work.hours, known.hour_s, speed),
             deadline_hours=None if work.hours is None else deadline_hours,
             rate_events=known.rate_events(offer),
             work_sigma=work.sigma,
         )
         when = (refused or {}).get(offer.pool) if offer.is_spot else None
-        candidates.append(Candidate(offer, predicted, known.available.get(offer.key), now, when))
+        candidates.append(Candidate(offer, predicted, known.available.get(offer.key), when))
     return Situation(
         now=now,
         deadline_at=deadline_at,
@@ -171,8 +177,11 @@ def _unsafe(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | N
     return f"{work.hours:.1f} h of work without a checkpoint: section would start over after every preemption"
 
 
-def _interval_hours(job: JobSpec, work_hours: float | None, hour_s: Decimal) -> float | None:
-    """Billed hours between checkpoints, where the job file says; None: the model's best."""
+def _interval_hours(job: JobSpec, work_hours: float | None, hour_s: Decimal, speed: float) -> float | None:
+    """Billed hours between checkpoints, where the job file says; None: the model's best.
+
+    ``work_hours`` is all of the work, on the reference machine; an offer is ``speed`` times as fast.
+    """
     every, work = job.checkpoint.every, job.work
     if every is None:
         return None
@@ -180,7 +189,7 @@ def _interval_hours(job: JobSpec, work_hours: float | None, hour_s: Decimal) -> 
         return every.amount * 60 / float(hour_s)  # the program counts wall clock
     units = None if work is None else (work.epochs if every.unit == "epochs" else work.steps)
     hours = work_hours if work is None or job.sweep is None else work.hours
-    return every.amount * hours / units if units and hours else None  # no work left: nothing to save in between
+    return every.amount * hours / units / speed if units and hours else None
 
 
 def _hours_between(now: datetime, then: datetime | None, hour_s: Decimal) -> float | None:
@@ -193,14 +202,10 @@ def _options(situation: Situation, chosen: Offer | None, why: str, rejected: Map
         for c in situation.candidates
     ]
     picked = next((option for option in options if option.chosen), None)
-    explained = [o if o.chosen else _with_reason(o, picked) for o in options]
+    explained = [o if o.chosen else replace(o, reason=_why_not(o, picked)) for o in options]
     explained.sort(key=lambda o: (not o.chosen, o.estimate.cost_usd.expected if o.estimate else Decimal(0)))
     unfit = [Option(offer, None, None, False, reason) for offer, reason in rejected.items()]
     return (*explained, *unfit)
-
-
-def _with_reason(option: Option, picked: Option | None) -> Option:
-    return replace(option, reason=_why_not(option, picked))
 
 
 def _why_not(option: Option, picked: Option | None) -> str:
@@ -240,21 +245,28 @@ def _capacity_refusals(plan: Plan, stopped: str | None) -> list[str]:
 
 
 def _deadline_refusals(plan: Plan) -> list[str]:
+    """Refused where the deadline is more likely missed than met, by what the policy would do."""
     options = [o for o in plan.options if o.estimate is not None]
     if plan.deadline_hours is None or plan.work.hours is None or not options:
         return []
-    chances = [o.estimate.chance_to_meet_deadline or 0.0 for o in options if o.estimate]
-    if max(chances) >= LIKELY:
+    # auto and deadline go on demand before it is too late, so any offer in time will do; the others stay what they are.
+    stays = plan.chosen is not None and plan.policy not in CHANGING_POLICIES
+    chance = max(o.estimate.chance_to_meet_deadline or 0.0 for o in options if o.estimate and (o.chosen or not stays))
+    if chance >= LIKELY:
         return []
     fastest = min(o.estimate.hours.p90 for o in options if o.estimate)
     terms = f"a deadline of {_ceil_hours(fastest)} would be met with 90 %"
-    return [f"the deadline of {plan.deadline_hours:.1f} h cannot be met (best chance {max(chances):.0%}): {terms}"]
+    if stays and any((o.estimate.chance_to_meet_deadline or 0.0) >= LIKELY for o in options if o.estimate):
+        terms = f"policy: deadline could meet it; {terms}"
+    return [f"the deadline of {plan.deadline_hours:.1f} h cannot be met (best chance {chance:.0%}): {terms}"]
 
 
 def _money_refusals(plan: Plan, team_left: Decimal | None) -> list[str]:
     chosen = plan.chosen
-    if chosen is None or chosen.estimate is None or plan.work.hours is None:
+    if chosen is None or chosen.estimate is None:
         return []
+    if plan.work.hours is None:
+        return [] if team_left is None else _unknown_cost_refusals(plan.budget_usd, team_left)
     cost = chosen.estimate.cost_usd
     terms = f"{_ceil_cents(cost.expected)} USD is expected, {_ceil_cents(cost.p90)} USD suffices with 90 %"
     refusals = []
@@ -263,6 +275,15 @@ def _money_refusals(plan: Plan, team_left: Decimal | None) -> list[str]:
     if team_left is not None and cost.expected > team_left:
         refusals.append(f"the team has {team_left.quantize(CENT)} USD left this month: {terms}")
     return refusals
+
+
+def _unknown_cost_refusals(budget_usd: Decimal | None, team_left: Decimal) -> list[str]:
+    """Of a team with a budget: what nobody can predict is set aside by the job's own budget, or not admitted."""
+    if budget_usd is None:
+        return ["what it costs is unknown, and the team has a budget: add work.hours, or a budget to set aside"]
+    if budget_usd > team_left:
+        return [f"the team has {team_left.quantize(CENT)} USD left this month, less than this job's budget"]
+    return []
 
 
 def _ceil_hours(hours: float) -> str:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from .app import App
-from .errors import InputError, RefusedError
+from .errors import InputError, NotFoundError, RefusedError, StoreError
 from .job import JobSpec, load_job, unused_keys, without_secrets
 from .knowledge import gather
 from .plan import Plan, make_plan
@@ -24,7 +24,7 @@ from .run import Run, RunState
 from .store import TeamLimit
 from .study import StudyRecord
 from .tuning.related import RelatedStudy, pick_priors
-from .work import measure, overhead_hours, work_of
+from .work import Seen, measure, overhead_hours, work_of
 from .workloads import secrets_path, space_of, write_sweep_task
 
 _ID_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # without look-alikes
@@ -50,12 +50,14 @@ def prepare(app: App, path: Path) -> Prepared:
     job = load_job(path, now=now)
     text = without_secrets(path.read_text(encoding="utf-8"))
     runs, charges = app.store.runs(), app.store.charges()
-    known = gather(app.engine(app.settings.engine), app.store.attempts(), app.settings.overheads, now)
-    known = known.with_overhead(overhead_hours(job.kind, runs, charges))
+    attempts = app.store.attempts()
+    known = gather(app.engine(app.settings.engine), attempts, app.settings.overheads, now)
+    seen = Seen.under(known, runs, attempts, charges)
+    known = known.with_overhead(overhead_hours(job.kind, seen))
     found = _priors(app, job)
     plan = make_plan(
         job,
-        work_of(job, measure(text, runs, charges)),
+        work_of(job, measure(text, seen)),
         known,
         now,
         team_money_left=team_money_left(app, job.team, now),
@@ -88,8 +90,8 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
     _write_secrets(run, values)
     try:
         admitted = app.store.add_run(run, run.id if again else active_key, team_limit(app, job.team, run.submitted_at))
-    except RefusedError:
-        _discard(folder)
+    except (RefusedError, StoreError):
+        _discard_unless_added(app, run)
         raise
     if admitted.id != run.id:
         _discard(folder)
@@ -193,6 +195,16 @@ def _write_secrets(run: Run, values: dict[str, str]) -> None:
         descriptor = os.open(secrets_path(run), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(values, file)
+
+
+def _discard_unless_added(app: App, run: Run) -> None:
+    """Leave nothing behind of what was not admitted; where the store cannot tell, leave the folder to a later look."""
+    try:
+        app.store.run(run.id)
+    except NotFoundError:
+        _discard(Path(run.folder))
+    except StoreError:
+        secrets_path(run).unlink(missing_ok=True)
 
 
 def _discard(folder: Path) -> None:

@@ -18,7 +18,7 @@ from spotwise.cost_models.errors import CostModelError
 
 from . import owners
 from .clock import Clock
-from .engines.base import Engine, Handle, LaunchRequest, Observation
+from .engines.base import Engine, Handle, LaunchRequest, Observation, Phase
 from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
 from .job import JobSpec, parse_job
 from .knowledge import Knowledge
@@ -30,7 +30,7 @@ from .run import Attempt, AttemptState, Run, RunState
 from .settings import Settings
 from .store import Event, Lease, Store
 from .transitions import Verdict, after, observed
-from .workloads import Workload, secrets_path, workload_for
+from .workloads import Workload, read_secrets, secrets_path, without_values, workload_for
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ class Supervisor:
         self._launched: set[str] = set()  # attempt ids this process has launched itself
         self._steered: dict[str, datetime] = {}
         self._faults: dict[str, str] = {}
+        self._others = False  # there are active runs that others drive, or nobody yet
 
     def run(self, *, until_idle: bool) -> None:
         """Tick until nothing is left to do (``until_idle``), or for ever.
@@ -63,22 +64,28 @@ class Supervisor:
         Raises:
             StoreError: the store has been unreadable for ten minutes.
         """
-        idle, readable_at = 0, self._clock.now()
+        busy_at = readable_at = self._clock.now()
         while True:
+            now = self._clock.now()
             try:
-                idle = 0 if self.tick() else idle + 1
-                readable_at = self._clock.now()
+                busy_at = now if self.tick() else busy_at
+                readable_at = now
             except StoreError as error:
-                if self._clock.now() - readable_at > STORE_PATIENCE:
+                if now - readable_at > STORE_PATIENCE:
                     raise
+                busy_at = now  # nobody knows whether there is something to do
                 _log.warning("%s; trying again", error)
-            if until_idle and idle > 1:
+            # A run that nobody drives may be a dead supervisor's: its lease expires within LEASE_S.
+            patience = timedelta(seconds=LEASE_S + RENEW_S) if self._others else 2 * self._settings.tick
+            if until_idle and now - busy_at > patience:
                 return
             self._clock.sleep(self._settings.tick.total_seconds())
 
     def tick(self) -> int:
         """One round over all active runs; returns how many of them this supervisor drives."""
-        mine = [run for run in self._store.runs(active=True) if self._hold(run)]
+        active = self._store.runs(active=True)
+        mine = [run for run in active if self._hold(run)]
+        self._others = len(active) > len(mine)
         handles: dict[str, list[Handle]] = {}
         for run in mine:
             self._guarded(run, partial(self._prepare, run, handles))
@@ -95,8 +102,10 @@ class Supervisor:
             step()
         except LeaseLostError:
             self._leases.pop(run.id, None)
-        except (SpotwiseError, CheckpointError, CostModelError, OSError) as error:
-            self._note_fault(run, str(error))
+        except StoreError:
+            raise  # not this run's fault
+        except (SpotwiseError, CheckpointError, CostModelError, OSError, ValueError) as error:
+            self._note_fault(run, str(error))  # ValueError: a file that a machine left is not what it should be
 
     def _observe(self, handles: dict[str, list[Handle]]) -> dict[str, Observation]:
         """One batched call an engine. What cannot be seen this time is looked at in the next round."""
@@ -104,7 +113,7 @@ class Supervisor:
         for name, batch in handles.items():
             try:
                 seen.update(self._engine_named(name).observe(batch))
-            except (SpotwiseError, OSError) as error:
+            except (SpotwiseError, OSError, ValueError) as error:
                 _log.warning("engine %s cannot be observed: %s; trying again", name, error)
         return seen
 
@@ -121,7 +130,7 @@ class Supervisor:
                 self._store.renew(held[0], until)
                 lease: Lease | None = held[0]
             else:
-                owners.free_if_dead(self._store, run.id)
+                owners.free_if_dead(self._store, run.id, now)
                 lease = self._store.lease(run.id, self._owner, now, until)
         except LeaseLostError:
             lease = None
@@ -142,13 +151,14 @@ class Supervisor:
             self._launch(run, live)
 
     def _launch(self, run: Run, attempt: Attempt) -> None:
-        self._launched.add(attempt.id)
+        request = self._request(run, attempt)
         try:
-            self._engine_named(run.engine).launch(self._request(run, attempt))
+            self._engine_named(run.engine).launch(request)
         except CapacityError as error:
             self._end_unlaunched(run, attempt, AttemptState.REFUSED, str(error))
         except EngineError as error:
             self._end_unlaunched(run, attempt, AttemptState.FAILED, str(error))
+        self._launched.add(attempt.id)
 
     def _request(self, run: Run, attempt: Attempt) -> LaunchRequest:
         """With the moment at which its money is spent, so that it stops there though no supervisor lives."""
@@ -184,6 +194,8 @@ class Supervisor:
 
     def _follow(self, run: Run, attempt: Attempt, seen: Observation) -> Attempt:
         """Record what became of an attempt; its charges in the same transaction as its end."""
+        if seen.phase is Phase.UNKNOWN and seen.message:
+            self._note_fault(run, seen.message)
         known = observed(attempt, seen, self._clock.now())
         if known == attempt:
             return attempt
@@ -215,7 +227,7 @@ class Supervisor:
     def _place(self, run: Run, attempts: list[Attempt]) -> None:
         job, workload = self._work(run)
         situation, known = self._outlook.situation(run, job, workload.progress(), attempts, None)
-        if self._outlook.is_spent(run, situation, known):
+        if self._outlook.is_spent(run, situation, known, known.nodes(job.num_nodes)):
             self._end(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"))
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
@@ -291,19 +303,19 @@ class Supervisor:
         if verdict.state is None:
             return
         now = self._clock.now()
-        study = None
-        if run.id in self._workloads:
-            study = self._workloads[run.id][1].study(self._store.charges(run.id), self._store.attempts(run.id), now)
+        study = self._work(run)[1].study(self._store.charges(run.id), self._store.attempts(run.id), now)
         if study is not None:
             self._store.save_study(study)
         ended = replace(
             run, state=verdict.state, ended_at=now, end_reason=verdict.reason, reserved_usd=Decimal(0), wait_until=None
         )
+        self._store.save_run(ended, self._leases[run.id][0])  # checks the lease: what follows is for its holder only
         secrets_path(run).unlink(missing_ok=True)
         self._note(run, "ended", f"{verdict.state.value}: {verdict.reason}")
-        self._store.save_run(ended, self._leases[run.id][0])
         self._store.release(run.id, self._owner)
-        self._leases.pop(run.id, None)
+        for kept in (self._leases, self._workloads, self._steered, self._faults):
+            kept.pop(run.id, None)
+        self._launched -= {attempt.id for attempt in self._store.attempts(run.id)}
 
     def _explained(self, run: Run, last: Attempt, verdict: Verdict) -> Verdict:
         """The verdict with what a person needs beside it: a crashed program's last words, or missing epochs."""
@@ -314,7 +326,7 @@ class Supervisor:
         if verdict.state is not RunState.FAILED:
             return verdict
         lines = self._engine_named(run.engine).logs(Handle(last.id, run.folder), tail=LOG_LINES)
-        log = "\n".join(f"  | {line.rstrip()}" for line in lines)
+        log = without_values("\n".join(f"  | {line.rstrip()}" for line in lines), read_secrets(run))
         return replace(verdict, reason=f"{verdict.reason}\n{log}" if log else verdict.reason)
 
     def _note_fault(self, run: Run, message: str) -> None:

@@ -12,6 +12,7 @@ from .engines.base import EndCause, Observation, Phase
 from .run import Attempt, AttemptState, Run, RunState
 
 # The shell's own words for "no such command" and "not executable": trying again changes nothing.
+_CRASHES = frozenset({AttemptState.FAILED, AttemptState.LOST})
 HOPELESS_EXIT_CODES = frozenset({126, 127})
 
 
@@ -80,19 +81,22 @@ def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
         return Verdict(RunState.CANCELLED, "cancelled by request")
     if run.budget_spent:
         return Verdict(RunState.STOPPED, f"stopped at a checkpoint: the budget of {run.budget_usd:.2f} USD is spent")
-    if last.state is AttemptState.FAILED:
+    if last.state in _CRASHES:
         return _after_crash(attempts, crash_limit)
     return Verdict(None, last.end_reason)
 
 
 def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
-    """How many attempts in a row, counted from the last, crashed without one more epoch kept than before."""
+    """How many attempts in a row, counted from the last, crashed or were lost without one more epoch kept than before.
+
+    A machine that is lost each time is no accident: the program may have brought it down.
+    """
     crashes = 0
     kept = [0, *(attempt.epochs_kept for attempt in attempts)]
     for i in range(len(attempts) - 1, -1, -1):
-        if attempts[i].state is not AttemptState.FAILED:
-            if attempts[i].state is AttemptState.REFUSED:
-                continue
+        if attempts[i].state is AttemptState.REFUSED:
+            continue
+        if attempts[i].state not in _CRASHES:
             break
         crashes += 1
         if kept[i + 1] > max(kept[: i + 1]):

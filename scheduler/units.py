@@ -28,6 +28,7 @@ _EVERY = re.compile(r"(?P<amount>\d+)\s*(?P<unit>epochs?|steps?|minutes?|min)", 
 _TIME_OF_DAY = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")
 _LONGEST = timedelta(days=3660)
 
+_MICRO_USD = Decimal("0.000001")  # the ledger's smallest amount
 EveryUnit = Literal["epochs", "steps", "minutes"]
 _EVERY_UNITS: dict[str, EveryUnit] = {"e": "epochs", "s": "steps", "m": "minutes"}
 
@@ -130,7 +131,10 @@ def parse_money(value: object) -> Decimal:
         other = re.search(r"[A-Za-z]{3}|[€£¥]", text)
         found = f"{shown(value)}, which is not in USD" if other and re.search(r"\d", text) else shown(value)
         raise ValueError(f"found {found}; allowed: {MONEY}")
-    return Decimal((match["number"] or match["amount"]).replace(",", ""))
+    amount = Decimal((match["number"] or match["amount"]).replace(",", ""))
+    if amount != amount.quantize(_MICRO_USD):
+        raise ValueError(f"found {shown(value)}; allowed: at most six decimals")
+    return amount
 
 
 def format_money(amount: Decimal) -> str:

@@ -14,6 +14,7 @@ from .app import App
 from .engines.base import Handle
 from .errors import NotFoundError
 from .owners import is_driven
+from .run import Run
 from .status_view import FINAL_EXIT, RunView, RunWatcher, print_end, run_detail
 from .submission import start_supervisor
 
@@ -66,7 +67,7 @@ def _views(app: App, run_id: str, settings_file: Path | None) -> Iterator[RunVie
 def _driven_at(app: App, run_id: str, before: datetime, settings_file: Path | None) -> datetime:
     """When a run last had a supervisor; starts one where it has been without for a while."""
     now = app.clock.now()
-    if is_driven(app.store, run_id):
+    if is_driven(app.store, run_id, now):
         return now
     if now - before < UNDRIVEN:
         return before
@@ -75,29 +76,33 @@ def _driven_at(app: App, run_id: str, before: datetime, settings_file: Path | No
 
 
 def print_logs(app: App, run_id: str, *, follow: bool, trial: int | None, tail: int | None) -> None:
-    """Print a run's logs so far, and with ``follow`` what comes until it ends."""
+    """Print a run's logs so far (the last ``tail`` lines of each), and with ``follow`` what comes until it ends."""
     printed: dict[str, int] = {}
+    cut = tail  # only what is there at first is cut
     while True:
         run = app.store.run(run_id)
-        for name, lines in _logs(app, run_id, trial, tail):
-            for line in lines[printed.get(name, 0) :]:
-                print(line.rstrip("\n"), flush=True)
+        for name, lines in _logs(app, run, trial):
+            first = printed.get(name, 0 if cut is None else max(0, len(lines) - cut))
+            for line in lines[first:]:
+                print(line, flush=True)
             printed[name] = len(lines)
+        cut = None
         if not follow or run.state.is_final:
             return
         time.sleep(REFRESH_S)
 
 
-def _logs(app: App, run_id: str, trial: int | None, tail: int | None) -> Iterator[tuple[str, list[str]]]:
-    run = app.store.run(run_id)
+def _logs(app: App, run: Run, trial: int | None) -> Iterator[tuple[str, list[str]]]:
+    """Name and lines so far of each log; a last line that is still being written is withheld while the run lives."""
     if trial is not None:
         path = Path(run.folder) / "trials" / f"{trial:04d}" / "log.txt"
         if not path.exists():
-            raise NotFoundError(f"{run_id} has no log of trial {trial}: `spotwise status {run_id}` lists its trials")
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        yield path.name, lines[-tail:] if tail else lines
+            raise NotFoundError(f"{run.id} has no log of trial {trial}: `spotwise status {run.id}` lists its trials")
+        text = path.read_text(encoding="utf-8", errors="replace")
+        whole = text if run.state.is_final else text[: text.rfind("\n") + 1]
+        yield path.name, whole.splitlines()
         return
     engine = app.engine(run.engine)
-    for attempt in app.store.attempts(run_id):
+    for attempt in app.store.attempts(run.id):
         head = f"--- attempt {attempt.number} on {attempt.offer.key}"
-        yield attempt.id, [head, *engine.logs(Handle(attempt.id, run.folder), tail=tail)]
+        yield attempt.id, [head, *(line.rstrip() for line in engine.logs(Handle(attempt.id, run.folder)))]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from .job import JobSpec, Sweep
+from .knowledge import Knowledge
 from .ledger import Category, Charge
-from .run import Run, RunKind, RunState
+from .run import Attempt, Run, RunKind, RunState
 
 NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
 STATED_SIGMA = 0.5  # a person's figure is within a factor of 1.9 four times in five
@@ -91,33 +92,65 @@ def _survivors(arrivals: float, eta: int) -> float:
     return expected + (arrivals - whole) * (1.0 if whole + 1 < eta else (whole + 1) // eta / (whole + 1))
 
 
-def measure(job_yaml: str, runs: Iterable[Run], charges: Sequence[Charge]) -> Measured | None:
-    """What completed runs of exactly this job file took; None if there are none."""
-    same = [run for run in runs if run.job_yaml == job_yaml and run.state is RunState.COMPLETED][-NEWEST_RUNS:]
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Completed runs, and what their machines did with their hours; all under one kind of money and one pace."""
+
+    runs: tuple[Run, ...]
+    hours: Mapping[str, Mapping[Category, float]]  # by run: billed hours of a machine, not of all its nodes
+    attempts: Mapping[str, int]  # by run: attempts that were billed
+    accelerators: Mapping[str, frozenset[str | None]]  # by run
+
+    @classmethod
+    def under(
+        cls, known: Knowledge, runs: Iterable[Run], attempts: Iterable[Attempt], charges: Iterable[Charge]
+    ) -> Seen:
+        """What was seen under the market that ``known`` describes: emulated hours say nothing about real ones."""
+        fitting = {a.id: a for a in attempts if a.hour_s == known.hour_s and a.cost_basis is known.cost_basis}
+        hours: dict[str, dict[Category, float]] = {}
+        billed: dict[str, set[str]] = {}
+        accelerators: dict[str, set[str | None]] = {}
+        for charge in charges:
+            attempt = fitting.get(charge.attempt_id)
+            if attempt is not None:
+                mine = hours.setdefault(charge.run_id, {})
+                mine[charge.category] = mine.get(charge.category, 0.0) + float(charge.hours) / attempt.nodes
+                billed.setdefault(charge.run_id, set()).add(attempt.id)
+                accelerators.setdefault(charge.run_id, set()).add(charge.offer.accelerator)
+        return cls(
+            runs=tuple(run for run in runs if run.state is RunState.COMPLETED and run.id in hours),
+            hours=hours,
+            attempts={run_id: len(ids) for run_id, ids in billed.items()},
+            accelerators={run_id: frozenset(kinds) for run_id, kinds in accelerators.items()},
+        )
+
+
+def measure(job_yaml: str, seen: Seen) -> Measured | None:
+    """What the newest completed runs of exactly this job file took; None if there are none.
+
+    Where GPUs differ in speed, hours on different ones cannot be averaged: then only runs on the newest run's count.
+    """
+    same = [run for run in seen.runs if run.job_yaml == job_yaml][-NEWEST_RUNS:]
     if not same:
         return None
-    ids = {run.id for run in same}
-    mine = [charge for charge in charges if charge.run_id in ids]
-    if not mine:
-        return None
-    by_run = [float(sum(c.hours for c in mine if c.run_id == i and c.category in _WORK)) for i in sorted(ids)]
-    kinds = {charge.offer.accelerator for charge in mine}
+    kinds = seen.accelerators[same[-1].id]
+    alike = [run for run in same if seen.accelerators[run.id] == kinds]
+    by_run = [sum(seen.hours[run.id].get(category, 0.0) for category in _WORK) for run in alike]
     return Measured(
-        runs=len(same),
+        runs=len(alike),
         work_hours=fmean(by_run),
-        accelerator=kinds.pop() if len(kinds) == 1 else None,
+        accelerator=next(iter(kinds)) if len(kinds) == 1 else None,
         sigma=_spread(by_run),
     )
 
 
-def overhead_hours(kind: RunKind, runs: Iterable[Run], charges: Iterable[Charge]) -> float | None:
+def overhead_hours(kind: RunKind, seen: Seen) -> float | None:
     """Measured overhead of an attempt, in billed hours: the mean over the newest completed runs of this kind."""
-    ids = {run.id for run in [r for r in runs if r.kind is kind and r.state is RunState.COMPLETED][-NEWEST_RUNS:]}
-    mine = [charge for charge in charges if charge.run_id in ids]
-    attempts = {charge.attempt_id for charge in mine}
-    if not attempts:
+    newest = [run for run in seen.runs if run.kind is kind][-NEWEST_RUNS:]
+    if not newest:
         return None
-    return sum(float(c.hours) for c in mine if c.category is Category.OVERHEAD) / len(attempts)
+    overhead = sum(seen.hours[run.id].get(Category.OVERHEAD, 0.0) for run in newest)
+    return overhead / sum(seen.attempts[run.id] for run in newest)
 
 
 def _spread(hours: Sequence[float]) -> float:

@@ -28,6 +28,8 @@ from .tuning.records import to_record
 from .tuning.task import StoppingRule, SweepTask
 from .tuning.view import StudyFeed, TrialPhase, TrialView
 
+SHORTEST_SECRET = 4  # characters; shorter values stand in any text
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -259,3 +261,11 @@ def read_secrets(run: Run) -> dict[str, str]:
         return {}
     values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
     return values
+
+
+def without_values(text: str, secrets: Mapping[str, str]) -> str:
+    """A log's lines as they may be stored and shown: no secret's value, however a program came to print it."""
+    for value in sorted(secrets.values(), key=len, reverse=True):
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "***")
+    return text

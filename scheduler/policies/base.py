@@ -18,7 +18,6 @@ class Candidate:
     offer: Offer
     estimate: Estimate  # of the work that is left, on this offer
     available: bool | None  # None: nobody knows
-    seen_at: datetime | None = None  # when availability was last learned
     refused_at: datetime | None = None  # when this pool last preempted or refused this run
 
 

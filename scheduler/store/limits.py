@@ -51,9 +51,10 @@ def check_limit(connection: Connection, run: Run, limit: TeamLimit) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADMISSION_LOCK})")
     left = limit.budget_usd - committed_usd(connection, run.team, limit.since)
-    wanted = run.predicted_usd or Decimal(0)
+    wanted = run.reserved_usd if run.predicted_usd is None else run.predicted_usd
     if wanted > left:
+        what = "expected to cost" if run.predicted_usd is not None else "to set aside its budget of"
         raise RefusedError(
             f"{run.job_name} is refused: team {run.team} has {left:.2f} USD left this month, "
-            f"and it is expected to cost {wanted:.2f} USD"
+            f"and it is {what} {wanted:.2f} USD"
         )

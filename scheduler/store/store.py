@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, make_url, select, update
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from ..errors import NotFoundError, StoreError
 from ..ledger import Charge
@@ -59,6 +59,9 @@ class Store:
         """
         try:
             parsed = make_url(url)
+        except ArgumentError as error:  # the text is not repeated: it may hold a password
+            raise StoreError("store: is no SQLAlchemy URL; such as sqlite:////srv/spotwise.db") from error
+        try:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             store = cls(_engine(url))
@@ -176,10 +179,10 @@ class Store:
         with self.transaction() as connection:
             leases.free(connection, run_id, owner)
 
-    def lease_owner(self, run_id: str) -> str:
-        """Who holds a run's lease; "" if nobody."""
+    def lease_owner(self, run_id: str, now: datetime) -> str:
+        """Who holds a run's lease; "" if nobody, or if it has expired."""
         found = self._rows(select(tables.leases).where(tables.leases.c.run_id == run_id))
-        return str(found[0]["owner"]) if found else ""
+        return str(found[0]["owner"]) if found and found[0]["expires_at"] > now else ""
 
     # attempts and charges
 
@@ -199,8 +202,8 @@ class Store:
             changed = connection.execute(update(table).where(table.c.id == attempt.id).values(**row))
             if changed.rowcount == 0:
                 connection.execute(insert(table).values(**row))
-            connection.execute(delete(tables.charges).where(tables.charges.c.attempt_id == attempt.id))
             if charges:
+                connection.execute(delete(tables.charges).where(tables.charges.c.attempt_id == attempt.id))
                 connection.execute(insert(tables.charges), [rows.charge_row(charge) for charge in charges])
 
     def charges(self, run_id: str | None = None) -> list[Charge]:

@@ -92,6 +92,18 @@ def test_the_last_money_is_taken_once_by_many_at_once(store):
     assert results.count("refused") == 5
 
 
+def test_a_run_of_unknown_cost_sets_its_budget_aside(store):
+    with pytest.raises(RefusedError, match=r"set aside its budget of 2\.00"):
+        store.add_run(run("one", reserved_usd=Decimal(2)), "one", LIMIT)
+
+
+def test_an_expired_lease_has_no_owner(store):
+    store.add_run(run(), "key")
+    held(store, owner="one")
+    assert store.lease_owner("digits-aaaaaa", T0) == "one"
+    assert store.lease_owner("digits-aaaaaa", T0 + TTL) == ""
+
+
 def test_what_is_spent_is_not_reserved_twice(store):
     """Reserved 0.70, of which 0.123457 is booked: still 0.70 until the run ends, then what it cost."""
     store.add_run(run(reserved_usd=Decimal("0.70")), "key")

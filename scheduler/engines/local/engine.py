@@ -275,10 +275,10 @@ def _settle_if_abandoned(folder: AttemptFolder) -> bool:
 
 
 def _settle(folder: AttemptFolder) -> bool:
-    events, request = folder.events(), folder.request()
-    if has_ended(events) or request is None:
+    events, asked_at = folder.events(), folder.asked_at()
+    if has_ended(events) or asked_at is None:
         return True
     if not kill_all(lambda: leftovers(folder.path, sessions(events))):
         return False
-    append_event(folder.events_path, settled(request.asked_at, events, folder.last_beat()))
+    append_event(folder.events_path, settled(asked_at, events, folder.last_beat()))
     return True

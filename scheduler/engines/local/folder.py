@@ -86,8 +86,8 @@ class AttemptFolder:
 
     def request(self) -> NodeRequest | None:
         """Raises EngineError if the file is damaged; it is written whole, so something else did that."""
-        text = _read(self.request_path)
         try:
+            text = _read(self.request_path)
             return None if text is None else NodeRequest.from_json(text)
         except (ValueError, KeyError, TypeError) as error:
             raise EngineError(f"{self.request_path} is damaged ({error!r}); restore it or cancel the run") from error
@@ -97,9 +97,20 @@ class AttemptFolder:
         replace_file(self.terminate_path, json.dumps({"grace_s": grace_s}))
 
     def terminate_grace_s(self) -> float | None:
-        """Grace of the latest wish to terminate, seconds; None without one."""
-        text = _read(self.terminate_path)
-        return None if text is None else float(json.loads(text)["grace_s"])
+        """Grace of the latest wish to terminate, seconds; None without one. A damaged wish still is one: 0."""
+        try:
+            text = _read(self.terminate_path)
+            return None if text is None else float(json.loads(text)["grace_s"])
+        except (ValueError, KeyError, TypeError):
+            return 0.0
+
+    def asked_at(self) -> datetime | None:
+        """When the attempt was asked for; None if it never was. By the file's own time where its text is damaged."""
+        try:
+            request = self.request()
+            return None if request is None else request.asked_at
+        except EngineError:
+            return datetime.fromtimestamp(self.request_path.stat().st_mtime, UTC)
 
     def beat(self, moment: datetime) -> None:
         stamp_ns = int(moment.timestamp() * 1_000_000) * 1_000

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def test_a_run_whose_supervisor_is_killed_ends_with_every_second_booked(url, tmp
     store = Store.open(url)
     spotwise("submit", "job.yaml", cwd=tmp_path)
     submitted = wait_until_training(store)
-    os.kill(int(store.lease_owner(submitted.id).split()[1]), signal.SIGKILL)
+    os.kill(int(store.lease_owner(submitted.id, datetime.now(UTC)).split()[1]), signal.SIGKILL)
     spotwise("supervise", cwd=tmp_path)
     spotwise("report", "--out", "report", cwd=tmp_path)
     ended, attempts, charges = store.run(submitted.id), store.attempts(), store.charges()

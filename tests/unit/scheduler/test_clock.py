@@ -6,9 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import factories
-import pytest
 
-from spotwise.scheduler import clock
 from spotwise.scheduler.clock import SystemClock
 from spotwise.scheduler.engines.base import EndCause, Observation, Phase
 from spotwise.scheduler.ledger import book, cost_of
@@ -16,18 +14,15 @@ from spotwise.scheduler.timeline import training_spans
 from spotwise.scheduler.transitions import observed
 
 
-def test_system_clock_never_runs_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """NTP sets it back by an hour: the last moment is repeated until the clock has caught up."""
-    moments = [factories.at(1), factories.at(0), factories.at(0.5), factories.at(2)]
-
-    class SteppingBack(datetime):
-        @classmethod
-        def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
-            return moments.pop(0)
-
-    monkeypatch.setattr(clock, "datetime", SteppingBack)
-    system = SystemClock()
-    assert [system.now() for _ in range(4)] == [factories.at(1), factories.at(1), factories.at(1), factories.at(2)]
+def test_time_goes_on_at_the_steady_pace_when_the_wall_clock_is_set_back() -> None:
+    """NTP sets it back by an hour: no moment comes twice, and an hour's wait still takes an hour."""
+    wall, steady = [factories.at(1)], [100.0]
+    system = SystemClock(lambda: wall[0], lambda: steady[0])
+    before = system.now()
+    wall[0], steady[0] = factories.at(0), 110.0
+    assert system.now() - before == timedelta(seconds=10)
+    wall[0], steady[0] = factories.at(2), 120.0
+    assert system.now() == factories.at(2)
 
 
 def test_system_clock_is_aware() -> None:

@@ -13,7 +13,7 @@ from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.job import parse_job
 from spotwise.scheduler.knowledge import Knowledge
-from spotwise.scheduler.plan import make_plan
+from spotwise.scheduler.plan import make_plan, make_situation
 from spotwise.scheduler.plan_view import plan_json
 from spotwise.scheduler.run import CostBasis
 from spotwise.scheduler.work import Work
@@ -89,6 +89,33 @@ def test_an_impossible_deadline_is_refused_with_the_nearest_that_would_work():
     (refusal,) = found.refusals
     assert "deadline of 1.0 h" in refusal
     assert "would be met" in refusal
+
+
+def test_a_policy_that_stays_on_spot_is_judged_by_spot():
+    """On demand would be in time, but spot_only never takes it."""
+    market = known(CHEAP, ON_DEMAND, hazard_per_hour=5.0)
+    text = JOB_YAML + "deadline: 4h\n"
+    assert plan(text, market=market).refusals == ()
+    (refusal,) = plan(text + "policy: spot_only\n", market=market).refusals
+    assert "policy: deadline could meet it" in refusal
+
+
+def test_unknown_cost_within_a_team_budget_needs_a_budget_of_its_own():
+    unknown = {"hours": None, "team_money_left": Decimal(10)}
+    assert "unknown" in plan(**unknown).refusals[0]
+    assert plan(JOB_YAML + "budget: 9 USD\n", **unknown).refusals == ()
+    assert "10.00 USD left" in plan(JOB_YAML + "budget: 11 USD\n", **unknown).refusals[0]
+
+
+def test_the_files_checkpoint_interval_is_that_of_the_whole_work_on_the_offers_machine():
+    """10 epochs in 2 h: an epoch is 0.2 h, also when only a tenth of the work is left."""
+    job, work = parse_job(JOB_YAML, source="job"), Work(2.0, "test", "T4")
+    terms = {"deadline_at": None, "money_left": None}
+    for left in (1.0, 0.1):
+        situation = make_situation(job, work, [CHEAP], known(), T0, left=left, **terms)
+        (candidate,) = situation.candidates
+        assert candidate.estimate.checkpoint_interval_hours == pytest.approx(0.2)
+        assert candidate.estimate.work_hours == pytest.approx(2.0 * left)
 
 
 def test_a_budget_below_the_expected_cost_is_refused_with_what_would_suffice():

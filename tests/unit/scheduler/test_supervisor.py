@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -221,6 +222,35 @@ def test_charges_tell_productive_from_lost_work(world):
     by_category = {charge.category: charge.amount_usd for charge in world.store.charges()}
     assert by_category[Category.PRODUCTIVE] == Decimal("0.08")  # 0.1 h to 0.5 h at 0.20
     assert by_category[Category.LOST_WORK] == Decimal("0.10")  # 0.5 h to 1 h
+
+
+def test_a_dead_supervisor_elsewhere_is_waited_out(world):
+    """Its host is gone, and its lease lasts for seconds more: the next one does not leave before it expires."""
+    world.submit()
+    world.supervisor(owner="gone-host 1 0").tick()
+    world.settings = replace(world.settings, tick=timedelta(seconds=1))
+    world.supervisor(owner="other-host 2 0").run(until_idle=True)
+    assert world.run().state is RunState.COMPLETED
+
+
+def test_a_machine_lost_again_and_again_is_not_started_for_ever(world):
+    world.submit()
+    supervisor = world.supervisor()
+    for _ in range(3):
+        world.pass_time(supervisor, 0.1)
+        world.engine.vanish(world.live().id)
+    world.pass_time(supervisor, 0.1)
+    assert world.run().state is RunState.FAILED
+    assert states(world) == [AttemptState.LOST] * 3
+
+
+def test_a_secret_that_a_program_prints_is_not_stored(world):
+    world.submit(text=job_yaml(run="echo the token is hunter22; exit 127"))
+    (world.folder / "runs" / RUN_ID / "secrets.json").write_text('{"TOKEN": "hunter22"}')
+    world.pass_time(world.supervisor(), 0.2)
+    assert "the token is ***" in world.run().end_reason
+    assert not any("hunter22" in event.message for event in world.store.events(RUN_ID))
+    assert not (world.folder / "runs" / RUN_ID / "secrets.json").exists()
 
 
 class Outage:

@@ -87,6 +87,8 @@ CRASH = (FAILED, 0, 1)
         ([CRASH, (PREEMPTED, 0, 75), CRASH], 1),  # only crashes in a row count
         ([(FAILED, 2, 1), (FAILED, 2, 1), (FAILED, 2, 1)], 3),  # the first made progress, then none
         ([(PREEMPTED, 0, 75)], 0),
+        ([CRASH, (LOST, 0, None), CRASH], 3),  # a program that takes its machine down with it
+        ([(LOST, 0, 75), (LOST, 0, 75), (LOST, 0, 75)], 3),  # a program that always says "try later"
     ],
 )
 def test_crashes_without_progress(attempts, crashes):
@@ -103,6 +105,7 @@ def test_crashes_without_progress(attempts, crashes):
         ([(PREEMPTED, 1, 75)], {"budget_spent": True, "budget_usd": Decimal(9)}, RunState.STOPPED),
         ([(PREEMPTED, 1, 75)], {}, None),
         ([(LOST, 1, None)], {}, None),
+        ([(LOST, 0, 75), (LOST, 0, 75), (LOST, 0, 75)], {}, RunState.FAILED),
         ([(MIGRATED, 1, 75)], {}, None),
         ([(REFUSED, 0, None)], {}, None),
         ([CRASH], {}, None),

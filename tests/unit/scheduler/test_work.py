@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from factories import JOB_YAML, T0, at, attempt, run
+from factories import JOB_YAML, T0, at, attempt, offer, run
 
+from spotwise.cost_models.estimate import Overheads
 from spotwise.scheduler.job import parse_job
+from spotwise.scheduler.knowledge import Knowledge
 from spotwise.scheduler.ledger import Category, Span, book
-from spotwise.scheduler.run import AttemptState, RunKind, RunState
-from spotwise.scheduler.work import MEASURED_SIGMA, epochs_share, measure, overhead_hours, sweep_hours, work_of
+from spotwise.scheduler.run import AttemptState, CostBasis, RunKind, RunState
+from spotwise.scheduler.work import MEASURED_SIGMA, Seen, epochs_share, measure, overhead_hours, sweep_hours, work_of
 
 SWEEP = """\
 name: sweep
@@ -27,14 +29,30 @@ sweep:
 ASHA = "  early_stopping: {type: asha, grace_epochs: 1, reduction_factor: 3}\n"
 
 
-def completed(run_id, hours, overhead=0.5, text=JOB_YAML):
+def completed(run_id, hours, overhead=0.5, text=JOB_YAML, nodes=1, **changes):
     """A completed run of one attempt: overhead, then work."""
-    ended = attempt(1, id=f"{run_id}-a1", run_id=run_id, state=AttemptState.COMPLETED, ended_at=at(overhead + hours))
+    ended = attempt(
+        1,
+        id=f"{run_id}-a1",
+        run_id=run_id,
+        state=AttemptState.COMPLETED,
+        ended_at=at(overhead + hours),
+        nodes=nodes,
+        **changes,
+    )
     spans = [
         Span(T0, at(overhead), Category.OVERHEAD),
         Span(at(overhead), at(overhead + hours), Category.PRODUCTIVE),
     ]
-    return run(run_id, state=RunState.COMPLETED, job_yaml=text), book(ended, spans)
+    return run(run_id, state=RunState.COMPLETED, job_yaml=text), ended, book(ended, spans)
+
+
+MARKET = Knowledge((), {}, {}, Overheads(), Decimal(3600), CostBasis.ESTIMATED, one_machine=True)
+
+
+def seen(*stories, market=MARKET):
+    runs, attempts, charges = zip(*stories, strict=True)
+    return Seen.under(market, runs, attempts, [charge for each in charges for charge in each])
 
 
 def test_a_stated_figure_is_used_and_known_to_be_rough():
@@ -50,8 +68,7 @@ def test_without_a_figure_nothing_is_guessed():
 
 
 def test_measured_runs_of_the_same_file_beat_the_stated_figure():
-    (first, some), (second, more) = completed("one", 3), completed("two", 5)
-    measured = measure(JOB_YAML, [first, second], [*some, *more])
+    measured = measure(JOB_YAML, seen(completed("one", 3), completed("two", 5)))
     work = work_of(parse_job(JOB_YAML, source="job"), measured)
     assert work.hours == pytest.approx(4)
     assert work.reference == "T4"
@@ -60,19 +77,37 @@ def test_measured_runs_of_the_same_file_beat_the_stated_figure():
 
 @pytest.mark.parametrize("changed", ["name: digits\nrun: other\n", ""], ids=["another file", "nothing"])
 def test_runs_of_another_file_say_nothing(changed):
-    done, charges = completed("one", 3, text=changed)
-    assert measure(JOB_YAML, [done], list(charges)) is None
+    assert measure(JOB_YAML, seen(completed("one", 3, text=changed))) is None
 
 
 def test_runs_that_did_not_complete_say_nothing():
-    done, charges = completed("one", 3)
-    assert measure(JOB_YAML, [done.evolve(state=RunState.CANCELLED)], list(charges)) is None
+    done, ended, charges = completed("one", 3)
+    assert measure(JOB_YAML, seen((replace(done, state=RunState.CANCELLED), ended, charges))) is None
+
+
+def test_hours_are_a_machines_not_all_its_nodes():
+    """8 nodes for 3 h are 24 node-hours, and 3 hours of work."""
+    found = seen(completed("one", 3, overhead=0.5, nodes=8))
+    assert measure(JOB_YAML, found).work_hours == pytest.approx(3)
+    assert overhead_hours(RunKind.TRAINING, found) == pytest.approx(0.5)
+
+
+def test_an_emulated_hour_says_nothing_about_a_real_one():
+    emulated = completed("one", 3, hour_s=Decimal(10), cost_basis=CostBasis.EMULATED)
+    assert measure(JOB_YAML, seen(emulated)) is None
+
+
+def test_hours_on_different_gpus_are_not_averaged():
+    """The newest ran on an A100: the T4's hours do not count."""
+    a100 = offer(accelerator="A100")
+    measured = measure(JOB_YAML, seen(completed("one", 3), completed("two", 1, offer=a100)))
+    assert (measured.runs, measured.work_hours, measured.accelerator) == (1, pytest.approx(1), "A100")
 
 
 def test_overhead_is_measured_per_attempt_of_the_same_kind_of_run():
-    done, charges = completed("one", 3, overhead=0.5)
-    assert overhead_hours(RunKind.TRAINING, [done], charges) == pytest.approx(0.5)
-    assert overhead_hours(RunKind.SWEEP, [done], charges) is None
+    found = seen(completed("one", 3, overhead=0.5))
+    assert overhead_hours(RunKind.TRAINING, found) == pytest.approx(0.5)
+    assert overhead_hours(RunKind.SWEEP, found) is None
 
 
 def test_a_sweep_without_early_stopping_runs_every_epoch():
@@ -101,10 +136,3 @@ def test_a_sweep_lasts_at_least_as_long_as_its_best_trial():
 def test_a_sweep_bounded_by_money_alone_is_not_guessed():
     text = SWEEP.replace("  trials: 9\n", "") + "budget: 5 USD\n"
     assert work_of(parse_job(text, source="job"), None).hours is None
-
-
-def test_charges_are_found_by_run_and_time_does_not_matter():
-    done, charges = completed("one", 3)
-    late = done.evolve(submitted_at=done.submitted_at + timedelta(days=400))
-    assert measure(JOB_YAML, [late], charges) == measure(JOB_YAML, [done], charges)
-    assert sum(c.amount_usd for c in charges) == Decimal("0.7")
