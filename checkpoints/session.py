@@ -102,7 +102,13 @@ class Session:
         """The epochs still to do, numbered from 0, up to ``total``. After the last one the session is finished.
 
         Ends the process with ``EXIT_PREEMPTED`` where SIGTERM asked for it and everything done so far is saved.
+        Raises ``SessionError`` where the session is finished.
         """
+        if self._finished:
+            raise SessionError("This session is finished. Use session.epochs() once; give it the total of all epochs.")
+        return self._epochs(total)
+
+    def _epochs(self, total: int) -> Iterator[int]:
         self._total = total
         while self._position.epoch < total:
             self._leave_if_asked()

@@ -97,6 +97,7 @@ def _numpy_globals() -> list[Any]:
 def _plain(value: Any, where: str) -> Any:
     """``value`` with numpy's scalars turned into numbers; everything else is kept as it is or refused."""
     if isinstance(value, dict):
+        _refuse_unreadable_keys(value, where)
         inner = {key: _plain(item, f"{where}.{key}".lstrip(".")) for key, item in value.items()}
         same = type(value) in (dict, OrderedDict) and all(inner[key] is item for key, item in value.items())
         return value if same else inner
@@ -104,16 +105,24 @@ def _plain(value: Any, where: str) -> Any:
         items = [_plain(item, f"{where}[{index}]") for index, item in enumerate(value)]
         return value if all(new is old for new, old in zip(items, value, strict=True)) else type(value)(items)
     if _is_array(value) and value.ndim == 0:
-        return value.item()
+        value = value.item()
     if not _is_readable(value):
         raise StateError(_refusal(where, type(value)))
     return value
 
 
+def _refuse_unreadable_keys(values: Mapping[Any, Any], where: str) -> None:
+    for key in values:
+        if not all(_is_readable(part) for part in (key if type(key) is tuple else (key,))):
+            raise StateError(_refusal(f"{where}.{key}".lstrip("."), type(key), "key of the state"))
+
+
 def _is_readable(value: object) -> bool:
+    """Types are compared exactly: of a class derived from one of them torch would have to run the code."""
     torch = sys.modules["torch"]
-    plain = (str, bytes, bool, int, float, torch.Tensor, torch.Size, torch.dtype, torch.device)
-    return value is None or isinstance(value, plain) or _is_array(value)
+    plain = (type(None), str, bytes, bool, int, float, complex)
+    tensors = (torch.Tensor, torch.nn.Parameter, torch.Size, torch.dtype, torch.device)
+    return type(value) in (*plain, *tensors) or (_is_array(value) and type(value) is sys.modules["numpy"].ndarray)
 
 
 def _is_array(value: Any) -> bool:
@@ -124,8 +133,8 @@ def _is_array(value: Any) -> bool:
     return value.dtype.char in numpy.typecodes["AllInteger"] + numpy.typecodes["AllFloat"] + "?"
 
 
-def _refusal(where: str, found: type) -> str:
+def _refusal(where: str, found: type, what: str = "state of") -> str:
     return (
-        f"The state of {where!r} is a {found.__module__}.{found.__qualname__}, which cannot be read back safely. "
+        f"The {what} {where!r} is a {found.__module__}.{found.__qualname__}, which cannot be read back safely. "
         "Let state_dict() return tensors, numbers, texts, lists and dicts."
     )

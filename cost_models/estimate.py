@@ -94,7 +94,7 @@ def estimate(
         deadline_hours: from launch.
         queue_hours: mean wait for capacity after a preemption.
         rate_events: how well the hazard is known: as if from so many preemptions seen (``HazardBelief.events``). The
-            percentiles then cover the rate's own uncertainty, Gamma distributed.
+            percentiles then cover the rate's own uncertainty: Gamma distributed, cut off at its 95 % quantile.
         work_sigma: how well the work is known: standard deviation of the logarithm of true over stated work.
 
     Raises:

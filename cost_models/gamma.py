@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1024)
 def gamma_quantile(shape: float, probability: float) -> float:
     """Quantile of Gamma(shape, 1), by bisection in log space: small shapes put it far below 1e-100."""
     low, high = -700.0, math.log(shape + 40.0 * math.sqrt(shape) + 40.0)

@@ -307,6 +307,9 @@ def _run(command: Callable[[], Any]) -> int:
 def _unexpected(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return 0
+    if type(error).__module__.startswith("spotwise."):  # of checkpoints or cost_models: they say what and where
+        print(error, file=sys.stderr)
+        return 70
     if isinstance(error, OSError):
         print(f"{error.filename or 'the machine'}: {error.strerror or error}; mend that and try again", file=sys.stderr)
         return 70

@@ -24,6 +24,7 @@ from pydantic import (
 
 from . import units
 from .faults import Fault, FaultyError, did_you_mean
+from .retraining.names import NAME_PATTERN, NAME_RULE, is_name
 from .units import Deadline, Every, shown
 
 Goal = Literal["maximize", "minimize"]
@@ -254,9 +255,17 @@ class Gate(Part):
     )
 
 
+def _model(name: str) -> str:
+    if not is_name(name):
+        raise ValueError(f"found {shown(name)}; allowed: {NAME_RULE}")
+    return name
+
+
 class Retrain(Part):
     """A model that is trained again and again."""
 
-    model: Word = Field(description="The model's name in the registry.")
+    model: Annotated[str, AfterValidator(_model)] = Field(
+        description="The model's name in the registry.", json_schema_extra={"pattern": NAME_PATTERN}
+    )
     triggers: Triggers = Field(description="What makes it run.")
     gate: Gate = Field(description="When the new model replaces the champion.")

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from spotwise.checkpoints import read_progress
-
 from .app import App
 from .errors import InputError, NotFoundError
 from .job import load_job
@@ -24,7 +22,7 @@ from .run import Run
 from .store.nights import SqlOccurrences, record_judgement
 from .submission import prepare, start_supervisor, submit
 from .watch import watch_run
-from .workloads import checkpoint_url, last_metrics
+from .workloads import checkpoint_url
 
 CRON_VARIABLES = ("SPOTWISE_SETTINGS",)
 
@@ -85,7 +83,12 @@ def _exists(app: App, run_id: str) -> bool:
 
 
 def _finished(app: App, run: Run) -> FinishedRun:
-    records = read_progress(str(Path(run.folder) / "progress.jsonl"))
-    folder = newest_checkpoint(checkpoint_url(run), Path(run.folder) / "fetched")
+    """How a run ended, with the newest intact checkpoint and the metrics of that very checkpoint.
+
+    The last line of the progress file may be about a later one that was damaged since: the gate judges what it
+    promotes.
+    """
+    newest = newest_checkpoint(checkpoint_url(run), Path(run.folder) / "fetched")
     cost = sum((charge.amount_usd for charge in app.store.charges(run.id)), Decimal(0))
-    return FinishedRun(run.id, run.state, last_metrics(records), folder, cost, run.end_reason)
+    metrics = {} if newest is None else newest.metrics
+    return FinishedRun(run.id, run.state, metrics, None if newest is None else newest.folder, cost, run.end_reason)

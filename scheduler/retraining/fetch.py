@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from spotwise.checkpoints import CheckpointFolder, latest_checkpoint, storage_for
+from spotwise.checkpoints import CheckpointFolder, Manifest, latest_checkpoint, storage_for
 from spotwise.checkpoints.manifest import encode_manifest
 
 
-def newest_checkpoint(url: str, scratch: Path) -> Path | None:
+@dataclass(frozen=True, slots=True)
+class FetchedCheckpoint:
+    """A checkpoint on this machine, and what training said of it."""
+
+    folder: Path
+    epoch: int  # completed epochs
+    metrics: Mapping[str, float]  # as last reported before it was saved
+
+
+def newest_checkpoint(url: str, scratch: Path) -> FetchedCheckpoint | None:
     """The newest intact checkpoint at ``url``; copied under ``scratch`` unless it lies on this machine already.
 
     Raises:
@@ -18,8 +29,11 @@ def newest_checkpoint(url: str, scratch: Path) -> Path | None:
     manifest = latest_checkpoint(url)
     if manifest is None:
         return None
-    if "://" not in url:
-        return Path(url) / manifest.name
+    folder = _copied(url, manifest, scratch) if "://" in url else Path(url) / manifest.name
+    return FetchedCheckpoint(folder, manifest.position.epoch, dict(manifest.metrics))
+
+
+def _copied(url: str, manifest: Manifest, scratch: Path) -> Path:
     folder = CheckpointFolder(storage_for(url))
     to = scratch / manifest.name
     shutil.rmtree(to, ignore_errors=True)

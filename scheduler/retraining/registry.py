@@ -13,7 +13,6 @@ Readers need no lock: what they can see is whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -27,11 +26,11 @@ from ..errors import InputError, NotFoundError, StoreError
 from .disk import Disk
 from .lock import exclusive
 from .manifest import MANIFEST, CorruptCheckpointError, read_manifest, require_same
+from .names import NAME_RULE, is_name
 
 KEEP_VERSIONS = 10
 
 _CARD = "model.json"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +192,8 @@ class Registry:
 
 
 def _name(what: str, name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{what} {name!r}: use up to 100 letters, digits, dots, dashes and underscores")
+    if not is_name(name):
+        raise InputError(f"{what} {name!r}: use {NAME_RULE}")
     return name
 
 

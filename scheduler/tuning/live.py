@@ -16,9 +16,13 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Protocol
 
-from .asha import GO_ON, Verdict, judge
+from spotwise.checkpoints.progress import read_progress
+
+from .asha import GO_ON, Verdict
 from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, StudyLog
 from .proposal import Proposal
+from .recover import missed_reports
+from .rules import fault_at_end, judge_report
 from .task import SweepTask
 from .view import Study, TrialPhase, TrialView, fold
 
@@ -110,7 +114,7 @@ class LiveSweep:
             self._record(Reported(at, self._task.attempt, number, epoch, value))
             shown = "is not a finite number" if value is None else f"{value:.6g}"
             self._say(f"trial {number} epoch {epoch}: {self._task.metric} {shown}")
-            verdict = self._judge(number, value) if epoch > seen else GO_ON
+            verdict = judge_report(self._study, number, self._task) if epoch > seen else GO_ON
             if verdict.stop:
                 self._kill(number)
                 self._end(number, EndState.PRUNED, self._now(), verdict.reason)
@@ -121,7 +125,7 @@ class LiveSweep:
         with self._turn():
             trial = self._study.trials[number]
             if exit_.code == 0:
-                reason = self._missing(trial, exit_)
+                reason = fault_at_end(trial, self._task.metric, exit_.seen_metrics)
                 self._end(number, EndState.FAILED if reason else EndState.COMPLETED, exit_.at, reason)
                 return False
             if exit_.code == SAVED_AND_LEFT or exit_.code in KILLED:
@@ -130,8 +134,14 @@ class LiveSweep:
             return False
 
     def lost(self, number: int) -> None:
-        """The worker that watched it is gone. The trial is taken up again as one that was preempted."""
+        """The worker that watched it is gone. The trial is taken up again as one that was preempted.
+
+        Its program may have outlived the worker: it is ended first, as two must never write one checkpoint.
+        """
         with self._turn():
+            if number in self._live and not self._study.trials[number].phase.is_final:
+                self._kill(number)
+                self._catch_up(number)
             if number in self._live and not self._study.trials[number].phase.is_final:
                 self._continues(number, Exit(SAVED_AND_LEFT, self._now(), "its worker process was lost"))
             self._live.discard(number)
@@ -178,14 +188,11 @@ class LiveSweep:
     def _probe(self) -> int:
         return EARLY_FAILURES if self._task.trials is None else min(EARLY_FAILURES, self._task.trials)
 
-    def _judge(self, number: int, value: float | None) -> Verdict:
-        rule = self._task.early_stopping
-        if rule is None:
-            return GO_ON
-        if value is None:
-            return Verdict(stop=True, reason=f"{self._task.metric} is not a finite number")
-        curves = {n: trial.curve for n, trial in self._study.trials.items() if trial.curve}
-        return judge(curves, number, rule, goal=self._task.goal, max_epochs=self._task.epochs)
+    def _catch_up(self, number: int) -> None:
+        """Record what its program reported and nobody passed on."""
+        records = read_progress(str(self._task.trial_folder(number).progress))
+        for event in list(missed_reports(self._study, {number: records}, self._task)):
+            self._record(event)
 
     def _continues(self, number: int, exit_: Exit) -> bool:
         gained = self._study.trials[number].epoch > self._epoch_at_start.get(number, 0)
@@ -198,15 +205,6 @@ class LiveSweep:
             return False
         self._record(self._ended(number, EndState.PAUSED, exit_.at, f"exit code {exit_.code}"))
         return True
-
-    def _missing(self, trial: TrialView, exit_: Exit) -> str:
-        metric = self._task.metric
-        if trial.curve and trial.reports[max(trial.reports)] is not None:
-            return ""
-        if trial.reports:
-            return f"{metric} was not a finite number at the end"
-        reported = f"it reported {', '.join(exit_.seen_metrics)}" if exit_.seen_metrics else "it reported nothing"
-        return f"ended without {metric}: {reported}. Write progress lines with {metric} to $SPOTWISE_PROGRESS_URL"
 
     def _end(self, number: int, state: EndState, at: datetime, reason: str) -> None:
         self._record(self._ended(number, state, at, reason))

@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial
 from ..study import StudyRecord
 from .history import record_of
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
-from .space import Space, fit, spec_of
+from .space import NO_FIT, Space, fit, spec_of
 
 
 class PastStudy(Protocol):
@@ -84,8 +84,8 @@ class TransferSampler(BaseSampler):
         if prior is None:
             tpe = self._tpe(trial, param_name)
             return tpe.sample_independent(study, trial, param_name, param_distribution)
-        known = fit(spec_of(param_distribution), prior.params.get(param_name))
-        if known is not None:
+        known = fit(spec_of(param_distribution), prior.params.get(param_name, NO_FIT))
+        if known is not NO_FIT:
             return known
         chance = RandomSampler(seed=self._seed_of(trial, param_name))
         return chance.sample_independent(study, trial, param_name, param_distribution)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,15 @@ Space = Mapping[str, Spec]
 MISSING = 0.5  # a parameter that a trial does not have sits in the middle: as far from one end as from the other
 
 
+class _NoFit(Enum):
+    """A type of its own, since any value that a job file can write, null too, may be a choice."""
+
+    NO_FIT = "no fit"
+
+
+NO_FIT: Final = _NoFit.NO_FIT  # a space has no place for a value, or a configuration has no value
+
+
 def is_numeric(spec: Spec) -> bool:
     return spec["type"] in ("float", "int")
 
@@ -31,24 +42,31 @@ def shared_names(space: Space, other: Space) -> tuple[str, ...]:
     return tuple(name for name in space if name in other and is_numeric(space[name]) == is_numeric(other[name]))
 
 
-def fit(spec: Spec, value: object) -> Any | None:
-    """The value of ``spec`` nearest to a value of another space; None if there is none."""
+def fit(spec: Spec, value: object) -> Any:
+    """The value of ``spec`` nearest to a value of another space; ``NO_FIT`` if there is none."""
     if not is_numeric(spec):
-        return next((choice for choice in spec["choices"] if _same(choice, value)), None)
+        return next((choice for choice in spec["choices"] if _same(choice, value)), NO_FIT)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    low, high, step = spec["low"], spec["high"], spec.get("step") or (1 if spec["type"] == "int" else None)
+        return NO_FIT
+    step = spec.get("step") or (1 if spec["type"] == "int" else None)
     if step and not spec.get("log"):
-        high = low + math.floor((high - low) / step + 1e-9) * step
-        value = low + round((value - low) / step) * step
-    clipped = min(max(value, low), high)
-    return round(clipped) if spec["type"] == "int" else float(clipped)
+        fitted = _on_grid(value, spec["low"], spec["high"], step)
+    else:
+        fitted = min(max(value, spec["low"]), spec["high"])
+    return round(fitted) if spec["type"] == "int" else float(fitted)
+
+
+def _on_grid(value: float, low: float, high: float, step: float) -> float:
+    """The nearest of ``low``, ``low + step``, ... up to ``high``, in decimals as Optuna reckons: 0.1 * 3 is 0.3."""
+    exact, start, end, width = (Decimal(str(number)) for number in (value, low, high, step))
+    place = min(max(round((exact - start) / width), 0), math.floor((end - start) / width))
+    return float(start + place * width)
 
 
 def fit_params(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     """What of a configuration of another space can be used in this one; what cannot is left out."""
     fitted = {name: fit(space[name], value) for name, value in params.items() if name in space}
-    return {name: value for name, value in fitted.items() if value is not None}
+    return {name: value for name, value in fitted.items() if value is not NO_FIT}
 
 
 def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
@@ -59,9 +77,9 @@ def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.flo
     """
     columns: list[NDArray[np.float64]] = []
     for name, spec in space.items():
-        values = [fit(spec, config[name]) if name in config else None for config in configs]
+        values = [fit(spec, config[name]) if name in config else NO_FIT for config in configs]
         if is_numeric(spec):
-            columns.append(np.array([[MISSING if v is None else _unit(spec, v)] for v in values]).reshape(-1, 1))
+            columns.append(np.array([[MISSING if v is NO_FIT else _unit(spec, v)] for v in values]).reshape(-1, 1))
         else:
             columns.append(_one_hot(spec["choices"], values))
     return np.hstack(columns) if columns else np.zeros((len(configs), 0))

@@ -442,3 +442,12 @@ def test_a_notice_that_ends_the_loader_between_two_steps_changes_no_loss(
 def test_a_loader_that_fails_without_a_notice_is_a_failure(training: Callable[..., Any]) -> None:
     with pytest.raises(RuntimeError, match="worker"):
         training().run(1, loaders=[DyingLoader(2, notice=False)])
+
+
+def test_a_finished_session_trains_no_more(training: Callable[..., Any], tmp_path: Path) -> None:
+    """Its notices go unheard, and its progress file has said that all is done."""
+    first = training()
+    first.run(1)
+    with pytest.raises(SessionError, match=r"epochs\(\) once; give it the total"):
+        first.run(2)
+    assert events(tmp_path)[-1] == "finished"

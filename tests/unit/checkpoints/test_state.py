@@ -7,6 +7,7 @@ import io
 import pickle
 import random
 from collections.abc import Callable
+from enum import Enum, IntEnum, StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ from spotwise.checkpoints.rng import capture_rng, restore_rng
 from spotwise.checkpoints.state import TrainingState
 from spotwise.checkpoints.state_file import read_state, state_file_name, state_writer
 from spotwise.checkpoints.storage import LocalStorage
+
+
+class Phase(StrEnum):
+    WARM = "warm"
+
+
+class Level(IntEnum):
+    LOW = 1
+
+
+class Kind(Enum):
+    A = "a"
 
 
 def round_trip(state: dict[str, Any], name: str = "state.pt") -> dict[str, Any]:
@@ -125,6 +138,25 @@ def test_numbers_and_arrays_of_numpy_survive() -> None:
 def test_what_could_not_be_read_back_safely_is_refused_by_name(value: object) -> None:
     with pytest.raises(StateError, match=r"model\.thing"):
         state_writer("state.pt", {"model": {"thing": value}})
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Phase.WARM, Level.LOW, np.str_("a"), np.longdouble(1), np.zeros((2, 2)).view(np.matrix), np.ma.zeros(2)]
+    + [{key: 0} for key in (Phase.WARM, Level.LOW, Kind.A, np.str_("a"), np.int64(1), (1, Kind.A))],
+    ids=repr,
+)
+def test_look_alikes_of_plain_values_are_refused_too(value: object) -> None:
+    """Torch would save them, and refuse to read the whole file on resume."""
+    with pytest.raises(StateError, match=r"model\.thing"):
+        state_writer("state.pt", {"model": {"thing": value}})
+
+
+def test_whatever_is_saved_is_read_again() -> None:
+    plain = {"a": None, 1: b"x", 1.5: True, (1, "b"): 2j, None: [np.complex64(1j)], False: "text"}
+    tensors = {"p": torch.nn.Parameter(torch.ones(1)), "s": torch.Size([1]), "t": torch.float32}
+    saved = round_trip({"plain": plain, "tensors": tensors, "device": torch.device("cpu")})
+    assert saved == {"plain": plain, "tensors": tensors, "device": torch.device("cpu")}
 
 
 def test_a_malicious_state_file_does_not_run(tmp_path: Path) -> None:

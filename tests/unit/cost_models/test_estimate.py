@@ -70,6 +70,16 @@ def test_what_a_failed_checkpoint_takes_is_overhead_and_not_lost_work(make_offer
     assert found.lost_work_hours == pytest.approx(2.0092, rel=0.05)
 
 
+def test_a_belief_worth_next_to_nothing_does_not_make_the_mean_infinite(make_offer: MakeOffer) -> None:
+    """A twentieth of a preemption in 73 h: a few samples' rates would be fifty times the mean."""
+    found = estimate(
+        make_offer(), 100.0, Hazard.constant(0.05 / 73), USUAL, nodes=4, interval_hours=24.0, rate_events=0.05
+    )
+    assert found.can_finish
+    assert found.hours.p90 < 110.0
+    assert found.cost_usd.expected < 4 * 200
+
+
 def test_on_demand_costs_work_setup_and_the_last_checkpoint(make_offer: MakeOffer) -> None:
     offer = make_offer(market=Market.ON_DEMAND, price="2.50")
     found = estimate(offer, 10.0, Hazard.constant(0.5), USUAL, deadline_hours=10.2, nodes=2)

@@ -112,6 +112,7 @@ def test_the_texts_below_are_right_before_they_are_made_wrong(text: str) -> None
         (RETRAIN.replace("02:00", "02:00, days: [funday]"), "job.yaml:4: retrain.triggers.calendar.days: found 'funday'; allowed: a list of mon, tue, wed, thu, fri, sat, sun; did you mean sun"),
         (RETRAIN.replace("02:00", "02:00, timezone: Europe/Berln"), "job.yaml:4: retrain.triggers.calendar.timezone: found 'Europe/Berln'; allowed: a time zone such as UTC or Europe/Berlin; did you mean Europe/Berlin"),
         (RETRAIN.replace("goal: minimize", "goal: minimize, min_improvement: -1"), "job.yaml:5: retrain.gate.min_improvement: found -1; allowed: 0 or more"),
+        (RETRAIN.replace("model: m", "model: ../m"), "job.yaml:3: retrain.model: found '../m'; allowed: up to 100 letters, digits, dots, dashes and underscores, a letter or digit first"),
         (RETRAIN.replace("  model: m\n", ""), "job.yaml:2: retrain.model: missing; required: the model's name in the registry"),
     ],
 )  # fmt: skip

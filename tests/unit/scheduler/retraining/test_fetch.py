@@ -34,7 +34,8 @@ def test_a_local_checkpoint_is_used_where_it_lies(tmp_path: Path) -> None:
     train(str(tmp_path / "checkpoints"), tmp_path)
     found = newest_checkpoint(str(tmp_path / "checkpoints"), tmp_path / "scratch")
     assert found is not None
-    assert found.parent == tmp_path / "checkpoints"
+    assert found.folder.parent == tmp_path / "checkpoints"
+    assert (found.epoch, found.metrics) == (3, {"loss": 1.0})
 
 
 def test_a_remote_checkpoint_is_copied_whole_and_verifies(tmp_path: Path) -> None:
@@ -43,7 +44,8 @@ def test_a_remote_checkpoint_is_copied_whole_and_verifies(tmp_path: Path) -> Non
     assert found is not None
     copied = latest_checkpoint(str(tmp_path / "scratch"))
     assert copied is not None
-    assert copied.name == found.name
+    assert copied.name == found.folder.name
+    assert (found.epoch, found.metrics) == (copied.position.epoch, copied.metrics)
     assert copied.position == Position(epoch=3, step=copied.position.step, batch=0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,3 +152,34 @@ def test_lost_worker_is_no_failure(make_task: MakeTask) -> None:
     again = sweep.take()
     assert again is not None
     assert again.number == 0
+
+
+def test_program_of_a_lost_worker_is_killed_and_what_it_reported_is_judged(make_task: MakeTask) -> None:
+    killed: list[int] = []
+    task = make_task(early_stopping=StoppingRule(1, 3), epochs=9)
+    sweep = live(task, killed)
+    run_trial(sweep, [0.9])
+    run_trial(sweep, [0.8])
+    for number in (2, 3):
+        sweep.take()
+        sweep.started(number, NOW)
+    unseen(task, 2, 0.1)
+    unseen(task, 3, 0.95)
+    sweep.lost(2)
+    sweep.lost(3)
+    assert killed == [2, 3]
+    assert [(t.phase, t.curve) for t in (sweep.study.trials[2], sweep.study.trials[3])] == [
+        (TrialPhase.PRUNED, ((1, 0.1),)),
+        (TrialPhase.PAUSED, ((1, 0.95),)),
+    ]
+    again = sweep.take()
+    assert again is not None
+    assert again.number == 3
+
+
+def unseen(task: SweepTask, number: int, value: float) -> None:
+    """The first epoch of a trial, in its progress file alone."""
+    line = {"event": "progress", "time": NOW.isoformat(), "attempt": 1, "host": "h", "epoch": 1, "step": 1}
+    rest = {"metrics": {"accuracy": value}, "samples_per_second": None, "checkpoint": None}
+    task.trial_folder(number).path.mkdir(parents=True)
+    task.trial_folder(number).progress.write_text(json.dumps(line | rest) + "\n")

@@ -76,6 +76,15 @@ def test_missing_parameters_are_drawn_within_the_new_space() -> None:
     assert len({trial.params["momentum"] for trial in study.trials[:5]}) == 5
 
 
+def test_null_of_the_past_is_tried_as_any_other_value(make_study: MakeStudy) -> None:
+    space = {"decay": {"type": "categorical", "choices": [None, "linear", "cosine", "step"]}}
+    past = make_study([({"decay": None}, 0.9), ({"decay": "linear"}, 0.1), ({"decay": "cosine"}, 0.1)], space=space)
+    for seed in range(8):  # drawn at random, it would be another value for one of these
+        study = optuna.create_study(sampler=TransferSampler([past], seed=seed))
+        distribution = optuna.distributions.CategoricalDistribution((None, "linear", "cosine", "step"))
+        assert study.ask({"decay": distribution}).params == {"decay": None}
+
+
 def test_without_history_it_searches_as_tpe_does() -> None:
     study = optuna.create_study(sampler=TransferSampler(seed=0))
     study.optimize(objective, 40)
