@@ -234,13 +234,12 @@ def test_a_node_that_cannot_start_is_an_error_with_its_own_words(
         engine.launch(request_of(home, engine, "true"))
 
 
-def test_a_damaged_request_is_said_and_hides_no_other_attempt(engine: LocalEngine, home: Path) -> None:
+def test_a_damaged_request_is_settled_and_hides_no_other_attempt(engine: LocalEngine, home: Path) -> None:
     done = engine.launch(request_of(home, engine, "true", number=2))
     seen_ended(engine, done, CLOCK)
     requested_but_not_started(home).request_path.write_text("{}")
     seen = engine.observe([Handle("job-x1-a1", str(home)), done])
-    assert seen["job-x1-a1"].phase is Phase.UNKNOWN
-    assert "request.json is damaged" in seen["job-x1-a1"].message
+    assert (seen["job-x1-a1"].phase, seen["job-x1-a1"].cause) == (Phase.ENDED, EndCause.NO_CAPACITY)
     assert seen["job-x1-a2"].exit_code == 0
 
 
