@@ -118,9 +118,7 @@ def _translated(url: str) -> Iterator[None]:
         yield
     except OSError:
         raise
-    except BaseException as fault:
-        if isinstance(fault, _client_faults()):
-            raise StorageError(
-                f"{url} cannot be used: {fault}. Check the address, the credentials, the network."
-            ) from fault
-        raise
+    except _client_faults() as fault:  # looked up only now, when the client is loaded
+        raise StorageError(
+            f"{url} cannot be used: {fault}. Check the address, the credentials, the network."
+        ) from fault

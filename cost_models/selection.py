@@ -8,7 +8,7 @@ will do. Keys that do not narrow the choice of an offer (disk, image, ports, rec
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,11 +19,6 @@ Resources = Mapping[str, Any]  # as YAML gives it: checked key by key below
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:gb|gib)?\s*(\+?)", re.IGNORECASE)
 _CLOUD_NAMES = {"k8s": "kubernetes"}
-
-
-def matching(offers: Iterable[Offer], resources: Resources | None) -> tuple[Offer, ...]:
-    """The offers that these resources allow, in their order."""
-    return tuple(offer for offer in offers if reject_reason(offer, resources) is None)
 
 
 def reject_reason(offer: Offer, resources: Resources | None) -> str | None:

@@ -8,7 +8,6 @@ AWS zones are zone ids (``use1-az1``), the same for every account, not an accoun
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cache
 
@@ -25,11 +24,6 @@ def load_sheet() -> tuple[Offer, ...]:
         PriceDataError: the sheet is missing or a number in it cannot be read.
     """
     return tuple(offer for row in read_table("prices") if not row["left_out"] for offer in row_offers(row))
-
-
-def sheet_date() -> date:
-    """The day the prices were read. The catalogs carry no date of their own and may be older."""
-    return READ_ON
 
 
 def sheet_source(catalog: str = "") -> str:
