@@ -8,7 +8,7 @@ WORKERS ?= 2
 bin := $(abspath $(VENV))/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 # Tests of real parts have targets of their own; so have the docs. Whatever else lies under tests/ is `make test`.
-real_parts := postgres browser
+real_parts := postgres browser skypilot
 not_in_test := $(addprefix --ignore=tests/integration/,$(real_parts)) --ignore=tests/docs
 
 .DEFAULT_GOAL := demo
@@ -26,6 +26,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(pip) --no-build-isolation --editable ".[tune,train,postgres,dev]"
 	@touch $@
 
+# SkyPilot and an S3 server, for their tests and benchmarks only.
+$(VENV)/.sky-installed: $(VENV)/.installed
+	@$(pip) --no-build-isolation --editable ".[sky-test]"
+	@touch $@
+
 demo: $(VENV)/.installed
 	PATH="$(bin):$$PATH" bash demo.sh
 
@@ -41,6 +46,8 @@ check: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(bin)/python -m pytest -q tests/docs
+
+test-skypilot: $(VENV)/.sky-installed
 
 $(addprefix test-,$(real_parts)): test-%: $(VENV)/.installed
 	bash tests/integration/$*/run.sh $(bin)/python -m pytest

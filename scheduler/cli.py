@@ -22,12 +22,13 @@ class Context:
     def __init__(self, settings: Path | None) -> None:
         self.settings = settings
 
-    def app(self) -> App:
+    def app(self, engine: str | None = None) -> App:
+        """The installation; ``engine`` takes the place of the settings' own."""
         from .app import App
         from .errors import InputError
 
         try:
-            return App.open(self.settings)
+            return App.open(self.settings, engine)
         except OSError as error:
             raise InputError(f"SPOTWISE_HOME cannot be used: {error}; name a folder that can be written") from error
 
@@ -45,18 +46,22 @@ def cli(context: click.Context, settings: Path | None) -> None:
     context.obj = Context(settings)
 
 
+_ENGINE = click.option("--engine", help="local or skypilot; default: as the settings say.")
+
+
 @cli.command()
 @click.argument("job", type=FILE)
+@_ENGINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def plan(context: Context, job: Path, as_json: bool) -> int:
+def plan(context: Context, job: Path, engine: str | None, as_json: bool) -> int:
     """Predict what JOB will cost and when it ends, without starting anything."""
     from .job import load_job
     from .plan_view import plan_json, print_plan
     from .submission import prepare
 
     load_job(job)  # before the home is made: a faulty file leaves nothing behind
-    found = prepare(context.app(), job).plan
+    found = prepare(context.app(engine), job).plan
     if as_json:
         _print_json(plan_json(found))
     else:
@@ -66,17 +71,18 @@ def plan(context: Context, job: Path, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("job", type=FILE)
+@_ENGINE
 @click.option("--watch", is_flag=True, help="Show the run until it ends; its outcome is the exit code.")
 @click.option("--again", is_flag=True, help="Start another run although one of this job file is active.")
 @click.pass_obj
-def submit(context: Context, job: Path, watch: bool, again: bool) -> int:
+def submit(context: Context, job: Path, engine: str | None, watch: bool, again: bool) -> int:
     """Plan JOB, admit it, and run it in the background."""
     from .job import load_job
     from .submission import prepare, start_supervisor
     from .submission import submit as admit
 
     load_job(job)  # before the home is made: a faulty file leaves nothing behind
-    app = context.app()
+    app = context.app(engine)
     prepared = prepare(app, job)
     run, is_new = admit(app, prepared, again=again)
     where = prepared.plan.chosen.offer.key if prepared.plan.chosen else "the first offer that comes up"
@@ -221,15 +227,16 @@ def web(context: Context, port: int) -> int:
 
 
 @cli.command()
+@_ENGINE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--accelerators", help="Only these, such as T4:1.")
 @click.option("--sheet", is_flag=True, help="The price sheet that comes with spotwise, whatever the engine offers.")
 @click.pass_obj
-def prices(context: Context, as_json: bool, accelerators: str | None, sheet: bool) -> int:
+def prices(context: Context, engine: str | None, as_json: bool, accelerators: str | None, sheet: bool) -> int:
     """List offers with their prices, hazard and source."""
     from .prices import priced_offers, prices_json, print_prices
 
-    found = priced_offers(context.app(), accelerators, sheet=sheet)
+    found = priced_offers(context.app(engine), accelerators, sheet=sheet)
     if as_json:
         _print_json({"offers": prices_json(found)})
     else:

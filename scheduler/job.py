@@ -147,6 +147,11 @@ class JobSpec(JobKeys):
         return RunKind.RETRAINING if self.retrain is not None else RunKind.TRAINING
 
     @property
+    def hosts(self) -> int:
+        """Sweep hosts that work on it at a time, each with all nodes it asks for."""
+        return 1 if self.sweep is None else self.sweep.hosts
+
+    @property
     def declares_checkpoint(self) -> bool:
         """Whether the file says that training saves its state; long spot work without is refused."""
         return "checkpoint" in self.model_fields_set

@@ -214,7 +214,8 @@ class Sweep(Part):
     trials: Count | None = Field(
         default=None, description="How many trials; without it the sweep ends by budget or deadline."
     )
-    parallel: Count = Field(default=1, description="How many trials run at once.")
+    parallel: Count = Field(default=1, description="How many trials run at once on each host.")
+    hosts: Count = Field(default=1, description="How many hosts work on it at once, each on machines of its own.")
     space: Annotated[dict[str, Param], AfterValidator(_space)] = Field(description="The hyperparameters, by name.")
     early_stopping: EarlyStopping | None = Field(
         default=None, description="Ends trials that fall behind; default: none."

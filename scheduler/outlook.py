@@ -22,6 +22,7 @@ from .store import Store
 from .work import Seen, measure, overhead_hours, work_of
 from .workloads import Progress
 
+MARKET_S = 0.4  # wall clock; within a round of the supervisor
 HISTORY_S = 10.0  # wall clock; what past runs teach does not change faster
 
 
@@ -42,47 +43,55 @@ class Outlook:
         self._store, self._engine_named = store, engine_named
         self._settings, self._clock = settings, clock
         self._history: History | None = None
+        self._markets: dict[str, tuple[datetime, Knowledge]] = {}  # by engine: when asked, and the answer
 
     def situation(
         self, run: Run, job: JobSpec, progress: Progress, attempts: Sequence[Attempt], live: Attempt | None
     ) -> tuple[Situation, Knowledge]:
         """What the policy of a run looks at now."""
         now, past = self._clock.now(), self._past()
-        known = gather(self._engine_named(run.engine), past.attempts, self._settings.overheads, now)
+        known = self._known(run.engine)
         seen = Seen.under(known, past.runs, past.attempts, past.charges)
         known = known.with_overhead(overhead_hours(run.kind, seen))
         work = work_of(job, measure(run.job_yaml, seen))
         situation = make_situation(
             job,
             work,
-            fit(job, work, known)[0],
+            spread(fit(job, work, known)[0], attempts, known) if live is None else fit(job, work, known)[0],
             known,
             now,
             deadline_at=run.deadline_at,
             left=1.0 - progress.fraction,
-            money_left=None if run.budget_usd is None else self.money_left(run, live),
+            money_left=None if run.budget_usd is None else self.money_left(run, attempts),
             current=None if live is None else live.offer,
             current_age_hours=0.0 if live is None else _age_hours(live, now),
             refused=_refused(attempts),
         )
         return situation, known
 
-    def money_left(self, run: Run, live: Attempt | None) -> Decimal:
-        """Budget less what is booked and what the live attempt has cost so far."""
+    def money_left(self, run: Run, attempts: Sequence[Attempt]) -> Decimal:
+        """Budget less what is booked and what the live attempts have cost so far."""
         spent = sum((charge.amount_usd for charge in self._store.charges(run.id)), Decimal(0))
-        running = cost_of(live, self._clock.now()) if live is not None and not live.state.is_final else Decimal(0)
+        running = sum((cost_of(a, self._clock.now()) for a in attempts if not a.state.is_final), Decimal(0))
         return (run.budget_usd or Decimal(0)) - spent - running
 
-    def must_stop(self, run: Run, live: Attempt) -> bool:
-        """Whether what is left of the budget just pays for stopping the attempt at a checkpoint."""
+    def must_stop(self, run: Run, attempts: Sequence[Attempt]) -> bool:
+        """Whether what is left of the budget just pays for stopping the live attempts at a checkpoint."""
         if run.budget_usd is None:
             return False
-        return self.money_left(run, live) <= self._stopping_cost(live)
+        stopping = sum((self._stopping_cost(a) for a in attempts if not a.state.is_final), Decimal(0))
+        return self.money_left(run, attempts) <= stopping
 
     def seconds_paid_for(self, run: Run, attempt: Attempt) -> float | None:
-        """Wall-clock seconds of a new attempt that the rest of the budget pays for; None: no budget, or free."""
+        """Wall-clock seconds of a new attempt that its host's share of the budget pays for; None: no budget, or free.
+
+        Hosts get equal shares of what is left, since each must keep to the budget alone when no supervisor lives.
+        """
         a_second = attempt.offer.price_usd_per_hour * attempt.nodes / attempt.hour_s
-        return float(self.money_left(run, None) / a_second) if run.budget_usd is not None and a_second else None
+        if run.budget_usd is None or not a_second:
+            return None
+        others = [a for a in self._store.attempts(run.id) if a.id != attempt.id]
+        return float(self.money_left(run, others) / run.hosts / a_second)
 
     def is_spent(self, run: Run, situation: Situation, known: Knowledge, nodes: int) -> bool:
         """Whether not even the cheapest offer could be started and stopped again."""
@@ -96,6 +105,15 @@ class Outlook:
         """What an attempt costs from the decision to stop it until it is gone."""
         seconds = (self._settings.grace + 2 * self._settings.tick) / timedelta(seconds=1)
         return attempt.offer.price_usd_per_hour * attempt.nodes * Decimal(str(seconds)) / attempt.hour_s
+
+    def _known(self, engine: str) -> Knowledge:
+        """What is known of an engine's market; asked once for all runs of a round."""
+        now = self._clock.now()
+        read_at, known = self._markets.get(engine, (None, None))
+        if known is None or read_at is None or now - read_at > timedelta(seconds=MARKET_S):
+            known = gather(self._engine_named(engine), self._past().attempts, self._settings.overheads, now)
+            self._markets[engine] = (now, known)
+        return known
 
     def _past(self) -> History:
         now = self._clock.now()
@@ -114,6 +132,17 @@ def checkpoint_every(job: JobSpec, offer: Offer, situation: Situation) -> str:
     estimates = (c.estimate for c in situation.candidates if c.offer == offer)
     hours = next((estimate.checkpoint_interval_hours for estimate in estimates), None)
     return "" if hours is None else f"{max(hours * situation.hour_s / 60, 0.01):.2f} minutes"
+
+
+def spread(offers: Sequence[Offer], attempts: Sequence[Attempt], known: Knowledge) -> list[Offer]:
+    """The offers without the spot pools that other hosts of the run are in, where another one may have capacity.
+
+    Machines of one pool are taken back together: hosts in different pools are not lost all at once.
+    """
+    taken = {attempt.offer.pool for attempt in attempts if not attempt.state.is_final}
+    apart = [offer for offer in offers if offer.pool not in taken or not offer.is_spot]
+    some = any(offer.is_spot and known.available.get(offer.key) is not False for offer in apart)
+    return apart if some else list(offers)
 
 
 def _age_hours(attempt: Attempt, now: datetime) -> float:

@@ -147,7 +147,7 @@ def make_situation(
             hours,
             known.hazard(offer),
             known.overheads,
-            nodes=known.nodes(job.num_nodes),
+            nodes=known.nodes(job.num_nodes) * job.hosts,
             interval_hours=_interval_hours(job, work.hours, known.hour_s, speed),
             deadline_hours=None if work.hours is None else deadline_hours,
             rate_events=known.rate_events(offer),

@@ -78,6 +78,7 @@ class Attempt:
     ended_at: datetime | None = None
     end_reason: str = ""
     exit_code: int | None = None
+    host: int = 0  # which of a sweep's hosts it is; 0 for all else
     checkpoint_every: str = ""  # what the program is told: "2 epochs", "4.2 minutes"; "": its own default
     migrating: bool = False  # we asked it to leave in order to continue elsewhere
     epochs_kept: int = 0  # epochs in the last committed checkpoint: progress, for the crash limit
@@ -99,9 +100,11 @@ class Run:
     state: RunState
     job_yaml: str  # the job file's text: a restart needs nothing else
     workdir: str  # absolute folder the job's commands run in
-    folder: str  # absolute folder (or URL) of checkpoints, progress and logs
+    folder: str  # absolute folder of progress and logs; of checkpoints too where `storage` names no other
     engine: str
     submitted_at: datetime
+    storage: str = ""  # folder or URL where nodes elsewhere keep the run's files; "": its folder
+    hosts: int = 1  # how many sweep hosts work on it at a time
     deadline_at: datetime | None = None
     budget_usd: Decimal | None = None
     reserved_usd: Decimal = Decimal(0)  # set aside of the team's budget until the run ends

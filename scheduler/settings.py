@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, PlainValidator, StrictInt, ValidationError
 
 from spotwise.cost_models.estimate import Overheads
+from spotwise.cost_models.offer import Market
 
 from .errors import JobFileError
 from .faults import Fault, faults_of, without_null
-from .job_parts import MoneyField, Part, Word, ZoneField, example
+from .job_parts import Count, MoneyField, Part, Word, ZoneField, example
 from .units import parse_duration, shown
 from .yaml_file import Scalars, YamlFile, parse_yaml, read_text
 
@@ -43,6 +44,33 @@ class LocalSettings(Part):
 
     market: Path | None = Field(default=None, description="Market file, relative to this one; default: no market.")
     price_usd_per_hour: MoneyField = Field(default=Decimal(0), description="What this machine costs without a market.")
+
+
+class SkyPool(Part):
+    """Capacity that no catalog prices: Slurm partitions and Kubernetes contexts."""
+
+    infra: Word = Field(description="As SkyPilot names it: slurm/CLUSTER/PARTITION or kubernetes/CONTEXT.")
+    market: Market = Field(description="spot: may be taken back at any moment; on_demand: ours until we end it.")
+    price_usd_per_hour: MoneyField = Field(description="What one node costs.")
+    accelerators: Word | None = Field(default=None, description="Of one node, such as V100:1.")
+    cpus: Count | None = Field(default=None, description="vCPUs of one node.")
+    memory: Count | None = Field(default=None, description="GiB of one node.")
+
+
+class SkyPilotSettings(Part):
+    """Clouds, Kubernetes and Slurm, through SkyPilot."""
+
+    storage: Word | None = Field(
+        default=None,
+        description="Where nodes and scheduler exchange a run's files: a URL such as s3://bucket/spotwise, or a folder "
+        "that both see. Needed by the engine skypilot.",
+    )
+    clouds: list[Word] | None = Field(default=None, description="Only these of the clouds that SkyPilot has enabled.")
+    pools: list[SkyPool] = Field(default=[], description="Slurm partitions and Kubernetes contexts, with their prices.")
+    autostop: PositiveField = _lasting(
+        "10m", "An idle node ends itself after this time, though no scheduler lives: whole minutes."
+    )
+    provision_timeout: PositiveField = _lasting("20m", "A launch that has not come up by then is given up.")
 
 
 class TeamSettings(Part):
@@ -76,8 +104,13 @@ class SettingsKeys(Part):
 
     model_config = ConfigDict(title="spotwise settings")
 
-    engine: Literal["local"] = Field(default="local", description="What runs jobs: local (this machine).")
+    engine: Literal["auto", "local", "skypilot"] = Field(
+        default="auto",
+        description="What runs jobs: local (this machine), skypilot (clouds, Kubernetes, Slurm), or auto: skypilot "
+        "where skypilot.storage is set, else local.",
+    )
     local: LocalSettings = Field(default_factory=LocalSettings, description="The local engine.")
+    skypilot: SkyPilotSettings = Field(default_factory=SkyPilotSettings, description="The engine skypilot.")
     store: Word | None = Field(
         default=None, description="SQLAlchemy URL of the store; default: SQLite under SPOTWISE_HOME."
     )
@@ -102,6 +135,7 @@ class Settings:
     source: Path | None = None  # the file; None: built-in defaults
     engine: str = "local"
     local: LocalSettings = field(default_factory=LocalSettings)
+    skypilot: SkyPilotSettings = field(default_factory=SkyPilotSettings)
     store: str | None = None
     teams: Mapping[str, TeamSettings] = field(default_factory=dict)
     overheads: Overheads = field(default_factory=lambda: OverheadSettings().in_hours())
@@ -142,7 +176,8 @@ def load_settings(explicit: Path | None, env: Mapping[str, str], cwd: Path) -> S
     path = _settings_file(explicit, env, cwd, home)
     keys = SettingsKeys() if path is None else _keys_of(path)
     source = path.absolute() if path is not None else None
-    values = {**dict(keys), "overheads": keys.overheads.in_hours()}
+    engine = keys.engine if keys.engine != "auto" else "skypilot" if keys.skypilot.storage else "local"
+    values = {**dict(keys), "engine": engine, "overheads": keys.overheads.in_hours()}
     return Settings(home=home, source=source, **values)
 
 

@@ -148,6 +148,8 @@ def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
         workdir=workdir,
         folder=str(app.home / "runs" / run_id),
         engine=app.settings.engine,
+        storage=_storage(app, run_id),
+        hosts=job.hosts,
         submitted_at=app.clock.now(),
         deadline_at=plan.deadline_at,
         budget_usd=job.budget_usd,
@@ -158,6 +160,19 @@ def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
         predicted_hours=chosen.hours.expected if chosen else None,
         plan_json=json.dumps(plan_json(plan)),
     )
+
+
+def _storage(app: App, run_id: str) -> str:
+    """Where the run's nodes keep its files, if they are not on this machine."""
+    if app.settings.engine != "skypilot":
+        return ""
+    base = app.settings.skypilot.storage
+    if base is None:
+        raise InputError(
+            "the engine skypilot needs skypilot.storage in settings.yaml: a URL such as s3://bucket/spotwise, or a "
+            "folder that the nodes see too; `spotwise doctor` checks it"
+        )
+    return f"{base.rstrip('/')}/{run_id}"
 
 
 def _reserved(budget: Decimal | None, likely: Decimal | None) -> Decimal:

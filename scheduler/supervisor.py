@@ -29,7 +29,7 @@ from .policies.base import Move, Situation, Stay, Wait
 from .run import Attempt, AttemptState, Run, RunState
 from .settings import Settings
 from .store import Event, Lease, Store
-from .transitions import Verdict, after, observed
+from .transitions import Verdict, last_of_each_host, observed, of_all_hosts
 from .workloads import Workload, read_secrets, secrets_path, without_values, workload_for
 
 _log = logging.getLogger(__name__)
@@ -37,7 +37,9 @@ _log = logging.getLogger(__name__)
 LEASE_S = 20.0
 RENEW_S = 5.0
 STORE_PATIENCE = timedelta(minutes=10)  # a database that restarts is back by then
-STEER_S = 2.0  # how often a healthy attempt is put before its policy
+# How often a healthy attempt is put before its policy.
+STEER_LEAST = timedelta(seconds=2)
+STEER_BILLED = timedelta(seconds=1 / 240)  # of a billed hour: a quarter of a minute, shorter on an emulated market
 LOG_LINES = 8  # of a crashed program, shown with the reason
 
 
@@ -86,12 +88,15 @@ class Supervisor:
         active = self._store.runs(active=True)
         mine = [run for run in active if self._hold(run)]
         self._others = len(active) > len(mine)
+        attempts: dict[str, list[Attempt]] = {}
+        for attempt in self._store.attempts(active=True):
+            attempts.setdefault(attempt.run_id, []).append(attempt)
         handles: dict[str, list[Handle]] = {}
         for run in mine:
-            self._guarded(run, partial(self._prepare, run, handles))
+            self._guarded(run, partial(self._prepare, run, attempts, handles))
         seen = self._observe(handles)
         for run in mine:
-            self._guarded(run, partial(self._advance, run, seen))
+            self._guarded(run, partial(self._advance, run, attempts.get(run.id, []), seen))
         return len(mine)
 
     def _guarded(self, run: Run, step: Callable[[], None]) -> None:
@@ -140,15 +145,13 @@ class Supervisor:
         self._leases[run.id] = (lease, now)
         return True
 
-    def _prepare(self, run: Run, handles: dict[str, list[Handle]]) -> None:
+    def _prepare(self, run: Run, attempts: dict[str, list[Attempt]], handles: dict[str, list[Handle]]) -> None:
         """Find what is to be observed. A launch that a dead supervisor only recorded is carried out here."""
-        attempts = self._store.attempts(run.id)
-        if not attempts or attempts[-1].state.is_final:
-            return
-        live = attempts[-1]
-        handles.setdefault(run.engine, []).append(Handle(live.id, run.folder))
-        if live.state is AttemptState.LAUNCHING and live.id not in self._launched:
-            self._launch(run, live)
+        for live in (attempt for attempt in attempts.get(run.id, []) if not attempt.state.is_final):
+            handles.setdefault(run.engine, []).append(Handle(live.id, run.folder))
+            if live.state is AttemptState.LAUNCHING and live.id not in self._launched:
+                self._launch(run, live)
+                attempts[run.id] = self._store.attempts(run.id)
 
     def _launch(self, run: Run, attempt: Attempt) -> None:
         request = self._request(run, attempt)
@@ -182,15 +185,34 @@ class Supervisor:
 
     # one run
 
-    def _advance(self, run: Run, seen: dict[str, Observation]) -> None:
-        attempts = self._store.attempts(run.id)
-        last = attempts[-1] if attempts else None
-        if last is not None and not last.state.is_final and last.id in seen:
-            last = attempts[-1] = self._follow(run, last, seen[last.id])
-        if last is None or last.state.is_final:
-            self._continue(run, attempts)
+    def _advance(self, run: Run, known: list[Attempt], seen: dict[str, Observation]) -> None:
+        attempts = [self._followed(run, attempt, seen) for attempt in known]
+        verdict = of_all_hosts(run, attempts, self._settings.crash_limit)
+        live = [attempt for attempt in attempts if not attempt.state.is_final]
+        if verdict.state is not None and not live:
+            self._end(run, self._explained(run, attempts, verdict))
+        elif verdict.state is not None:
+            self._wind_up(run, live)
         else:
-            self._steer(run, last)
+            for host, last in enumerate(last_of_each_host(run, attempts)):
+                self._advance_host(run, host, last, live)
+
+    def _advance_host(self, run: Run, host: int, last: Attempt | None, live: list[Attempt]) -> None:
+        if last is not None and not last.state.is_final:
+            self._steer(run, last, live)
+        elif last is None or last.state is not AttemptState.COMPLETED:
+            self._place(self._store.run(run.id), host)  # read anew: another host's step may have changed the run
+
+    def _wind_up(self, run: Run, live: list[Attempt]) -> None:
+        """The run is over but for hosts that still run: nothing they do is wanted any more."""
+        for attempt in live:
+            handle = Handle(attempt.id, run.folder)
+            self._engine_named(run.engine).terminate(handle, grace_s=self._settings.grace.total_seconds())
+
+    def _followed(self, run: Run, attempt: Attempt, seen: dict[str, Observation]) -> Attempt:
+        if attempt.state.is_final or attempt.id not in seen:
+            return attempt
+        return self._follow(run, attempt, seen[attempt.id])
 
     def _follow(self, run: Run, attempt: Attempt, seen: Observation) -> Attempt:
         """Record what became of an attempt; its charges in the same transaction as its end."""
@@ -211,42 +233,41 @@ class Supervisor:
         self._note(run, ended.state.value, f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD", ended)
         return ended
 
-    def _continue(self, run: Run, attempts: list[Attempt]) -> None:
-        """No attempt is live: end the run, wait, or place it."""
-        if attempts:
-            verdict = after(run, attempts, self._settings.crash_limit)
-            if verdict.state is not None:
-                self._end(run, self._explained(run, attempts[-1], verdict))
-                return
-        elif run.cancel_requested:
-            self._end(run, Verdict(RunState.CANCELLED, "cancelled before it was placed"))
+    def _place(self, run: Run, host: int) -> None:
+        """No attempt of this host is live: start one, or wait."""
+        if run.wait_until is not None and self._clock.now() < run.wait_until:
             return
-        if run.wait_until is None or self._clock.now() >= run.wait_until:
-            self._place(run, attempts)
-
-    def _place(self, run: Run, attempts: list[Attempt]) -> None:
         job, workload = self._work(run)
+        attempts = self._store.attempts(run.id)
         situation, known = self._outlook.situation(run, job, workload.progress(), attempts, None)
+        live = any(not attempt.state.is_final for attempt in attempts)
         if self._outlook.is_spent(run, situation, known, known.nodes(job.num_nodes)):
-            self._end(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"))
+            self._give_up(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         if isinstance(decision, Wait):
-            self._wait(run, decision)
+            self._wait(run, decision, live)
         elif isinstance(decision, Move):
-            self._start(run, attempts, decision, situation, known)
+            self._start(run, host, len(attempts) + 1, decision, situation=situation, known=known)
         elif not isinstance(decision, Stay):
-            self._end(run, Verdict(RunState.FAILED, f"no placement is possible: {decision.reason}"))
+            self._give_up(run, Verdict(RunState.FAILED, f"no placement is possible: {decision.reason}"), live)
 
-    def _wait(self, run: Run, decision: Wait) -> None:
+    def _give_up(self, run: Run, verdict: Verdict, live: bool) -> None:
+        """End the run, unless other hosts of it go on: then this one is left out for now."""
+        if not live:
+            self._end(run, verdict)
+
+    def _wait(self, run: Run, decision: Wait, live: bool) -> None:
         if run.wait_until is None:
             self._note(run, "waiting", decision.reason)
         lease = self._leases[run.id][0]
-        self._store.save_run(replace(run, state=RunState.WAITING, wait_until=decision.until), lease)
+        state = RunState.RUNNING if live else RunState.WAITING
+        self._store.save_run(replace(run, state=state, wait_until=decision.until), lease)
 
-    def _start(self, run: Run, attempts: list[Attempt], decision: Move, situation: Situation, known: Knowledge) -> None:
+    def _start(
+        self, run: Run, host: int, number: int, decision: Move, *, situation: Situation, known: Knowledge
+    ) -> None:
         """Record first, launch second: a crash in between launches it again under the same id."""
-        number = len(attempts) + 1
         attempt = Attempt(
             id=f"{run.id}-a{number}",
             run_id=run.id,
@@ -259,7 +280,8 @@ class Supervisor:
             hour_s=known.hour_s,
             cost_basis=known.cost_basis,
             checkpoint_every=checkpoint_every(self._work(run)[0], decision.offer, situation),
-            epochs_kept=attempts[-1].epochs_kept if attempts else 0,
+            epochs_kept=self._work(run)[1].progress().epochs_kept,
+            host=host,
         )
         lease = self._leases[run.id][0]
         self._store.save_attempt(attempt, lease)
@@ -267,7 +289,7 @@ class Supervisor:
         self._note(run, "placed", decision.reason, attempt)
         self._launch(run, attempt)
 
-    def _steer(self, run: Run, attempt: Attempt) -> None:
+    def _steer(self, run: Run, attempt: Attempt, live: list[Attempt]) -> None:
         """An attempt is live: let it be, stop it for good, or end it to continue elsewhere."""
         handle = Handle(attempt.id, run.folder)
         engine = self._engine_named(run.engine)
@@ -275,11 +297,11 @@ class Supervisor:
         if run.cancel_requested or run.budget_spent or attempt.migrating:
             engine.terminate(handle, grace_s=grace)
             return
-        now, last = self._clock.now(), self._steered.get(run.id)
-        if self._outlook.must_stop(run, attempt):
+        now, last = self._clock.now(), self._steered.get(attempt.id)
+        if self._outlook.must_stop(run, live):
             self._stop_for_budget(run, attempt, engine, handle)
-        elif last is None or now - last > timedelta(seconds=STEER_S):
-            self._steered[run.id] = now
+        elif last is None or now - last > max(STEER_LEAST, STEER_BILLED * float(attempt.hour_s)):
+            self._steered[attempt.id] = now
             self._consult_policy(run, attempt, engine, handle)
 
     def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
@@ -313,11 +335,13 @@ class Supervisor:
         secrets_path(run).unlink(missing_ok=True)
         self._note(run, "ended", f"{verdict.state.value}: {verdict.reason}")
         self._store.release(run.id, self._owner)
-        for kept in (self._leases, self._workloads, self._steered, self._faults):
+        for kept in (self._leases, self._workloads, self._faults):
             kept.pop(run.id, None)
-        self._launched -= {attempt.id for attempt in self._store.attempts(run.id)}
+        for attempt in self._store.attempts(run.id):
+            self._launched.discard(attempt.id)
+            self._steered.pop(attempt.id, None)
 
-    def _explained(self, run: Run, last: Attempt, verdict: Verdict) -> Verdict:
+    def _explained(self, run: Run, attempts: list[Attempt], verdict: Verdict) -> Verdict:
         """The verdict with what a person needs beside it: a crashed program's last words, or missing epochs."""
         if verdict.state is RunState.COMPLETED:
             progress = self._work(run)[1].progress()
@@ -325,7 +349,8 @@ class Supervisor:
             return replace(verdict, reason=f"{verdict.reason}, at {progress.text}") if missing else verdict
         if verdict.state is not RunState.FAILED:
             return verdict
-        lines = self._engine_named(run.engine).logs(Handle(last.id, run.folder), tail=LOG_LINES)
+        crashed = [attempt for attempt in attempts if attempt.state is AttemptState.FAILED] or attempts
+        lines = self._engine_named(run.engine).logs(Handle(crashed[-1].id, run.folder), tail=LOG_LINES)
         log = without_values("\n".join(f"  | {line.rstrip()}" for line in lines), read_secrets(run))
         return replace(verdict, reason=f"{verdict.reason}\n{log}" if log else verdict.reason)
 

@@ -86,6 +86,30 @@ def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
     return Verdict(None, last.end_reason)
 
 
+def last_of_each_host(run: Run, attempts: Sequence[Attempt]) -> list[Attempt | None]:
+    """The newest attempt of each host; None where it never had one."""
+    newest = {attempt.host: attempt for attempt in attempts}
+    return [newest.get(host) for host in range(run.hosts)]
+
+
+def of_all_hosts(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+    """What becomes of a run, by the hosts whose last attempt has ended; ``state`` None: it goes on.
+
+    It is completed when all hosts are. Whatever else ends one host for good ends the run.
+    """
+    last = last_of_each_host(run, attempts)
+    if run.cancel_requested and not attempts:
+        return Verdict(RunState.CANCELLED, "cancelled before it was placed")
+    ended = [host for host, attempt in enumerate(last) if attempt is not None and attempt.state.is_final]
+    verdicts = [after(run, [a for a in attempts if a.host == host], crash_limit) for host in ended]
+    final = [v for v in verdicts if v.state not in (None, RunState.COMPLETED)]
+    if final:
+        return final[0]
+    if len(ended) == run.hosts and all(verdict.state is RunState.COMPLETED for verdict in verdicts):
+        return Verdict(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+    return Verdict(None, verdicts[0].reason if verdicts else "")
+
+
 def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
     """How many attempts in a row, counted from the last, crashed or were lost without one more epoch kept than before.
 

@@ -60,9 +60,10 @@ def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tup
     kept = epochs_share(sweep, epochs)
     # Trials start when a place is free, so the last ones run beside empty places: at worst (1 - 1/parallel) of the
     # longest trial (Graham 1969), half of that on average.
-    tail = 0.5 * (1 - 1 / sweep.parallel)
-    rounds = max(trials * kept / sweep.parallel + tail, 1.0)
-    text = f"({trials} trials x {kept:.2f} after early stopping / {sweep.parallel} parallel + {tail:.2f} tail)"
+    parallel = sweep.parallel * sweep.hosts
+    tail = 0.5 * (1 - 1 / parallel)
+    rounds = max(trials * kept / parallel + tail, 1.0)
+    text = f"({trials} trials x {kept:.2f} after early stopping / {parallel} parallel + {tail:.2f} tail)"
     return rounds * hours_per_trial, f"{text} x {hours_per_trial:g} h"
 
 
@@ -135,7 +136,7 @@ def measure(job_yaml: str, seen: Seen) -> Measured | None:
         return None
     kinds = seen.accelerators[same[-1].id]
     alike = [run for run in same if seen.accelerators[run.id] == kinds]
-    by_run = [sum(seen.hours[run.id].get(category, 0.0) for category in _WORK) for run in alike]
+    by_run = [sum(seen.hours[run.id].get(category, 0.0) for category in _WORK) / run.hosts for run in alike]
     return Measured(
         runs=len(alike),
         work_hours=fmean(by_run),

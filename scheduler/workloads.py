@@ -7,10 +7,9 @@ moment.
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -106,9 +105,14 @@ class SweepWorkload:
 
     def request(self, attempt: Attempt) -> LaunchRequest:
         # -P: a ray.py in the work folder is the user's, not ours
-        task = shlex.quote(str(Path(self._run.folder) / "sweep.json"))
-        command = f"exec {shlex.quote(sys.executable)} -P -m spotwise.scheduler.tuning.host {task}"
-        return _request(self._run, self._job, attempt, command, {})
+        command = 'exec "$SPOTWISE_PYTHON" -P -m spotwise.scheduler.tuning.host "$SPOTWISE_RUN_FOLDER/sweep.json"'
+        env = {
+            "SPOTWISE_PYTHON": sys.executable,  # a node elsewhere puts its own Python and folder in their place
+            "SPOTWISE_RUN_FOLDER": self._run.folder,
+            "SPOTWISE_HOST": str(attempt.host),
+            "SPOTWISE_HOSTS": str(self._run.hosts),
+        }
+        return replace(_request(self._run, self._job, attempt, command, env), is_sweep=True, hosts=self._run.hosts)
 
     def progress(self) -> Progress:
         self._feed.new()
@@ -153,7 +157,7 @@ class SweepWorkload:
 def checkpoint_url(run: Run, job: JobSpec | None = None) -> str:
     """Where a training run's checkpoints lie."""
     to = _checkpoint_to(run, job or parse_job(run.job_yaml, source=run.id))
-    return to or str(Path(run.folder) / "checkpoints")
+    return to or f"{run.storage or run.folder}/checkpoints"
 
 
 def _checkpoint_to(run: Run, job: JobSpec) -> str | None:
@@ -186,7 +190,7 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
         epochs=job.work.epochs if job.work else None,
         seed=sweep.seed,
         keep=job.checkpoint.keep,
-        checkpoint_to=_checkpoint_to(run, job),
+        checkpoint_to=_checkpoint_to(run, job) or (f"{run.storage}/checkpoints" if run.storage else None),
         priors=tuple(priors),
     )
     path = Path(run.folder) / "sweep.json"
@@ -229,6 +233,7 @@ def _holds(trial: TrialView, attempt: int) -> list[Hold]:
 
 
 def _request(run: Run, job: JobSpec, attempt: Attempt, command: str, env: Mapping[str, str]) -> LaunchRequest:
+    secrets = read_secrets(run)
     return LaunchRequest(
         attempt_id=attempt.id,
         run_id=run.id,
@@ -238,8 +243,7 @@ def _request(run: Run, job: JobSpec, attempt: Attempt, command: str, env: Mappin
         workdir=run.workdir,
         folder=run.folder,
         env={
-            **{name: str(value) for name, value in job.envs.items()},
-            **read_secrets(run),
+            **{name: str(value) for name, value in job.envs.items() if name not in secrets},
             **env,
             **({"SPOTWISE_CHECKPOINT_EVERY": attempt.checkpoint_every} if attempt.checkpoint_every else {}),
             "SPOTWISE_RUN_ID": run.id,
@@ -247,6 +251,9 @@ def _request(run: Run, job: JobSpec, attempt: Attempt, command: str, env: Mappin
             "PYTHONUNBUFFERED": "1",  # logs as they happen, and whole when the process is killed
         },
         nodes=attempt.nodes,
+        run_url=run.storage,
+        task={**job.sky, "resources": job.resources or {}, **({"workdir": job.workdir} if job.workdir else {})},
+        secrets=secrets,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Offer, Pool
@@ -52,6 +52,11 @@ class LaunchRequest:
     folder: str  # the run's folder
     env: Mapping[str, str] = field(default_factory=dict)
     nodes: int = 1
+    run_url: str = ""  # where nodes and scheduler exchange the run's files, for engines whose nodes are elsewhere
+    task: Mapping[str, Any] = field(default_factory=dict)  # SkyPilot's keys of the job that spotwise does not read
+    secrets: Mapping[str, str] = field(default_factory=dict)  # environment too, and never shown
+    is_sweep: bool = False  # the command is the sweep host: the node needs Ray Tune
+    hosts: int = 1  # sweep hosts of the run that exchange their study, this one included
     stop_after_s: float | None = None  # billed wall-clock seconds; the machine then ends it by itself, as terminate()
     stop_grace_s: float = 0.0  # does with this grace: the budget holds though no supervisor lives
 

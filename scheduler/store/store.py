@@ -186,11 +186,13 @@ class Store:
 
     # attempts and charges
 
-    def attempts(self, run_id: str | None = None) -> list[Attempt]:
-        """Attempts of one run, or of all, in the order they were made."""
+    def attempts(self, run_id: str | None = None, *, active: bool = False) -> list[Attempt]:
+        """Attempts of one run, or of all, in the order they were made; only those of active runs with ``active``."""
         query = select(tables.attempts).order_by(tables.attempts.c.run_id, tables.attempts.c.number)
         if run_id is not None:
             query = query.where(tables.attempts.c.run_id == run_id)
+        if active:
+            query = query.join(tables.runs).where(tables.runs.c.active_key.is_not(None))
         return [rows.attempt_of(row) for row in self._rows(query)]
 
     def save_attempt(self, attempt: Attempt, lease: Lease, charges: Sequence[Charge] = ()) -> None:
@@ -295,6 +297,18 @@ def _check_version(connection: Connection) -> None:
         raise StoreError(
             f"the store was written by a newer spotwise (schema {found}; this one: {tables.SCHEMA_VERSION}): upgrade"
         )
+    else:
+        _upgrade(connection, int(found))
+
+
+def _upgrade(connection: Connection, found: int) -> None:
+    """Bring an older store up to date, in the transaction that opened it."""
+    for version in range(found + 1, tables.SCHEMA_VERSION + 1):
+        for statement in tables.UPGRADES[version]:
+            connection.exec_driver_sql(statement)
+    if found < tables.SCHEMA_VERSION:
+        where = tables.meta.c.key == "schema"
+        connection.execute(update(tables.meta).where(where).values(value=str(tables.SCHEMA_VERSION)))
 
 
 def _without_password(url: str) -> str:

@@ -8,7 +8,16 @@ from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, St
 
 from .types import Exact, Moment, Usd, Words
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+# What an older store lacks, by the version that brought it.
+UPGRADES = {
+    2: (
+        "ALTER TABLE runs ADD COLUMN storage VARCHAR NOT NULL DEFAULT ''",
+        "ALTER TABLE runs ADD COLUMN hosts INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE attempts ADD COLUMN host INTEGER NOT NULL DEFAULT 0",
+    )
+}
 
 metadata = MetaData()
 
@@ -30,6 +39,8 @@ runs = Table(
     Column("folder", String, nullable=False),
     Column("engine", String, nullable=False),
     Column("submitted_at", Moment, nullable=False),
+    Column("storage", String, nullable=False),
+    Column("hosts", Integer, nullable=False),
     Column("deadline_at", Moment),
     Column("budget_usd", Usd),
     Column("reserved_usd", Usd, nullable=False),
@@ -87,6 +98,7 @@ attempts = Table(
     Column("ended_at", Moment),
     Column("end_reason", Words, nullable=False),
     Column("exit_code", Integer),
+    Column("host", Integer, nullable=False),
     Column("checkpoint_every", String, nullable=False),
     Column("migrating", Boolean, nullable=False),
     Column("epochs_kept", Integer, nullable=False),

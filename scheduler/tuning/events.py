@@ -1,8 +1,9 @@
-"""Study events: what happened to the trials of a sweep, as append-only JSON lines, one file a host.
+"""Study events: what happened to the trials of a sweep, as append-only JSON lines, one file an attempt.
 
-The events are the only truth of a sweep. A host that starts, again or elsewhere, folds them (``study.py``) and goes on;
+The events are the only truth of a sweep. A host that starts, again or elsewhere, folds them (``view.py``) and goes on;
 nothing else needs to survive, so it may be killed at any moment. Each file has one writer, and a line counts only when
-it is whole: the writer syncs every line before anything is done that the line speaks of.
+it is whole: the writer syncs every line before anything is done that the line speaks of. Of several hosts at work each
+writes only of trials of its own, so the order of files does not matter but for the attempts of one host.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Asked:
     params: dict[str, Any]
     source: str  # "prior" or "sampler"
     note: str = ""
+    host: int = 0  # whose trial it is, of all hosts at work
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,11 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The sweep is complete."""
+    """A host's share of the sweep is complete: all of it, where there is one host."""
 
     time: datetime
     attempt: int
+    host: int = 0
 
 
 Event = Asked | Started | Reported | Ended | Finished
@@ -143,7 +146,7 @@ class StudyLog:
 
 
 def read_events(folder: Path) -> Iterator[Event]:
-    """All hosts' events, host after host: only one host runs at a time, so this is the order in which they happened."""
+    """All events, attempt after attempt: of each trial in the order in which they happened."""
     for path in host_files(folder):
         yield from parse_events(path.read_bytes())
 
@@ -155,6 +158,29 @@ def parse_events(data: bytes) -> Iterator[Event]:
             yield event_from_json(json.loads(line))
         except (KeyError, TypeError, ValueError):  # JSONDecodeError and UnicodeDecodeError are ValueErrors
             continue
+
+
+class StudyTail:
+    """Reads what others add to a study while one writes to it oneself. Their files may be copies that come late."""
+
+    def __init__(self, folder: Path, own: Path) -> None:
+        self._folder, self._own = folder, own
+        self._read: dict[Path, int] = {}  # bytes of whole lines
+
+    def new(self) -> list[Event]:
+        """What was added to the others' files since the last call: at first, all of it."""
+        return [event for path in host_files(self._folder) if path != self._own for event in self._new_of(path)]
+
+    def _new_of(self, path: Path) -> Iterator[Event]:
+        offset = self._read.get(path, 0)
+        if path.stat().st_size <= offset:
+            return
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        self._read[path] = offset + len(whole)
+        yield from parse_events(whole)
 
 
 def host_files(folder: Path) -> list[Path]:

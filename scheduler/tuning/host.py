@@ -55,7 +55,7 @@ class Host:
         self._task, self._task_file = task, task_file.resolve()
         self._clock = SystemClock()
         self._preempted = False
-        self._scratch = Scratch(task.folder)
+        self._scratch = Scratch(task.folder, task.host)
 
     def run(self) -> int:
         """Run until the sweep is complete, broken or preempted. Once Ray has started, it leaves from here."""
@@ -133,9 +133,10 @@ class Host:
         if sweep.broken:
             self._say(f"sweep {self._task.run_id} is broken: {sweep.broken}")
             return BROKEN
-        if not sweep.study.finished:
+        if self._task.host not in sweep.study.finished_hosts:
             sweep.finish()
-        self._say(f"sweep {self._task.run_id} is complete: {len(sweep.study.trials)} trials")
+        share = "" if self._task.hosts == 1 else f" as far as host {self._task.host} of {self._task.hosts} goes"
+        self._say(f"sweep {self._task.run_id} is complete{share}: {len(sweep.study.trials)} trials")
         return COMPLETE
 
     def _leave_preempted(self, sweep: LiveSweep) -> NoReturn:

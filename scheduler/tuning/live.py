@@ -19,7 +19,7 @@ from typing import Protocol
 from spotwise.checkpoints.progress import read_progress
 
 from .asha import GO_ON, Verdict
-from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, StudyLog
+from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, StudyLog, StudyTail
 from .proposal import Proposal
 from .recover import missed_reports
 from .rules import fault_at_end, judge_report
@@ -66,6 +66,7 @@ class LiveSweep:
         self._lock = threading.RLock()
         self._closed = False
         self._live: set[int] = set()
+        self._others = StudyTail(task.study_folder, log.path) if task.hosts > 1 else None
         self._fruitless: Counter[int] = Counter()
         self._epoch_at_start: dict[int, int] = {}
 
@@ -83,15 +84,16 @@ class LiveSweep:
 
     @property
     def is_over(self) -> bool:
-        """All trials have come to an end, and there are as many as asked for."""
-        return not self._study.unfinished() and not self._may_ask()
+        """All trials of this host have come to an end, and there are as many as are its share."""
+        return not self._unfinished() and not self._may_ask()
 
     def take(self) -> TrialView | None:
         """The next trial to run: an unfinished one if there is any, else a new one; None if none may start now."""
         with self._turn():
             if len(self._live) >= self._task.parallel or self.broken:
                 return None
-            waiting = [trial for trial in self._study.unfinished() if trial.number not in self._live]
+            self._listen()
+            waiting = [trial for trial in self._unfinished() if trial.number not in self._live]
             if not waiting and not self._may_ask():
                 return None
             trial = waiting[0] if waiting else self._ask()
@@ -110,6 +112,7 @@ class LiveSweep:
     def reported(self, number: int, epoch: int, value: float | None, at: datetime) -> Verdict:
         """An epoch is done; says whether the trial goes on. Epochs repeated after a resume are not judged again."""
         with self._turn():
+            self._listen()
             seen = max(self._study.trials[number].reports, default=0)
             self._record(Reported(at, self._task.attempt, number, epoch, value))
             shown = "is not a finite number" if value is None else f"{value:.6g}"
@@ -147,9 +150,9 @@ class LiveSweep:
             self._live.discard(number)
 
     def finish(self) -> None:
-        """Record that the sweep is complete."""
+        """Record that this host's share of the sweep is complete."""
         with self._turn():
-            self._record(Finished(self._now(), self._task.attempt))
+            self._record(Finished(self._now(), self._task.attempt, self._task.host))
 
     def close(self) -> tuple[int, ...]:
         """From now on only ``pause`` records. Returns the trials that were handed out and have not ended."""
@@ -177,13 +180,20 @@ class LiveSweep:
 
     def _ask(self) -> TrialView:
         proposal = self._proposer.propose(self._study)
-        self._record(
-            Asked(self._now(), self._task.attempt, proposal.number, proposal.params, proposal.source, proposal.note)
-        )
+        what = (proposal.number, proposal.params, proposal.source, proposal.note)
+        self._record(Asked(self._now(), self._task.attempt, *what, self._task.host))
         return self._study.trials[proposal.number]
 
     def _may_ask(self) -> bool:
-        return self._task.trials is None or len(self._study.trials) < self._task.trials
+        return self._task.share is None or sum(map(self._task.owns, self._study.trials)) < self._task.share
+
+    def _unfinished(self) -> list[TrialView]:
+        return [trial for trial in self._study.unfinished() if self._task.owns(trial.number)]
+
+    def _listen(self) -> None:
+        """Take in what the other hosts have written since."""
+        if self._others is not None:
+            self._study = fold(self._others.new(), self._study)
 
     def _probe(self) -> int:
         return EARLY_FAILURES if self._task.trials is None else min(EARLY_FAILURES, self._task.trials)

@@ -27,8 +27,10 @@ def recover(task: SweepTask, log: StudyLog) -> Study:
 
 
 def end_survivors(task: SweepTask) -> None:
-    """Kill trials that a killed host left on this machine: two processes must never write one checkpoint."""
+    """Kill trials that this host, killed, left on this machine: two processes must never write one checkpoint."""
     for path in sorted(Path(task.folder).glob("trials/*/pid.json")):
+        if not task.owns(int(path.parent.name)):
+            continue
         survivor = ProcessId.load(path)
         if survivor is not None:
             survivor.kill()
@@ -41,11 +43,12 @@ def missed_events(events: Sequence[Event], task: SweepTask) -> Iterator[Event]:
     late = list(_late_verdicts(events, study, task))
     yield from late
     study = fold(late, study)
-    records = {t.number: read_progress(str(task.trial_folder(t.number).progress)) for t in study.unfinished()}
+    mine = [trial for trial in study.unfinished() if task.owns(trial.number)]
+    records = {trial.number: read_progress(str(task.trial_folder(trial.number).progress)) for trial in mine}
     reports = list(missed_reports(study, records, task))
     yield from reports
     study = fold(reports, study)
-    for trial in study.unfinished():
+    for trial in (trial for trial in study.unfinished() if trial.number in records):
         yield from _missed_end(study, trial, records[trial.number], task)
 
 
@@ -82,11 +85,11 @@ def _late_verdicts(events: Sequence[Event], study: Study, task: SweepTask) -> It
     The report is judged by what was known when it came: where the host went on, so does this.
     """
     last = {event.trial: index for index, event in enumerate(events) if not isinstance(event, Finished)}
-    for trial in study.unfinished():
+    for trial in (trial for trial in study.unfinished() if task.owns(trial.number)):
         index = last[trial.number]
         report = events[index]
         if isinstance(report, Reported):
-            before = fold(events[:index])
+            before = fold(event for i, event in enumerate(events) if (event.time, i) < (report.time, index))
             if report.epoch > max(before.trials[trial.number].reports, default=0):
                 yield from _pruned(fold([report], before), report, task)
 

@@ -21,9 +21,9 @@ _HELPERS = "helpers.json"
 class Scratch:
     """A folder of this machine for one host. Its path is short: a Unix socket's may have 107 characters only."""
 
-    def __init__(self, run_folder: str) -> None:
+    def __init__(self, run_folder: str, host: int = 0) -> None:
         self._base = Path("/tmp") if Path("/tmp").is_dir() else Path(tempfile.gettempdir())  # noqa: S108 - the shortest
-        self._name = "sw-" + hashlib.sha256(os.path.realpath(run_folder).encode()).hexdigest()[:10]
+        self._name = "sw-" + hashlib.sha256(f"{os.path.realpath(run_folder)}#{host}".encode()).hexdigest()[:10]
         self.path = self._base / f"{self._name}-{os.getpid()}"
 
     def create(self) -> None:

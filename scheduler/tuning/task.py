@@ -43,6 +43,8 @@ class SweepTask:
     keep: int = 3
     checkpoint_to: str | None = None  # a path or URL; None: beside the trial
     gpus_per_trial: float | None = None  # None: the node's GPUs divided by ``parallel``
+    host: int = 0  # which of the hosts at work this one is; it runs the trials whose number leaves this remainder
+    hosts: int = 1
     priors: tuple[StudyRecord, ...] = ()
 
     def __post_init__(self) -> None:
@@ -50,10 +52,21 @@ class SweepTask:
             raise InputError(f"sweep of {self.run_id}: goal is {self.goal!r}; use maximize or minimize")
         if self.parallel < 1 or (self.trials is not None and self.trials < 1):
             raise InputError(f"sweep of {self.run_id}: parallel and trials must be at least 1")
+        if not 0 <= self.host < self.hosts:
+            raise InputError(f"sweep of {self.run_id}: host {self.host} of {self.hosts} cannot be; they count from 0")
 
     @property
     def study_folder(self) -> Path:
         return Path(self.folder) / "study"
+
+    def owns(self, number: int) -> bool:
+        """Whether a trial is this host's: no two hosts ever take one number, and nobody has to be asked."""
+        return number % self.hosts == self.host
+
+    @property
+    def share(self) -> int | None:
+        """How many of the sweep's trials are this host's; None: without end."""
+        return None if self.trials is None else len(range(self.host, self.trials, self.hosts))
 
     @property
     def sign(self) -> float:
@@ -79,7 +92,13 @@ class SweepTask:
             OSError: it cannot be read.
         """
         task = cls.from_json(path.read_text(encoding="utf-8"), source=str(path))
-        return replace(task, attempt=int(environ.get("SPOTWISE_ATTEMPT", task.attempt)))
+        return replace(
+            task,
+            attempt=int(environ.get("SPOTWISE_ATTEMPT", task.attempt)),
+            folder=environ.get("SPOTWISE_RUN_FOLDER", task.folder),
+            host=int(environ.get("SPOTWISE_HOST", task.host)),
+            hosts=int(environ.get("SPOTWISE_HOSTS", task.hosts)),
+        )
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "sweep.json") -> SweepTask:

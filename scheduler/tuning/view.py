@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +20,7 @@ class TrialPhase(StrEnum):
     """Where a trial stands, seen from the events alone."""
 
     ASKED = "asked"  # proposed, never started
-    RUNNING = "running"  # a process of the newest host works on it
+    RUNNING = "running"  # a process of its host works on it
     PAUSED = "paused"  # its process is gone and a host will continue it
     COMPLETED = "completed"
     PRUNED = "pruned"
@@ -52,6 +52,7 @@ class TrialView:
     params: dict[str, Any]
     source: str
     note: str
+    host: int = 0
     phase: TrialPhase = TrialPhase.ASKED
     epoch: int = 0  # the last epoch seen
     reports: dict[int, float | None] = field(default_factory=dict)  # by epoch; a resumed trial's newest report counts
@@ -82,8 +83,8 @@ class Study:
     """All trials of a sweep, by number."""
 
     trials: dict[int, TrialView] = field(default_factory=dict)
-    attempt: int = 0  # the newest attempt seen
-    finished: bool = False
+    finished_hosts: frozenset[int] = frozenset()  # hosts whose share is complete
+    newest: Mapping[int, int] = field(default_factory=dict)  # by host: the newest attempt it has spoken from
     updated_at: datetime | None = None
 
     def unfinished(self) -> tuple[TrialView, ...]:
@@ -99,18 +100,25 @@ def read_study(folder: Path | str) -> Study:
 def fold(events: Iterable[Event], study: Study | None = None) -> Study:
     """The study after these events, in order. Pure; events of trials that were never asked are skipped."""
     study = study or Study()
-    trials = dict(study.trials)
-    attempt, finished, updated_at = study.attempt, study.finished, study.updated_at
+    trials, newest = dict(study.trials), dict(study.newest)
+    finished, updated_at = study.finished_hosts, study.updated_at
     for event in events:
-        attempt = max(attempt, event.attempt)
-        updated_at = event.time
+        updated_at = max(updated_at or event.time, event.time)
         if isinstance(event, Finished):
-            finished = True
+            finished |= {event.host}
+            host = event.host
         elif isinstance(event, Asked):
-            trials.setdefault(event.trial, TrialView(event.trial, event.params, event.source, event.note))
-        elif event.trial in trials and not trials[event.trial].phase.is_final:
-            trials[event.trial] = _apply(trials[event.trial], event)
-    return Study({n: _left_behind(t, attempt) for n, t in trials.items()}, attempt, finished, updated_at)
+            trial = TrialView(event.trial, event.params, event.source, event.note, event.host)
+            host = trials.setdefault(event.trial, trial).host
+        elif event.trial in trials:
+            host = trials[event.trial].host
+            if not trials[event.trial].phase.is_final:
+                trials[event.trial] = _apply(trials[event.trial], event)
+        else:
+            continue
+        newest[host] = max(newest.get(host, 0), event.attempt)
+    left = {number: _left_behind(trial, newest.get(trial.host, 0)) for number, trial in trials.items()}
+    return Study(left, finished, newest, updated_at)
 
 
 def _apply(trial: TrialView, event: Started | Reported | Ended) -> TrialView:
@@ -137,7 +145,7 @@ def _closed(holds: tuple[Hold, ...], attempt: int, end: datetime) -> tuple[Hold,
 
 
 def _left_behind(trial: TrialView, attempt: int) -> TrialView:
-    """A trial that an older host was running when it was killed is paused as soon as a newer host speaks."""
+    """What a host was running when it was killed is paused as soon as the host speaks from a newer attempt."""
     if trial.phase is TrialPhase.RUNNING and trial.holds and trial.holds[-1].attempt < attempt:
         return replace(trial, phase=TrialPhase.PAUSED, reason="its host was killed")
     return trial

@@ -20,7 +20,7 @@ import psutil
 from machines import end_everything_under, processes_under
 
 from spotwise.checkpoints import ProgressRecord, read_progress
-from spotwise.scheduler.engines.local.events import Event, read_events
+from spotwise.checkpoints.node.events import Event, read_events
 from spotwise.scheduler.ledger import Category, Charge, cost_of
 from spotwise.scheduler.run import Attempt, AttemptState, Run, RunState
 from spotwise.scheduler.store import Store

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
+from spotwise.checkpoints.node.processes import FOLDER_VARIABLE
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.scheduler.clock import Clock
 from spotwise.scheduler.engines.base import Engine, Handle, LaunchRequest, Observation, Phase
 from spotwise.scheduler.engines.local.market import EmulatedMarket, MarketPool, Outage, Weibull
-from spotwise.scheduler.engines.local.processes import FOLDER_VARIABLE
 
 PATIENCE_S = 60.0
 POOL = Pool("aws", "us-east-1", "use1-az4", "g4dn.xlarge")

@@ -22,20 +22,21 @@ from pathlib import Path
 
 import psutil
 
+from spotwise.checkpoints.node.events import append_event
+from spotwise.checkpoints.node.processes import kill_all, leftovers
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market, Offer, Pool
 
 from ...clock import Clock
 from ...errors import CapacityError, EngineError
 from ...run import CostBasis
+from ...settings import Settings
 from ..base import Handle, LaunchRequest, Observation, Phase
 from .anchor import market_anchor
-from .events import append_event
 from .folder import AttemptFolder, NodeRequest, unlock, write_once
 from .market import EmulatedMarket, OpenMarket
 from .market_file import load_market
 from .observation import NEVER_LAUNCHED, has_ended, observation, sessions, settled
-from .processes import kill_all, leftovers
 
 NODE_MODULE = "spotwise.scheduler.engines.local.node"
 _NODE_START_S = 60.0  # a node that has not detached itself by then is stuck
@@ -83,7 +84,7 @@ class LocalEngine:
                 node_request = self._node_request(request)
                 folder.path.mkdir(parents=True, exist_ok=True)
                 write_once(folder.request_path, node_request.to_json())
-            _start_node(folder, request.env)
+            _start_node(folder, {**request.secrets, **request.env})
         return handle
 
     def observe(self, handles: Sequence[Handle]) -> dict[str, Observation]:
@@ -145,16 +146,15 @@ class LocalEngine:
         return self._open
 
 
-def create_engine(
-    home: Path, clock: Clock, *, market_file: Path | None = None, price_usd_per_hour: Decimal | None = None
-) -> LocalEngine:
+def create_engine(settings: Settings, clock: Clock) -> LocalEngine:
     """This machine as it is, or behind the market in a file.
 
     Raises:
         JobFileError: the market file has faults.
     """
-    market = load_market(market_file) if market_file else None
-    return LocalEngine(home, market, clock, price_usd_per_hour=price_usd_per_hour or Decimal(0))
+    local = settings.local
+    market = load_market(local.market) if local.market else None
+    return LocalEngine(settings.home, market, clock, price_usd_per_hour=local.price_usd_per_hour)
 
 
 def _this_machine(price: Decimal) -> Offer:

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spotwise.checkpoints.node.events import Event, read_events
+
 from ...errors import EngineError
-from .events import Event, read_events
 
 
 @dataclass(frozen=True, slots=True)

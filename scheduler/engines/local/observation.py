@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from spotwise.checkpoints.node.events import Event
+
 from ..base import EndCause, Observation, Phase
-from .events import Event
 
 NEVER_LAUNCHED = Observation(Phase.ENDED, cause=EndCause.NO_CAPACITY, message="never launched")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -69,9 +70,10 @@ def write_task(folder: Path, attempt: int, command: str, **changes: object) -> P
     return path
 
 
-def start_host(task: Path) -> subprocess.Popen[str]:
+def start_host(task: Path, **environ: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "spotwise.scheduler.tuning.host", str(task)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    env = {**os.environ, **{name: str(value) for name, value in environ.items()}}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
 
 
 def wait_for(condition: Callable[[], bool], host: subprocess.Popen[str]) -> None:
@@ -122,7 +124,7 @@ def test_sweep_outlives_a_preemption_and_a_killed_driver(tmp_path: Path) -> None
     assert third.returncode == 0, output
 
     study = read_study(study_folder)
-    assert study.finished
+    assert study.finished_hosts == {0}
     assert [t.phase for t in study.trials.values()] == [TrialPhase.COMPLETED] * 4, output
     assert any(t.attempts == (1, 2, 3) or t.attempts[:2] == (1, 2) for t in study.trials.values())
     for number in study.trials:
@@ -132,6 +134,33 @@ def test_sweep_outlives_a_preemption_and_a_killed_driver(tmp_path: Path) -> None
     assert processes_of(tmp_path) == []
     assert list(tmp_path.rglob("*.pkl")) == []
     assert Scratch(str(tmp_path)).existing() == []
+
+
+def test_two_hosts_share_a_study_and_one_is_killed_in_the_middle(tmp_path: Path) -> None:
+    """Each trial is one host's, so a host that is killed costs nobody else anything, and no trial starts over."""
+    (tmp_path / "train.py").write_text(PROGRAM % EPOCHS)
+    task = write_task(tmp_path, 1, f"{sys.executable} {tmp_path / 'train.py'}")
+    study_folder = tmp_path / "study"
+    hosts = [start_host(task, SPOTWISE_ATTEMPT=i + 1, SPOTWISE_HOST=i, SPOTWISE_HOSTS=2) for i in (0, 1)]
+    wait_for(lambda: epochs_seen(read_study(study_folder), 1) >= 2, hosts[0])
+    hosts[0].kill()
+    hosts[0].communicate(timeout=30)
+    again = start_host(task, SPOTWISE_ATTEMPT=3, SPOTWISE_HOST=0, SPOTWISE_HOSTS=2)
+    for host in (hosts[1], again):
+        output = host.communicate(timeout=120)[0]
+        assert host.returncode == 0, output
+
+    study = read_study(study_folder)
+    assert study.finished_hosts == {0, 1}
+    assert sorted(study.trials) == [0, 1, 2, 3]
+    assert {t.phase for t in study.trials.values()} == {TrialPhase.COMPLETED}
+    assert {number: trial.host for number, trial in study.trials.items()} == {0: 0, 1: 1, 2: 0, 3: 1}
+    assert {a for n in (1, 3) for a in study.trials[n].attempts} == {2}, "the other host was left alone"
+    for number in study.trials:
+        records = read_progress(str(tmp_path / "trials" / f"{number:04d}" / "progress.jsonl"))
+        epochs = [r.epoch for r in records if r.event == "progress"]
+        assert len(epochs) <= EPOCHS + 1, f"trial {number} started over: {epochs}"
+    assert processes_of(tmp_path) == []
 
 
 def test_broken_command_ends_the_sweep_with_its_last_words(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_validate_checks_every_file(tmp_path: Path) -> None:
     bad.write_text("name: bad\nrun: echo hi\nbudjet: 3\n")
     result = CliRunner().invoke(cli.cli, ["validate", str(bad), str(good)], standalone_mode=False)
     assert result.return_value == 2
-    assert "budjet" in result.stderr
+    assert "budjet" in result.output
     assert "good.yaml: a valid training job" in result.stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+import factories
 import pytest
 
 from spotwise.scheduler.errors import StoreError
@@ -43,3 +44,18 @@ def test_sqlite_writes_ahead_so_that_readers_never_wait(tmp_path):
     Store.open(f"sqlite:///{path}").close()
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_store_of_an_older_spotwise_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "spotwise.db"
+    store = Store.open(f"sqlite:///{path}")
+    store.add_run(factories.run("digits-aaaaaa"), "digits-aaaaaa")
+    store.close()
+    with sqlite3.connect(path) as connection:
+        for table, column in (("runs", "storage"), ("runs", "hosts"), ("attempts", "host")):
+            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
+    for _ in range(2):  # the second time there is nothing left to do
+        store = Store.open(f"sqlite:///{path}")
+        assert (store.run("digits-aaaaaa").storage, store.run("digits-aaaaaa").hosts) == ("", 1)
+        store.close()

@@ -18,6 +18,7 @@ from spotwise.scheduler.tuning.events import (
     Reported,
     Started,
     StudyLog,
+    StudyTail,
     event_from_json,
     event_to_json,
 )
@@ -78,7 +79,7 @@ def test_fold_tells_state_curve_and_holds(tmp_path: Path) -> None:
     )
     study = read_study(tmp_path)
     trial = study.trials[0]
-    assert study.finished
+    assert study.finished_hosts == {0}
     assert (trial.phase, trial.value, trial.epoch) == (TrialPhase.COMPLETED, 0.7, 2)
     assert trial.curve == ((1, 0.5), (2, 0.7))
     assert [(h.attempt, h.start, h.end, h.share) for h in trial.holds] == [
@@ -162,3 +163,37 @@ def test_record_takes_resumes_from_the_progress_file(tmp_path: Path, space: dict
     assert (trial.state, trial.resumes, trial.restored_epochs) == (TrialState.RUNNING, 1, (3,))
     assert trial.seconds == 10 + 5
     assert study_from_json(study_to_json(record)) == record
+
+
+def asked_by(host: int, trial: int, attempt: int) -> Asked:
+    return Asked(at(0), attempt, trial, {"lr": 0.1}, "sampler", host=host)
+
+
+def test_a_newer_attempt_of_one_host_pauses_no_trial_of_another(tmp_path: Path) -> None:
+    write(tmp_path, 1, asked_by(0, 0, 1), Started(at(1), 1, 0, HALF))
+    write(tmp_path, 2, asked_by(1, 1, 2), Started(at(1), 2, 1, HALF))
+    assert [t.phase for t in read_study(tmp_path).trials.values()] == [TrialPhase.RUNNING] * 2
+    write(tmp_path, 3, asked_by(1, 3, 3))
+    assert [t.phase for t in read_study(tmp_path).trials.values()][:2] == [TrialPhase.RUNNING, TrialPhase.PAUSED]
+
+
+def test_each_host_finishes_for_itself(tmp_path: Path) -> None:
+    write(tmp_path, 2, Finished(at(4), 2, host=1))
+    assert read_study(tmp_path).finished_hosts == {1}
+
+
+def test_a_tail_gives_whole_lines_of_the_others_once_however_they_arrive(tmp_path: Path) -> None:
+    """Mirrored files come late, grow in jumps and may be torn at the end."""
+    own = StudyLog(tmp_path, 1)
+    own.append(asked(0))
+    tail = StudyTail(tmp_path, own.path)
+    assert tail.new() == []
+    write(tmp_path, 2, asked_by(1, 1, 2), Started(at(1), 2, 1, HALF))
+    whole = (tmp_path / "host-2.jsonl").read_bytes()
+    (tmp_path / "host-2.jsonl").write_bytes(whole[:-5])
+    assert tail.new() == [asked_by(1, 1, 2)]
+    assert tail.new() == []
+    (tmp_path / "host-2.jsonl").write_bytes(whole)
+    assert tail.new() == [Started(at(1), 2, 1, HALF)]
+    own.append(Started(at(2), 1, 0, HALF))
+    assert tail.new() == []

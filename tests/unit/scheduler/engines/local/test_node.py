@@ -12,7 +12,7 @@ from spotwise.scheduler.clock import SystemClock
 from spotwise.scheduler.engines.base import EndCause
 from spotwise.scheduler.engines.local.engine import NODE_MODULE, LocalEngine
 from spotwise.scheduler.engines.local.market import EmulatedMarket
-from spotwise.scheduler.engines.local.node import NodeClock
+from spotwise.checkpoints.node.runner import NodeClock
 
 MakeEngine = Callable[[EmulatedMarket | None], LocalEngine]
 

@@ -1,8 +1,8 @@
-"""An attempt's events: append-only JSON lines that outlive every process. Only the holder of the node's lock appends.
+"""An attempt's events as its engine writes them: append-only JSON lines that outlive every process, with one writer.
 
 Names, in the order they happen: ``asked``, ``launched`` (the capacity is there: billing starts), ``setup``, ``started``
 (the command runs), ``notice`` (preemption), ``terminating``, ``ended`` (billing ended, nothing runs any more; with
-``cause``, ``exit_code``, ``message``).
+``cause``, ``exit_code``, ``message``). An engine may add names of its own.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from spotwise.checkpoints.node.events import Event, append_event, read_events
 from spotwise.scheduler.engines.base import EndCause, Phase
-from spotwise.scheduler.engines.local.events import Event, append_event, read_events
 from spotwise.scheduler.engines.local.observation import observation, settled
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

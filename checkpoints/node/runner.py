@@ -1,0 +1,185 @@
+"""Runs an attempt's scripts on the machine that they are for: tells them to leave when they must, buries the dead.
+
+One thread; whoever makes a `Runner` is asked, several times a second, whether the machine has to go away.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from .processes import adopt_orphans, ask_to_leave, descendants, filters, is_alive, kill_all
+
+TICK_S = 0.1  # how soon a wish to leave is seen; ends of processes are seen at once
+EXIT_PREEMPTED = 75  # as spotwise.checkpoints.EXIT_PREEMPTED: saved and left
+EXIT_CANNOT_RUN = 126  # a shell's word for it
+_SIGTERM_EXIT = 128 + signal.SIGTERM
+
+
+class NodeClock:
+    """Wall-clock time that neither jumps nor runs backwards: set once, then carried by the steady clock."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
+        self._offset_s = wall() - steady()
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._offset_s + self._steady(), UTC)
+
+
+class Leave(NamedTuple):
+    """Why the machine goes away, and when at the latest."""
+
+    cause: str  # a value of the scheduler's EndCause, such as "preempted" or "terminated"
+    deadline: datetime
+
+
+class Ending(NamedTuple):
+    """How the attempt ended."""
+
+    cause: str  # a value of EndCause
+    at: datetime
+    exit_code: int | None
+    message: str
+
+
+class Runner:
+    """Runs scripts, one after the other, until they have ended or must leave."""
+
+    def __init__(
+        self,
+        *,
+        workdir: str,
+        env: Mapping[str, str],
+        log: Path,
+        clock: NodeClock,
+        record: Callable[..., None],
+        heed: Callable[[datetime], None],
+    ) -> None:
+        """``record(name, at=None, **data)`` writes an event; ``heed(now)`` may call `leave_by`."""
+        self.leave: Leave | None = None
+        self.orphans_adopted = adopt_orphans()
+        self._workdir, self._env, self._log, self._clock = workdir, dict(env), log, clock
+        self._record, self._heed = record, heed
+        self._exit_codes: dict[int, int] = {}  # by pid, of every process that was buried here
+        self._wake = _wake_on_child_exit()
+
+    def leave_by(self, cause: str, deadline: datetime) -> None:
+        """The first cause stays; the earliest deadline counts."""
+        first = self.leave or Leave(cause, deadline)
+        self.leave = Leave(first.cause, min(first.deadline, deadline))
+
+    def wait(self, longest_s: float) -> None:
+        """Wait a little, or until a child ends; then heed what is wanted of the machine."""
+        if select.select([self._wake], [], [], min(longest_s, TICK_S))[0]:
+            os.read(self._wake, 4096)
+        self._heed(self._clock.now())
+
+    def set_up(self, script: str) -> Ending | None:
+        """Run the setup script, if any. None if the command may start."""
+        if not script:
+            return None
+        code, at = self._run(script, "setup")
+        if self.leave is not None:
+            return Ending(self.leave.cause, at, code, f"{self.leave.cause} during setup")
+        return Ending("setup_failed", at, code, f"setup failed with exit code {code}") if code else None
+
+    def work(self, command: str) -> Ending:
+        """Run the command. Exit code 0 is an end of its own making, even after a notice: the work is done."""
+        code, at = self._run(command, "started")
+        if self.leave is None or code == 0:
+            return Ending("exited", at, code, f"the command ended with exit code {code}")
+        saved = "the program saved and left" if code == EXIT_PREEMPTED else f"the program left with exit code {code}"
+        return Ending(self.leave.cause, at, code, f"{self.leave.cause}; {saved}")
+
+    def end_all(self) -> bool:
+        """Kill whatever the scripts have left behind; False if something cannot be killed."""
+        return kill_all(descendants)
+
+    def say(self, text: str) -> None:
+        """A line for whoever reads the attempt's log."""
+        with self._log.open("a") as log:
+            log.write(f"[spotwise] {text}\n")
+
+    def _run(self, script: str, event: str) -> tuple[int, datetime]:
+        """Run a shell script until it has ended, or until it must. Its exit code, and when it was gone."""
+        try:
+            process = self._start(script)
+        except OSError as error:
+            self.say(f"cannot run bash in {self._workdir}: {error.strerror}")
+            return EXIT_CANNOT_RUN, self._clock.now()
+        leader = psutil.Process(process.pid)
+        self._record(event, pid=leader.pid, created=leader.create_time())
+        told: list[psutil.Process] = []
+        readers: list[psutil.Process] = []
+        while not self._is_gone(leader, [*told, *readers]):
+            if self.leave is not None:
+                readers = readers if told else filters(leader)
+                told = told or ask_to_leave(leader)
+                if self._clock.now() >= self.leave.deadline:
+                    self.say("time is up: killed")
+                    kill_all(descendants)
+            self.wait(TICK_S)
+        process.returncode = self._exit_codes[leader.pid]  # buried here, not by subprocess
+        return self._exit_code(leader, told), self._clock.now()
+
+    def _start(self, script: str) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                ["bash", "-c", script],
+                cwd=self._workdir,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _is_gone(self, leader: psutil.Process, below: list[psutil.Process]) -> bool:
+        """A shell dies at once of SIGTERM; the programs told with it, and what prints for them, have their grace."""
+        self._bury()
+        return leader.pid in self._exit_codes and not any(is_alive(process) for process in below)
+
+    def _exit_code(self, leader: psutil.Process, told: list[psutil.Process]) -> int:
+        """The script's exit code; 75 where the shell died of the notice and a program below it saved and left."""
+        code = self._exit_codes[leader.pid]
+        self._bury()
+        saved = EXIT_PREEMPTED in (self._exit_codes.get(process.pid) for process in told)
+        return EXIT_PREEMPTED if code == _SIGTERM_EXIT and saved else code
+
+    def _bury(self) -> None:
+        """Collect every dead child: the leader, and orphans that became ours."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            code = os.waitstatus_to_exitcode(status)
+            self._exit_codes[pid] = code if code >= 0 else 128 - code  # killed by signal n: 128 + n, as shells say
+
+
+def _wake_on_child_exit() -> int:
+    """A descriptor that becomes readable when a child ends."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def ended(ending: Ending, *, all_gone: bool) -> dict[str, Any]:
+    """What the event ``ended`` holds."""
+    message = ending.message if all_gone else f"{ending.message}; some processes could not be killed"
+    return {"cause": ending.cause, "exit_code": ending.exit_code, "message": message}

@@ -1,0 +1,1 @@
+"""The engine ``skypilot``: attempts are clusters that SkyPilot provisions on any cloud, Kubernetes or Slurm."""
