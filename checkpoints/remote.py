@@ -78,6 +78,13 @@ class RemoteStorage:
             return sorted(_last_part(entry["name"]) for entry in found if entry["type"] == "directory")
         return []
 
+    def files(self, folder: str) -> dict[str, int]:
+        with _translated(self._url), suppress(FileNotFoundError):
+            self._files.invalidate_cache()
+            found = self._files.find(self._path(folder), detail=True)
+            return {self._relative(name): int(entry["size"]) for name, entry in found.items()}
+        return {}
+
     def delete(self, name: str) -> None:
         with _translated(self._url), suppress(FileNotFoundError):
             self._files.rm_file(self._path(name))
@@ -88,6 +95,9 @@ class RemoteStorage:
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
+
+    def _relative(self, path: str) -> str:
+        return path.lstrip("/").removeprefix(f"{self._root.lstrip('/')}/")
 
 
 def _open_file_system(url: str) -> tuple[Any, str]:

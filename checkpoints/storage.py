@@ -52,6 +52,10 @@ class Storage(Protocol):
         """Names of the folders directly under the URL, sorted; empty when there is nothing yet."""
         ...
 
+    def files(self, folder: str) -> dict[str, int]:
+        """All files at any depth below a folder: name relative to the URL -> bytes; {} when there is none."""
+        ...
+
     def delete(self, name: str) -> None:
         """Delete one file, durably. Nothing happens when it is not there."""
         ...
@@ -115,6 +119,14 @@ class LocalStorage:
         if not self._root.exists():
             return []
         return sorted(entry.name for entry in self._root.iterdir() if entry.is_dir())
+
+    def files(self, folder: str) -> dict[str, int]:
+        found = {}
+        for path in sorted((self._root / folder).rglob("*")):
+            with suppress(FileNotFoundError):  # gone meanwhile: files are replaced under our eyes
+                if path.is_file():
+                    found[path.relative_to(self._root).as_posix()] = path.stat().st_size
+        return found
 
     def delete(self, name: str) -> None:
         path = self._root / name

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+_NAMED_BY_PEOPLE = frozenset({"slurm", "kubernetes", "ssh"})
+
 
 class Market(StrEnum):
     """How capacity is bought."""
@@ -26,7 +28,14 @@ class Pool:
 
     def __str__(self) -> str:
         machine = f"{self.instance_type}+{self.accelerators}" if self.accelerators else self.instance_type
-        return f"{self.cloud}/{self.zone or self.region}/{machine}"
+        return f"{self.cloud}/{self._place}/{machine}"
+
+    @property
+    def _place(self) -> str:
+        """A zone's name says its region, except where people name both: a Slurm cluster and its partition."""
+        if self.cloud in _NAMED_BY_PEOPLE and self.region and self.zone:
+            return f"{self.region}/{self.zone}"
+        return self.zone or self.region
 
 
 @dataclass(frozen=True, slots=True)

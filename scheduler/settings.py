@@ -55,6 +55,8 @@ class SkyPool(Part):
     accelerators: Word | None = Field(default=None, description="Of one node, such as V100:1.")
     cpus: Count | None = Field(default=None, description="vCPUs of one node.")
     memory: Count | None = Field(default=None, description="GiB of one node.")
+    name: Word | None = Field(default=None, description="Tells pools of one Kubernetes context apart.")
+    node_labels: dict[str, str] = Field(default={}, description="Kubernetes: the pool is the nodes with these labels.")
 
 
 class SkyPilotSettings(Part):

@@ -18,7 +18,7 @@ from spotwise.cost_models.errors import CostModelError
 
 from . import owners
 from .clock import Clock
-from .engines.base import Engine, Handle, LaunchRequest, Observation, Phase
+from .engines.base import Engine, Handle, LaunchRequest, Observation, Phase, handle_of
 from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
 from .job import JobSpec, parse_job
 from .knowledge import Knowledge
@@ -148,7 +148,7 @@ class Supervisor:
     def _prepare(self, run: Run, attempts: dict[str, list[Attempt]], handles: dict[str, list[Handle]]) -> None:
         """Find what is to be observed. A launch that a dead supervisor only recorded is carried out here."""
         for live in (attempt for attempt in attempts.get(run.id, []) if not attempt.state.is_final):
-            handles.setdefault(run.engine, []).append(Handle(live.id, run.folder))
+            handles.setdefault(run.engine, []).append(handle_of(run, live))
             if live.state is AttemptState.LAUNCHING and live.id not in self._launched:
                 self._launch(run, live)
                 attempts[run.id] = self._store.attempts(run.id)
@@ -206,7 +206,7 @@ class Supervisor:
     def _wind_up(self, run: Run, live: list[Attempt]) -> None:
         """The run is over but for hosts that still run: nothing they do is wanted any more."""
         for attempt in live:
-            handle = Handle(attempt.id, run.folder)
+            handle = handle_of(run, attempt)
             self._engine_named(run.engine).terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _followed(self, run: Run, attempt: Attempt, seen: dict[str, Observation]) -> Attempt:
@@ -291,7 +291,7 @@ class Supervisor:
 
     def _steer(self, run: Run, attempt: Attempt, live: list[Attempt]) -> None:
         """An attempt is live: let it be, stop it for good, or end it to continue elsewhere."""
-        handle = Handle(attempt.id, run.folder)
+        handle = handle_of(run, attempt)
         engine = self._engine_named(run.engine)
         grace = self._settings.grace.total_seconds()
         if run.cancel_requested or run.budget_spent or attempt.migrating:
@@ -350,7 +350,7 @@ class Supervisor:
         if verdict.state is not RunState.FAILED:
             return verdict
         crashed = [attempt for attempt in attempts if attempt.state is AttemptState.FAILED] or attempts
-        lines = self._engine_named(run.engine).logs(Handle(crashed[-1].id, run.folder), tail=LOG_LINES)
+        lines = self._engine_named(run.engine).logs(handle_of(run, crashed[-1]), tail=LOG_LINES)
         log = without_values("\n".join(f"  | {line.rstrip()}" for line in lines), read_secrets(run))
         return replace(verdict, reason=f"{verdict.reason}\n{log}" if log else verdict.reason)
 

@@ -59,6 +59,8 @@ def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
             found = AttemptState.LOST, seen.message or f"the machine in {place} went away without a word"
         case EndCause.SETUP_FAILED:
             found = AttemptState.FAILED, f"setup failed with exit code {code}"
+        case EndCause.LAUNCH_FAILED:
+            found = AttemptState.FAILED, seen.message or f"{place} could not be brought up"
         case _:
             found = _exited(code)
     return found

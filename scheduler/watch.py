@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from .app import App
-from .engines.base import Handle
+from .engines.base import handle_of
 from .errors import NotFoundError
 from .owners import is_driven
 from .run import Run
@@ -104,5 +104,7 @@ def _logs(app: App, run: Run, trial: int | None) -> Iterator[tuple[str, list[str
         return
     engine = app.engine(run.engine)
     for attempt in app.store.attempts(run.id):
-        head = f"--- attempt {attempt.number} on {attempt.offer.key}"
-        yield attempt.id, [head, *(line.rstrip() for line in engine.logs(Handle(attempt.id, run.folder)))]
+        for node in range(attempt.nodes):
+            head = f"--- attempt {attempt.number} on {attempt.offer.key}" + (f", node {node}" if node else "")
+            lines = engine.logs(handle_of(run, attempt), node=node)
+            yield f"{attempt.id}/{node}", [head, *(line.rstrip() for line in lines)]

@@ -39,10 +39,14 @@ def append_event(path: Path, event: Event) -> None:
 def read_events(path: Path) -> list[Event]:
     """Every whole event; empty where nothing was written. Torn or foreign lines are skipped."""
     try:
-        lines = path.read_bytes().splitlines()
+        return parse_events(path.read_bytes())
     except FileNotFoundError:
         return []
-    return [event for event in map(_parse, lines) if event is not None]
+
+
+def parse_events(data: bytes) -> list[Event]:
+    """The whole events in a file's bytes. Torn or foreign lines are skipped."""
+    return [event for event in map(_parse, data.splitlines()) if event is not None]
 
 
 def _parse(line: bytes) -> Event | None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Offer, Pool
 
-from ..run import CostBasis
+from ..run import Attempt, CostBasis, Run
 
 
 class Phase(StrEnum):
@@ -37,6 +37,7 @@ class EndCause(StrEnum):
     VANISHED = "vanished"  # the machine is gone and nobody knows why
     NO_CAPACITY = "no_capacity"  # never came up: nothing is billed
     SETUP_FAILED = "setup_failed"  # the job's setup command failed; see exit_code
+    LAUNCH_FAILED = "launch_failed"  # never came up, and not for want of capacity: trying elsewhere may not help
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,12 @@ class Handle:
 
     attempt_id: str
     folder: str  # the run's folder
+    run_url: str = ""  # where its nodes and the scheduler exchange the run's files; "": in its folder
+
+
+def handle_of(run: Run, attempt: Attempt) -> Handle:
+    """How the run's engine finds one of its attempts."""
+    return Handle(attempt.id, run.folder, run.storage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,9 @@ class Observation:
     cause: EndCause | None = None
     exit_code: int | None = None
     message: str = ""
+
+
+NEVER_LAUNCHED = Observation(Phase.ENDED, cause=EndCause.NO_CAPACITY, message="never launched")
 
 
 class Engine(Protocol):
@@ -126,6 +136,6 @@ class Engine(Protocol):
         """
         ...
 
-    def logs(self, handle: Handle, *, tail: int | None = None) -> Iterator[str]:
-        """The log's lines so far; only the last ``tail`` if given."""
+    def logs(self, handle: Handle, *, tail: int | None = None, node: int = 0) -> Iterator[str]:
+        """The lines that a node of the attempt has printed so far; only the last ``tail`` if given."""
         ...

@@ -8,8 +8,9 @@ from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
+from fake_sky import FakeSky
 from fakes import FakeEngine, FakeWorld
-from machines import end_everything_under, make_market, make_request, seen_ended, wait_for
+from machines import end_everything_under, make_market, make_request, make_skypilot_engine, seen_ended, wait_for
 
 from spotwise.cost_models.offer import Offer
 from spotwise.scheduler.clock import Clock, ManualClock, SystemClock
@@ -27,13 +28,17 @@ class Bench:
     again: Callable[[], Engine]  # as another process on the same home would make it
     clock: Clock
     folder: Path
+    storage: str = ""  # where its nodes keep a run's files, if they are elsewhere
 
     @property
     def offer(self) -> Offer:
         return self.engine.offers()[0]
 
     def request(self, command: str, **changes: object) -> LaunchRequest:
-        return make_request(self.folder, self.offer, command, **changes)
+        return make_request(self.folder, self.offer, command, run_url=self.storage, **changes)
+
+    def handle(self, number: int) -> Handle:
+        return Handle(f"job-x1-a{number}", str(self.folder), self.storage)
 
     def seen(self, handle: Handle) -> Observation:
         return self.engine.observe([handle])[handle.attempt_id]
@@ -72,7 +77,19 @@ def _local_emulated(folder: Path) -> Bench:
     return Bench(make(), make, SystemClock(), folder)
 
 
-@pytest.fixture(params=[_fake, _local_plain, _local_emulated], ids=["fake", "local", "local-emulated"])
+def _skypilot(folder: Path) -> Bench:
+    """The real engine and real agents; only SkyPilot itself is played."""
+    sky = FakeSky(folder / "sky")
+
+    def make() -> Engine:
+        return make_skypilot_engine(folder / "home", sky)
+
+    return Bench(make(), make, SystemClock(), folder, storage=str(folder / "storage" / "job-x1"))
+
+
+@pytest.fixture(
+    params=[_fake, _local_plain, _local_emulated, _skypilot], ids=["fake", "local", "local-emulated", "skypilot"]
+)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield request.param(tmp_path)
     end_everything_under(tmp_path)
@@ -114,15 +131,15 @@ def test_launching_again_after_the_end_starts_nothing(bench: Bench) -> None:
 
 
 def test_an_attempt_never_launched_has_ended_without_capacity_and_without_a_bill(bench: Bench) -> None:
-    seen = bench.seen(Handle("job-x1-a9", str(bench.folder)))
+    seen = bench.seen(bench.handle(9))
     assert (seen.phase, seen.cause, seen.launched_at) == (Phase.ENDED, EndCause.NO_CAPACITY, None)
 
 
 def test_one_call_observes_many(bench: Bench) -> None:
     done, _ = bench.run("exit 3")
     running = bench.engine.launch(bench.request(FOREVER, number=2))
-    never = Handle("job-x1-a3", str(bench.folder))
-    bench.wait_for_line(running, "began")
+    never = bench.handle(3)
+    wait_for(lambda: bench.seen(running).phase is Phase.RUNNING, bench.clock, what="the second to run")
     seen = bench.engine.observe([done, running, never])
     assert {i: (o.phase, o.exit_code) for i, o in seen.items()} == {
         "job-x1-a1": (Phase.ENDED, 3),
@@ -180,7 +197,7 @@ def test_an_end_that_nobody_watched_is_observed_later_as_it_was(bench: Bench) ->
     """Supervisors restart; what they book must not depend on when they look."""
     _, end = bench.run("exit 3")
     bench.clock.sleep(0.2)
-    handle = Handle("job-x1-a1", str(bench.folder))
+    handle = bench.handle(1)
     assert bench.again().observe([handle])[handle.attempt_id] == end
 
 
@@ -202,7 +219,7 @@ def test_terminating_what_has_ended_changes_nothing(bench: Bench) -> None:
 
 
 def test_terminating_before_launching_keeps_it_from_ever_starting(bench: Bench) -> None:
-    handle = Handle("job-x1-a1", str(bench.folder))
+    handle = bench.handle(1)
     bench.engine.terminate(handle, grace_s=5)
     assert bench.again().launch(bench.request("echo began")) == handle
     end = bench.ended(handle)
@@ -218,4 +235,4 @@ def test_logs_give_the_last_lines(bench: Bench, tail: int | None, lines: list[st
 
 
 def test_an_attempt_never_launched_has_no_logs(bench: Bench) -> None:
-    assert list(bench.engine.logs(Handle("job-x1-a9", str(bench.folder)))) == []
+    assert list(bench.engine.logs(bench.handle(9))) == []

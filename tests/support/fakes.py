@@ -156,7 +156,7 @@ class FakeEngine:
         else:
             self.world.tombstones.add(handle.attempt_id)
 
-    def logs(self, handle: Handle, *, tail: int | None = None) -> Iterator[str]:
+    def logs(self, handle: Handle, *, tail: int | None = None, node: int = 0) -> Iterator[str]:
         machine = self.world.machines.get(handle.attempt_id)
         now = self.clock.now()
         lines = [text for at, text in machine.lines if at <= min(now, machine.ends_at)] if machine else []

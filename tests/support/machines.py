@@ -11,12 +11,18 @@ import psutil
 
 from spotwise.checkpoints.node.processes import FOLDER_VARIABLE
 from spotwise.cost_models.offer import Offer, Pool
-from spotwise.scheduler.clock import Clock
+from spotwise.scheduler.clock import Clock, SystemClock
 from spotwise.scheduler.engines.base import Engine, Handle, LaunchRequest, Observation, Phase
 from spotwise.scheduler.engines.local.market import EmulatedMarket, MarketPool, Outage, Weibull
+from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
+from spotwise.scheduler.engines.skypilot.offers import OfferBook
+from spotwise.scheduler.engines.skypilot.rounds import Pace
+from spotwise.scheduler.engines.skypilot.sky import Sky
+from spotwise.scheduler.settings import Settings, SkyPilotSettings, SkyPool
 
 PATIENCE_S = 60.0
 POOL = Pool("aws", "us-east-1", "use1-az4", "g4dn.xlarge")
+QUICK = Pace(round_s=0.1, silent_s=3.0, noticed_s=1.5, settling_s=3.0, look_again_s=0.3)
 EXACTLY = 1e6  # a Weibull of this shape is its scale, always
 
 
@@ -44,6 +50,21 @@ def make_market(
         outage=Outage(Weibull(EXACTLY, outage[0]), Weibull(EXACTLY, outage[1])) if outage else None,
     )
     return EmulatedMarket("test", 1, Decimal(hour_s), grace_s, (entry,), "made up")
+
+
+def make_skypilot_engine(home: Path, sky: Sky, **keys: object) -> SkyPilotEngine:
+    """The engine with one spot and one on-demand pool, on whatever plays SkyPilot."""
+    pools = [
+        SkyPool.model_validate({**pool, "accelerators": "V100:1"})
+        for pool in (
+            {"infra": "slurm/aws/spot", "market": "spot", "price_usd_per_hour": "0.90"},
+            {"infra": "slurm/aws/od", "market": "on_demand", "price_usd_per_hour": "3"},
+        )
+    ]
+    settings = Settings(home=home, skypilot=SkyPilotSettings(pools=pools, **keys))  # type: ignore[arg-type]
+    clock = SystemClock()
+    book = OfferBook(settings.skypilot, list, home / "catalog.json", clock)
+    return SkyPilotEngine(settings, clock, sky, book, pace=QUICK)
 
 
 def spot_offer(engine: Engine) -> Offer:

@@ -31,12 +31,12 @@ from ...clock import Clock
 from ...errors import CapacityError, EngineError
 from ...run import CostBasis
 from ...settings import Settings
-from ..base import Handle, LaunchRequest, Observation, Phase
+from ..base import NEVER_LAUNCHED, Handle, LaunchRequest, Observation, Phase
 from .anchor import market_anchor
 from .folder import AttemptFolder, NodeRequest, unlock, write_once
 from .market import EmulatedMarket, OpenMarket
 from .market_file import load_market
-from .observation import NEVER_LAUNCHED, has_ended, observation, sessions, settled
+from .observation import has_ended, observation, sessions, settled
 
 NODE_MODULE = "spotwise.scheduler.engines.local.node"
 _NODE_START_S = 60.0  # a node that has not detached itself by then is stuck
@@ -97,7 +97,7 @@ class LocalEngine:
                 folder.ask_to_terminate(grace_s)
                 _settle_if_abandoned(folder)
 
-    def logs(self, handle: Handle, *, tail: int | None = None) -> Iterator[str]:
+    def logs(self, handle: Handle, *, tail: int | None = None, node: int = 0) -> Iterator[str]:
         path = _folder(handle).log_path
         if not path.exists():
             return

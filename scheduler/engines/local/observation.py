@@ -9,8 +9,6 @@ from spotwise.checkpoints.node.events import Event
 
 from ..base import EndCause, Observation, Phase
 
-NEVER_LAUNCHED = Observation(Phase.ENDED, cause=EndCause.NO_CAPACITY, message="never launched")
-
 
 def has_ended(events: Sequence[Event]) -> bool:
     return any(event.name == "ended" for event in events)

@@ -1,0 +1,239 @@
+"""From what is known of an attempt to what has to be done for it next. Pure: `rounds` gathers, and carries out.
+
+An attempt is a cluster named after it. It is launched once, lives as long as its first node's agent speaks, and is over
+when the cluster is gone from SkyPilot's books: only then is nothing billed any more. The one exception is a machine
+that the market took: it is gone already, and only SkyPilot's record of it has to follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from spotwise.checkpoints.node.events import Event
+from spotwise.checkpoints.node.task import Wish
+
+from ..base import EndCause, Observation, Phase
+from .sky import Cluster, ClusterState, Failure, RequestState
+
+SLACK = timedelta(seconds=30)  # an agent that was told to leave has this long beyond its grace to say that it has
+MOST_LAUNCHES = 5  # of one attempt; more than one only where SkyPilot's server forgot an earlier one
+
+
+class Step(StrEnum):
+    """What is to be done next."""
+
+    REST = "rest"
+    LAUNCH = "launch"
+    CANCEL_LAUNCH = "cancel launch"
+    LOOK_CLOSER = "look closer"  # the agent is silent: ask the cloud
+    DOWN = "down"
+    CLOSE = "close"  # nothing is left of it: write down how it ended
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The attempt is over; its cluster may still be there."""
+
+    cause: EndCause
+    at: datetime
+    exit_code: int | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CloserLook:
+    """What the cloud itself said of a silent attempt."""
+
+    cluster: Cluster | None
+    is_idle: bool = False  # nothing runs on it any more
+    last_words: str = ""  # of what ran
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of one attempt."""
+
+    now: datetime
+    asked_at: datetime
+    is_spot: bool
+    provision_timeout: timedelta
+    wish: Wish | None = None  # to end it
+    events: Sequence[Event] = ()  # of its first node's agent
+    heard_at: datetime | None = None  # when the agent last gave a sign of life, on our clock
+    is_silent: bool = False  # it has given none for too long, or never one since its cluster was set up
+    closer: CloserLook | None = None
+    launches: int = 0  # how often it was asked for
+    launch: RequestState | None = None  # the newest launch; None: never asked for
+    failure: Failure | None = None
+    cluster: Cluster | None = None  # in SkyPilot's books
+    up_at: datetime | None = None  # when billing began, once it was ever up
+    leaving: Leaving | None = None  # as written down earlier
+    down: RequestState | None = None  # the newest request to end the cluster
+    can_launch: bool = True  # whether all that a launch needs is at hand: secrets are not written down
+
+    @property
+    def agent(self) -> dict[str, Event]:
+        """The first event of each name."""
+        return {event.name: event for event in reversed(self.events)}
+
+    @property
+    def is_launching(self) -> bool:
+        return self.launch is RequestState.UNDER_WAY
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do, and what to tell the supervisor meanwhile."""
+
+    step: Step
+    seen: Observation
+    leaving: Leaving | None = None  # to be written down before the step is taken
+
+
+def decide(facts: Facts) -> Decision:
+    """The next step of an attempt that has not ended."""
+    leaving = facts.leaving or reason_to_leave(facts)
+    if leaving is not None:
+        return Decision(_step_out(facts, leaving), _seen(facts, leaving), leaving)
+    if _is_to_be_launched(facts):
+        return Decision(Step.LAUNCH if facts.can_launch else Step.REST, _seen(facts, None))
+    return Decision(Step.LOOK_CLOSER if _needs_a_closer_look(facts) else Step.REST, _seen(facts, None))
+
+
+def reason_to_leave(facts: Facts) -> Leaving | None:
+    """Why the attempt is over; None while it is not."""
+    return (
+        _said_by_the_agent(facts)
+        or _wished(facts)
+        or _failed_to_launch(facts)
+        or _too_late(facts)
+        or _found_by_a_closer_look(facts)
+    )
+
+
+def closed(facts: Facts, leaving: Leaving) -> Observation:
+    """What an attempt is seen as for ever, now that nothing of it is left."""
+    launched = _launched_at(facts)
+    if launched is None or leaving.cause is EndCause.NO_CAPACITY:
+        # Nothing ever came up, so nothing is billed: not even a failed launch's time.
+        cause = leaving.cause if leaving.cause is EndCause.LAUNCH_FAILED else EndCause.NO_CAPACITY
+        return Observation(Phase.ENDED, ended_at=leaving.at, cause=cause, message=leaving.message)
+    taken = leaving.cause in (EndCause.PREEMPTED, EndCause.VANISHED)
+    return Observation(
+        Phase.ENDED,
+        launched_at=launched,
+        started_at=_time_of(facts, "started"),
+        notice_at=_time_of(facts, "notice"),
+        ended_at=leaving.at if taken else facts.now,
+        cause=leaving.cause,
+        exit_code=leaving.exit_code,
+        message=leaving.message,
+    )
+
+
+def _said_by_the_agent(facts: Facts) -> Leaving | None:
+    end = facts.agent.get("ended")
+    if end is None:
+        return None
+    return Leaving(EndCause(end.data["cause"]), end.time, end.data.get("exit_code"), str(end.data.get("message", "")))
+
+
+def _wished(facts: Facts) -> Leaving | None:
+    """Where the agent is not there to act on the wish, or does not."""
+    if facts.wish is None:
+        return None
+    if "up" not in facts.agent:
+        return Leaving(EndCause.TERMINATED, facts.now, message="ended by spotwise before its program started")
+    if facts.now < facts.wish.asked_at + timedelta(seconds=facts.wish.grace_s) + SLACK:
+        return None
+    return Leaving(EndCause.TERMINATED, facts.now, message="it did not say in time that it had left")
+
+
+def _failed_to_launch(facts: Facts) -> Leaving | None:
+    if "up" in facts.agent or facts.launch not in (RequestState.FAILED, RequestState.GONE):
+        return None  # an agent that speaks is up, whatever SkyPilot thinks of it
+    if facts.failure is not None and facts.failure.of_capacity:
+        return Leaving(EndCause.NO_CAPACITY, facts.now, message=facts.failure.message)
+    if facts.failure is not None and not _needs_a_closer_look(facts):
+        return _broken_launch(facts, facts.failure.message)
+    if facts.launch is RequestState.GONE and facts.launches >= MOST_LAUNCHES and facts.cluster is None:
+        return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=f"SkyPilot forgot {facts.launches} launches of it")
+    return None
+
+
+def _needs_a_closer_look(facts: Facts) -> bool:
+    """A silent agent; or a launch that broke on a machine: the market may have taken it, which is nobody's fault."""
+    broke = facts.failure is not None and not facts.failure.of_capacity and facts.cluster is not None
+    return facts.is_silent or (broke and "up" not in facts.agent and facts.closer is None)
+
+
+def _broken_launch(facts: Facts, why: str) -> Leaving:
+    if facts.closer is not None and facts.closer.cluster is None:
+        return Leaving(EndCause.NO_CAPACITY, facts.now, message="the machine was taken back before it was set up")
+    return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=why)
+
+
+def _too_late(facts: Facts) -> Leaving | None:
+    """Provisioning that never finishes, or a node on which nothing ever starts."""
+    if "up" in facts.agent or facts.now < facts.asked_at + facts.provision_timeout:
+        return None
+    minutes = facts.provision_timeout / timedelta(minutes=1)
+    return Leaving(EndCause.NO_CAPACITY, facts.now, message=f"it did not come up within {minutes:g} minutes")
+
+
+def _found_by_a_closer_look(facts: Facts) -> Leaving | None:
+    """The agent is silent, and the cloud says why. A machine that is there and works is only out of touch."""
+    if not facts.is_silent or facts.closer is None:
+        return None
+    cluster, spoke = facts.closer.cluster, "up" in facts.agent
+    if cluster is not None and cluster.state is ClusterState.UP:
+        return _agent_died(facts, spoke) if facts.closer.is_idle else None
+    if not spoke:
+        return _broken_launch(facts, "the machine broke before it was set up")
+    cause = EndCause.PREEMPTED if facts.is_spot else EndCause.VANISHED
+    return Leaving(cause, facts.heard_at or facts.now, message="the machine went away without a word")
+
+
+def _agent_died(facts: Facts, spoke: bool) -> Leaving:
+    if spoke:
+        return Leaving(EndCause.VANISHED, facts.now, message="the machine is up, but its agent died: out of memory?")
+    words = facts.closer.last_words if facts.closer is not None else ""
+    return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=f"the node could not be prepared{words and ': ' + words}")
+
+
+def _is_to_be_launched(facts: Facts) -> bool:
+    if "up" in facts.agent or facts.cluster is not None:
+        return False
+    return facts.launch is None or facts.launch is RequestState.GONE
+
+
+def _step_out(facts: Facts, leaving: Leaving) -> Step:
+    """How an attempt that is over is ended for good."""
+    if facts.is_launching:
+        return Step.CANCEL_LAUNCH
+    if facts.cluster is None:
+        return Step.CLOSE
+    if facts.down is None:
+        return Step.DOWN
+    if leaving.cause is EndCause.PREEMPTED:
+        return Step.CLOSE  # the market has it already; SkyPilot's record follows
+    return Step.REST if facts.down is RequestState.UNDER_WAY else Step.DOWN
+
+
+def _seen(facts: Facts, leaving: Leaving | None) -> Observation:
+    started = _time_of(facts, "started")
+    phase = Phase.RUNNING if started else Phase.PROVISIONING
+    message = "" if leaving is None else leaving.message
+    return Observation(phase, _launched_at(facts), started, _time_of(facts, "notice"), message=message)
+
+
+def _launched_at(facts: Facts) -> datetime | None:
+    return facts.up_at or _time_of(facts, "up")
+
+
+def _time_of(facts: Facts, name: str) -> datetime | None:
+    event = facts.agent.get(name)
+    return None if event is None else event.time

@@ -1,0 +1,186 @@
+"""What an attempt has at its run's URL: request and wish for its nodes, the engine's own journal; and what comes back.
+
+Everything lies in ``attempts/<attempt id>/``. The journal, ``engine.jsonl``, is all that a supervisor that starts anew
+knows of an attempt: what SkyPilot was asked to do, and what was decided. Its one writer is the supervisor that holds
+the run.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from spotwise.checkpoints import CheckpointError, Storage, storage_for
+from spotwise.checkpoints.node.events import Event, parse_events
+from spotwise.checkpoints.node.task import NodeTask, Wish
+
+from ..base import EndCause, Handle, Observation, Phase
+from .decide import Leaving
+
+FAULTS = (OSError, CheckpointError)  # what files at a URL may raise
+_TIMES = ("launched_at", "started_at", "notice_at", "ended_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The engine's own record of an attempt, folded."""
+
+    launch: str = ""  # id of the newest launch request
+    launched_at: datetime | None = None  # when that was asked for
+    launches: int = 0
+    up_at: datetime | None = None
+    leaving: Leaving | None = None
+    down: str = ""  # id of the newest request to end the cluster
+    ended: Observation | None = None
+
+    def after(self, event: Event) -> Journal:
+        """This journal with one more entry; entries of newer versions are passed over."""
+        data = event.data
+        match event.name:
+            case "launching":
+                return replace(self, launch=data["request"], launched_at=event.time, launches=self.launches + 1)
+            case "up":
+                return replace(self, up_at=_moment(data["at"]))
+            case "leaving":
+                cause, at = EndCause(data["cause"]), _moment(data["at"])
+                return replace(self, leaving=Leaving(cause, at, data["exit_code"], data["message"]))
+            case "down":
+                return replace(self, down=data["request"])
+            case "ended":
+                return replace(self, ended=_observation(data))
+        return self
+
+
+class AttemptFiles:
+    """One attempt's files, from the scheduler's side. Methods raise OSError or StorageError where the place is away."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+        self._storage = storage_for(handle.run_url or handle.folder)
+        self._path = f"attempts/{handle.attempt_id}"
+
+    @property
+    def storage(self) -> Storage:
+        return self._storage
+
+    def task(self) -> NodeTask | None:
+        """What its nodes were asked to do; None if it was never launched."""
+        data = self._read("request.json")
+        return (
+            None if data is None else NodeTask.from_json(data, source=f"{self._storage.url}/{self._path}/request.json")
+        )
+
+    def ask(self, task: NodeTask) -> None:
+        """Write the request unless there is one."""
+        if self._read("request.json") is None:
+            self._storage.put(f"{self._path}/request.json", task.to_json().encode())
+
+    def wish(self, now: datetime) -> Wish | None:
+        data = self._read("terminate.json")
+        return None if data is None else Wish.from_json(data, seen_at=now)
+
+    def wish_for_the_end(self, wish: Wish) -> None:
+        self._storage.put(f"{self._path}/terminate.json", wish.to_json().encode())
+
+    def events(self) -> list[Event]:
+        """What its first node's agent wrote down."""
+        return parse_events(self._read("events.jsonl") or b"")
+
+    def sign_of_life(self) -> bytes:
+        """Changes as long as the first node's agent lives; empty before it is up."""
+        return self._read("node-0.json") or b""
+
+    def journal(self) -> Journal:
+        journal = Journal()
+        for event in parse_events(self._read("engine.jsonl") or b""):
+            journal = journal.after(event)
+        return journal
+
+    def note(self, name: str, now: datetime, **data: Any) -> Event:
+        """Add an entry to the journal."""
+        line = json.dumps({"event": name, "time": now.isoformat(), **data})
+        self._storage.append_line(f"{self._path}/engine.jsonl", line.encode())
+        return Event(name, now, data)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            return self._storage.read(f"{self._path}/{name}")
+        except FileNotFoundError:
+            return None
+
+
+class Mirror:
+    """Keeps what nodes write at the run's URL in the run's folder here, where everything else reads it.
+
+    Files only grow, so what is new is what lies beyond the end of the copy.
+    """
+
+    def __init__(self, handle: Handle) -> None:
+        self._folder = Path(handle.folder)
+        self._storage = storage_for(handle.run_url or handle.folder)
+        self._attempt = f"attempts/{handle.attempt_id}"
+        self._is_same = self._storage.url == str(self._folder.absolute())
+
+    def sync(self) -> None:
+        """Bring what is new. Raises OSError or StorageError."""
+        if self._is_same:
+            return
+        for folder in (self._attempt, "study", "trials"):
+            for name, size in self._storage.files(folder).items():
+                if name.endswith((".jsonl", ".txt")) and size > self._here(name):
+                    self._append(name)
+        with suppress(FileNotFoundError):
+            if self._storage.size("progress.jsonl") > self._here("progress.jsonl"):
+                self._append("progress.jsonl")
+
+    def bring_log(self, node: int) -> Path:
+        """The newest that a node of the attempt has printed: the copy's path."""
+        name = f"{self._attempt}/log-{node}.txt"
+        with suppress(FileNotFoundError):
+            if not self._is_same and self._storage.size(name) > self._here(name):
+                self._append(name)
+        return self._folder / name
+
+    def _append(self, name: str) -> None:
+        path = self._folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # a supervisor that lost the run may still be at it
+            with suppress(FileNotFoundError):
+                file.write(self._storage.read(name, file.seek(0, os.SEEK_END)))
+
+    def _here(self, name: str) -> int:
+        path = self._folder / name
+        return path.stat().st_size if path.exists() else 0
+
+
+def written(leaving: Leaving) -> dict[str, Any]:
+    """What the journal's entry ``leaving`` holds."""
+    return {**asdict(leaving), "cause": leaving.cause.value, "at": leaving.at.isoformat()}
+
+
+def written_end(end: Observation) -> dict[str, Any]:
+    """What the journal's entry ``ended`` holds."""
+    times = {name: _text(getattr(end, name)) for name in _TIMES}
+    return {**times, "cause": end.cause and end.cause.value, "exit_code": end.exit_code, "message": end.message}
+
+
+def _observation(data: Mapping[str, Any]) -> Observation:
+    times = {name: _moment(data[name]) if data[name] else None for name in _TIMES}
+    cause = EndCause(data["cause"])
+    return Observation(Phase.ENDED, **times, cause=cause, exit_code=data["exit_code"], message=data["message"])
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

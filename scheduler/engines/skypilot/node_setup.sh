@@ -1,0 +1,26 @@
+# A Python for spotwise's agent, apart from the job's own; made once for each version of it.
+spotwise_env="$HOME/.spotwise/env-@{digest}"
+(
+    set -e
+    exec 9>"$spotwise_env.lock"
+    flock 9 # several nodes may share this home
+    [ ! -e "$spotwise_env/.ready" ] || exit 0
+    library="$HOME/.spotwise/lib-@{digest}"
+    rm -rf "$spotwise_env" "$library"
+    for python in python3.13 python3.12 python3.11 python3 python /usr/bin/python3; do
+        "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        "$python" -m venv "$spotwise_env"
+        break
+    done
+    uv=$(command -v uv || echo "$HOME/.local/bin/uv")
+    [ -x "$spotwise_env/bin/python" ] || "$uv" venv --quiet --seed --python '>=3.11' "$spotwise_env"
+    "$spotwise_env/bin/python" -m pip install --quiet --disable-pip-version-check @{requirements}
+    "$spotwise_env/bin/python" -m zipfile -e "@{wheel}" "$library"
+    site=$("$spotwise_env/bin/python" -c 'import site; print(site.getsitepackages()[0])')
+    echo "$library" > "$site/spotwise.pth"
+    touch "$spotwise_env/.ready"
+)
+if [ $? -ne 0 ]; then
+    echo "[spotwise] no Python for the agent: it needs Python 3.11 or newer, or uv, and a package index"
+    exit 1
+fi

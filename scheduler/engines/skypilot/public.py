@@ -1,0 +1,218 @@
+"""SkyPilot through its public Python SDK, and nothing else of it. The one module of this engine that imports ``sky``.
+
+Every call runs in a thread of a pool: ``import sky`` takes seconds, a server that hangs must not hang us, and what a
+call may raise is whatever SkyPilot's server died of, so it is looked at as a value.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRunning
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from spotwise.cost_models.sources.skypilot_catalog import CatalogRow
+
+from ...errors import EngineError
+from .sky import Cluster, ClusterState, Failure, RequestState, SkyUnreachableError, TaskRefusedError
+
+T = TypeVar("T")
+
+ANSWER_S = 60.0  # starting a local server takes up to 30 s
+CLOUD_S = 180.0
+UPLOAD_S = 1800.0
+LAST_LINES = 8
+
+_STATES = {"SUCCEEDED": RequestState.DONE, "FAILED": RequestState.FAILED, "CANCELLED": RequestState.GONE}
+
+
+class PublicSky:
+    """`Sky`, by way of the SDK."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(16, "sky-sdk")
+
+    def launch(self, cluster: str, task: Mapping[str, Any], autostop_minutes: int) -> str:
+        def call() -> str:
+            import sky
+
+            made = sky.Task.from_yaml_config(dict(task))
+            return str(sky.launch(made, cluster, down=True, idle_minutes_to_autostop=autostop_minutes))
+
+        return self._answer(call, UPLOAD_S, refusal=TaskRefusedError)
+
+    def launches_of(self, cluster: str) -> list[str]:
+        def call() -> list[str]:
+            import sky
+
+            found = sky.api_status(cluster_name=cluster)
+            return [request.request_id for request in found if request.name.endswith("launch")]
+
+        return self._answer(call)
+
+    def requests(self, ids: Sequence[str]) -> dict[str, RequestState]:
+        def call() -> dict[str, RequestState]:
+            import sky
+
+            found = sky.api_status(request_ids=list(ids), fields=["request_id", "status"])
+            return {r.request_id: _STATES.get(r.status, RequestState.UNDER_WAY) for r in found}
+
+        return self._answer(call)
+
+    def failure(self, request_id: str) -> Failure:
+        def call() -> Failure:
+            import sky
+
+            with ThreadPoolExecutor(1) as one:
+                error = one.submit(sky.get, request_id).exception()
+            return _failure(error)
+
+        return self._answer(call)
+
+    def cancel(self, request_id: str) -> None:
+        def call() -> None:
+            import sky
+
+            sky.get(sky.api_cancel(request_id, silent=True))
+
+        self._answer(call)
+
+    def clusters(self) -> dict[str, Cluster]:
+        def call() -> dict[str, Cluster]:
+            import sky
+
+            return {record["name"]: _cluster(record) for record in sky.get(sky.status(all_users=True))}
+
+        return self._answer(call)
+
+    def look_closer(self, cluster: str) -> Cluster | None:
+        def call() -> Cluster | None:
+            import sky
+
+            records = sky.get(sky.status([cluster], refresh=sky.StatusRefreshMode.FORCE, all_users=True))
+            return _cluster(records[0]) if records else None
+
+        return self._answer(call, CLOUD_S)
+
+    def is_idle(self, cluster: str) -> bool:
+        def call() -> bool:
+            import sky
+
+            statuses = sky.get(sky.job_status(cluster))
+            return all(status is None or status.is_terminal() for status in statuses.values())
+
+        return self._answer(call, CLOUD_S)
+
+    def last_words(self, cluster: str) -> str:
+        def call() -> str:
+            import sky
+
+            text = io.StringIO()
+            sky.tail_logs(cluster, None, follow=False, tail=LAST_LINES, output_stream=text)
+            return " | ".join(line.strip() for line in text.getvalue().splitlines() if line.strip())
+
+        return self._answer(call, CLOUD_S)
+
+    def down(self, cluster: str) -> str:
+        def call() -> str:
+            import sky
+
+            return str(sky.down(cluster))
+
+        return self._answer(call)
+
+    # for offers, `spotwise doctor` and `spotwise export`
+
+    def version(self) -> str:
+        """SkyPilot's version here."""
+
+        def call() -> str:
+            import sky
+
+            return str(sky.__version__)
+
+        return self._answer(call)
+
+    def enabled_clouds(self) -> list[str]:
+        """Names of the clouds that SkyPilot has credentials for, in lower case."""
+
+        def call() -> list[str]:
+            import sky
+
+            return sorted(str(cloud).lower() for cloud in sky.get(sky.enabled_clouds()))
+
+        return self._answer(call, CLOUD_S)
+
+    def instance_types(self, clouds: Sequence[str]) -> list[CatalogRow]:
+        """Every instance type with accelerators that these clouds' catalogs list, in every region."""
+
+        def call() -> list[CatalogRow]:
+            import sky
+
+            found = sky.get(sky.list_accelerators(clouds=list(clouds), all_regions=True))
+            return [_row(info) for infos in found.values() for info in infos]
+
+        return self._answer(call, CLOUD_S)
+
+    def _answer(
+        self, call: Callable[[], T], patience_s: float = ANSWER_S, refusal: type[EngineError] = SkyUnreachableError
+    ) -> T:
+        """What the call returns. Raises `SkyUnreachableError`; ``refusal`` where it was SkyPilot that said no."""
+        future = self._pool.submit(call)
+        try:
+            error = future.exception(patience_s)
+        except StillRunning:
+            raise SkyUnreachableError(f"SkyPilot's API server has not answered for {patience_s:.0f} s") from None
+        if error is None:
+            return future.result()
+        if isinstance(error, ImportError):
+            raise SkyUnreachableError(
+                f"SkyPilot is not installed here ({error}): pip install 'spotwise[sky]'"
+            ) from error
+        kind = SkyUnreachableError if _is_of_the_connection(error) else refusal
+        raise kind(f"SkyPilot: {_in_one_line(error)}") from error
+
+
+def _failure(error: BaseException | None) -> Failure:
+    """Only a place that has been tried and had nothing is short of capacity; what was not even tried will never do."""
+    if error is None:
+        return Failure(of_capacity=False, message="SkyPilot says that the launch failed, and not why")
+    tried = bool(getattr(error, "failover_history", None))
+    return Failure(type(error).__name__.endswith("ResourcesUnavailableError") and tried, _in_one_line(error))
+
+
+def _is_of_the_connection(error: BaseException) -> bool:
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return bool(names & {"ApiServerConnectionError", "RequestException", "ServerTemporarilyUnavailableError"})
+
+
+def _in_one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{text[:600]} ({type(error).__name__})"
+
+
+def _cluster(record: Mapping[str, Any]) -> Cluster:
+    state = ClusterState(record["status"].value.lower())
+    return Cluster(record["name"], state, datetime.fromtimestamp(record["launched_at"], UTC))
+
+
+def _row(info: Any) -> CatalogRow:
+    return CatalogRow(
+        cloud=str(info.cloud).lower(),
+        region=info.region or "",
+        instance_type=info.instance_type or "",
+        accelerator=info.accelerator_name,
+        accelerator_count=int(info.accelerator_count),
+        vcpus=_number(info.cpu_count) or 0.0,
+        memory_gib=_number(info.memory) or 0.0,
+        on_demand_usd_per_hour=_number(info.price),
+        spot_usd_per_hour=_number(info.spot_price),
+    )
+
+
+def _number(value: Any) -> float | None:
+    """SkyPilot's tables come from pandas: what is missing is NaN."""
+    return None if value is None or math.isnan(value) else float(value)

@@ -1,0 +1,296 @@
+"""The engine's thread: looks at every attempt again and again, and carries out what `decide` says.
+
+The supervisor must never wait for a cloud, so all that SkyPilot is asked to do is asked for here. A round asks SkyPilot
+once for all attempts; only attempts that are launched, silent or about to go cost calls of their own. Nothing is kept
+here that the attempts' files do not hold, except what a new thread finds out again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from spotwise.checkpoints.node.task import NodeTask
+
+from ...clock import Clock
+from ...errors import EngineError
+from ..base import NEVER_LAUNCHED, EndCause, Handle, LaunchRequest, Observation, Phase
+from .decide import CloserLook, Decision, Facts, Leaving, Step, closed, decide
+from .files import FAULTS, AttemptFiles, Journal, Mirror, written, written_end
+from .sky import Cluster, ClusterState, Failure, RequestState, Sky, SkyUnreachableError, TaskRefusedError
+
+FORGET_S = 10.0  # attempts that nobody observes any more: less than a supervisor's lease lasts
+AT_ONCE = 8  # attempts that are looked at in parallel
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often things are looked at, and how long silence is borne; seconds."""
+
+    round_s: float = 2.0
+    silent_s: float = 15.0  # an agent on a shared folder writes twice a second, behind a URL every three
+    noticed_s: float = 5.0  # once a preemption notice was seen
+    settling_s: float = 90.0  # from a launch that is done to the first word of its agent
+    look_again_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What SkyPilot's books say, read once a round."""
+
+    clusters: Mapping[str, Cluster]
+    requests: Mapping[str, RequestState]
+
+
+@dataclass
+class Watched:
+    """An attempt that somebody observes, and what this thread has found out about it."""
+
+    handle: Handle
+    asked_at_s: float  # steady clock: when somebody last asked for it
+    request: LaunchRequest | None = None  # all that a launch needs; known only to whoever launches
+    task: NodeTask | None = None
+    journal: Journal | None = None
+    seen: Observation | None = None
+    heard: bytes = b""
+    heard_at: datetime | None = None
+    heard_at_s: float = 0.0
+    closer: CloserLook | None = None
+    looked_at_s: float = -1e9
+    look_fault: SkyUnreachableError | None = None
+    failure: Failure | None = None
+    files: AttemptFiles = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.files = AttemptFiles(self.handle)
+
+    def note(self, name: str, now: datetime, **data: object) -> None:
+        """Write into the journal what is done or decided."""
+        event = self.files.note(name, now, **data)
+        self.journal = (self.journal or Journal()).after(event)
+
+
+class Rounds(threading.Thread):
+    """Looks after attempts until the process ends."""
+
+    def __init__(
+        self,
+        sky: Sky,
+        clock: Clock,
+        *,
+        provision_timeout: timedelta,
+        autostop: timedelta,
+        task_of: Callable[[LaunchRequest], Mapping[str, object]],
+        cluster_of: Callable[[str], str],
+        pace: Pace,
+    ) -> None:
+        """``task_of``: the SkyPilot task of a request. ``cluster_of``: an attempt's cluster, by the attempt's id."""
+        super().__init__(name="skypilot-rounds", daemon=True)
+        self._sky, self._clock = sky, clock
+        self._provision_timeout, self._autostop = provision_timeout, autostop
+        self._task_of, self._cluster_of = task_of, cluster_of
+        self._pace = pace
+        self._watched: dict[str, Watched] = {}
+        self._changed = threading.Condition()
+        self._pool = ThreadPoolExecutor(AT_ONCE, "skypilot")
+        self._unreachable = ""  # what is wrong with SkyPilot now
+
+    # for the supervisor's thread
+
+    def launch(self, request: LaunchRequest, handle: Handle) -> None:
+        with self._changed:
+            watched = self._entry(handle)
+            watched.request = watched.request or request
+            self._changed.notify_all()
+
+    def seen(self, handle: Handle, patience_s: float) -> Observation:
+        """What was seen of an attempt last; waits for the first look, but not for long."""
+        give_up = time.monotonic() + patience_s
+        with self._changed:
+            watched = self._entry(handle)
+            while watched.seen is None and (left_s := give_up - time.monotonic()) > 0:
+                self._changed.notify_all()
+                self._changed.wait(left_s)
+            return watched.seen or Observation(Phase.UNKNOWN, message=self._unreachable)
+
+    def hurry(self) -> None:
+        """Something was asked for that should not wait for the next round."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _entry(self, handle: Handle) -> Watched:
+        if not self.is_alive():
+            self.start()
+        watched = self._watched.setdefault(handle.attempt_id, Watched(handle, 0.0))
+        watched.asked_at_s = time.monotonic()
+        return watched
+
+    # the thread
+
+    def run(self) -> None:
+        while True:
+            began_s = time.monotonic()
+            with self._changed:
+                self._watched = {i: w for i, w in self._watched.items() if began_s - w.asked_at_s < FORGET_S}
+                watched = [w for w in self._watched.values() if w.seen is None or w.seen.phase is not Phase.ENDED]
+            if watched:
+                world = self._world(watched)
+                list(self._pool.map(partial(self._look, world), watched))
+            with self._changed:
+                self._changed.notify_all()
+                self._changed.wait_for(self._has_news, max(self._pace.round_s - (time.monotonic() - began_s), 0.1))
+
+    def _has_news(self) -> bool:
+        return any(watched.seen is None for watched in self._watched.values())
+
+    def _world(self, watched: list[Watched]) -> World | None:
+        """SkyPilot's books; None where it does not answer. Requests first: of one that is done, the books tell."""
+        ids = {i for w in watched if w.journal for i in (w.journal.launch, w.journal.down) if i}
+        try:
+            requests = self._sky.requests(sorted(ids)) if ids else {}
+            world = World(self._sky.clusters(), requests)
+        except SkyUnreachableError as fault:
+            if not self._unreachable:
+                _log.warning("%s; trying again", fault)
+            self._unreachable = str(fault)
+            return None
+        self._unreachable = ""
+        return world
+
+    def _look(self, world: World | None, watched: Watched) -> None:
+        """One attempt, once. A fault is shown as an unknown phase, and the next round tries again."""
+        try:
+            seen = self._attend(watched, world)
+        except (*FAULTS, EngineError) as fault:
+            seen = Observation(Phase.UNKNOWN, message=str(fault))
+        with self._changed:
+            watched.seen = seen
+
+    def _attend(self, watched: Watched, world: World | None) -> Observation:
+        now, files = self._clock.now(), watched.files
+        task = watched.task = watched.task or files.task()
+        if task is None:
+            return NEVER_LAUNCHED
+        if watched.journal is None:
+            watched.journal = files.journal()
+            world = self._world([watched]) if world else None  # the round did not know of its requests
+        if watched.journal.ended is not None:
+            Mirror(watched.handle).sync()
+            return watched.journal.ended
+        if world is None:
+            return self._without_sky(watched, task, watched.journal, now)
+        facts = self._facts(watched, task, watched.journal, world, now)
+        return self._carry_out(watched, facts, decide(facts))
+
+    def _without_sky(self, watched: Watched, task: NodeTask, journal: Journal, now: datetime) -> Observation:
+        """What the agent itself says, while nobody can be asked to do anything."""
+        facts = replace(self._facts(watched, task, journal, World({}, {}), now), is_silent=False)
+        Mirror(watched.handle).sync()
+        speaks = "up" in facts.agent and "ended" not in facts.agent
+        return decide(facts).seen if speaks else Observation(Phase.UNKNOWN, message=self._unreachable)
+
+    def _facts(self, watched: Watched, task: NodeTask, journal: Journal, world: World, now: datetime) -> Facts:
+        files, events = watched.files, watched.files.events()
+        cluster = world.clusters.get(self._cluster_of(task.attempt_id))
+        launch = world.requests.get(journal.launch, RequestState.GONE) if journal.launch else None
+        if launch is RequestState.FAILED and watched.failure is None:
+            watched.failure = self._sky.failure(journal.launch)
+        up_at = journal.up_at
+        if cluster is not None and cluster.state is ClusterState.UP and up_at is None:
+            up_at = cluster.launched_at
+            watched.note("up", now, at=up_at.isoformat())
+        self._listen(watched, launch, now)
+        return Facts(
+            now=now,
+            asked_at=task.asked_at,
+            is_spot=task.is_spot,
+            provision_timeout=self._provision_timeout,
+            wish=files.wish(now),
+            events=events,
+            heard_at=watched.heard_at,
+            is_silent=self._is_silent(watched, launch, noticed=any(event.name == "notice" for event in events)),
+            closer=watched.closer,
+            launches=journal.launches,
+            launch=launch,
+            failure=watched.failure,
+            cluster=cluster,
+            up_at=up_at,
+            leaving=journal.leaving,
+            down=world.requests.get(journal.down, RequestState.GONE) if journal.down else None,
+            can_launch=watched.request is not None,
+        )
+
+    def _listen(self, watched: Watched, launch: RequestState | None, now: datetime) -> None:
+        """Silence is measured here, on this clock, from the last change: clocks of two machines never meet."""
+        sign = watched.files.sign_of_life()
+        is_coming_up = not sign and launch is not RequestState.DONE
+        if sign != watched.heard or watched.heard_at is None or is_coming_up:
+            watched.heard, watched.heard_at, watched.heard_at_s = sign, now, time.monotonic()
+            watched.closer = watched.closer if is_coming_up else None
+
+    def _is_silent(self, watched: Watched, launch: RequestState | None, *, noticed: bool) -> bool:
+        silent_s = time.monotonic() - watched.heard_at_s
+        if watched.heard:
+            return silent_s > (self._pace.noticed_s if noticed else self._pace.silent_s)
+        return launch is RequestState.DONE and silent_s > self._pace.settling_s
+
+    def _carry_out(self, watched: Watched, facts: Facts, decision: Decision) -> Observation:
+        leaving = decision.leaving
+        if leaving is not None and facts.leaving is None:
+            watched.note("leaving", facts.now, **written(leaving))
+        if watched.heard:
+            Mirror(watched.handle).sync()
+        step = decision.step
+        if step is Step.LAUNCH:
+            self._launch(watched, facts.now)
+        elif step is Step.CANCEL_LAUNCH and watched.journal is not None:
+            self._sky.cancel(watched.journal.launch)
+        elif step is Step.LOOK_CLOSER:
+            self._look_closer(watched)
+        elif step is Step.DOWN:
+            watched.note("down", facts.now, request=self._sky.down(self._cluster_of(watched.handle.attempt_id)))
+        if leaving is not None and (step is Step.CLOSE or (step is Step.DOWN and leaving.cause is EndCause.PREEMPTED)):
+            end = closed(facts, leaving)
+            watched.note("ended", facts.now, **written_end(end))
+            return end
+        return decision.seen
+
+    def _launch(self, watched: Watched, now: datetime) -> None:
+        """Ask for the cluster, unless an earlier supervisor has and did not live to write it down."""
+        if watched.request is None:
+            return
+        cluster = self._cluster_of(watched.handle.attempt_id)
+        under_way = self._sky.launches_of(cluster)
+        minutes = max(1, round(self._autostop / timedelta(minutes=1)))
+        watched.failure = None
+        try:
+            request = under_way[0] if under_way else self._sky.launch(cluster, self._task_of(watched.request), minutes)
+        except TaskRefusedError as fault:
+            refused = Leaving(EndCause.LAUNCH_FAILED, now, message=str(fault))
+            watched.note("leaving", now, **written(refused))
+        else:
+            watched.note("launching", now, request=request)
+
+    def _look_closer(self, watched: Watched) -> None:
+        """Now and then. In between, a cloud that could not be asked still counts as one that cannot."""
+        if time.monotonic() - watched.looked_at_s < self._pace.look_again_s:
+            if watched.look_fault is not None:
+                raise watched.look_fault
+            return
+        watched.looked_at_s, watched.look_fault = time.monotonic(), None
+        name = self._cluster_of(watched.handle.attempt_id)
+        try:
+            cluster = self._sky.look_closer(name)
+            is_idle = cluster is not None and cluster.state is ClusterState.UP and self._sky.is_idle(name)
+            watched.closer = CloserLook(cluster, is_idle, self._sky.last_words(name) if is_idle else "")
+        except SkyUnreachableError as fault:
+            watched.look_fault = fault
+            raise

@@ -1,0 +1,107 @@
+"""What this engine needs of SkyPilot, as a port: `PublicSky` speaks to SkyPilot, tests put their own in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ...errors import EngineError
+
+
+class SkyUnreachableError(EngineError):
+    """SkyPilot's API server does not answer now: nothing is known of what it was asked to do."""
+
+
+class TaskRefusedError(EngineError):
+    """SkyPilot does not accept the task as it is; nothing was started."""
+
+
+class RequestState(StrEnum):
+    """How far SkyPilot is with something that it was asked to do."""
+
+    UNDER_WAY = "under way"
+    DONE = "done"
+    FAILED = "failed"
+    GONE = "gone"  # cancelled, or forgotten when the server was started again
+
+
+class ClusterState(StrEnum):
+    """What SkyPilot knows of a cluster."""
+
+    INIT = "init"  # being provisioned, or broken
+    UP = "up"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A cluster in SkyPilot's books."""
+
+    name: str
+    state: ClusterState
+    launched_at: datetime  # where SkyPilot's own cost report begins to count
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a launch failed."""
+
+    of_capacity: bool  # whether another place or a later moment may do
+    message: str
+
+
+class Sky(Protocol):
+    """Every call may raise `SkyUnreachableError`. None waits for a cloud unless it says so."""
+
+    def launch(self, cluster: str, task: Mapping[str, Any], autostop_minutes: int) -> str:
+        """Ask for a cluster that runs this task and goes away when idle. Returns the request's id.
+
+        Sends the task's local files along, which can take a while.
+
+        Raises:
+            TaskRefusedError: the task is not accepted.
+        """
+        ...
+
+    def launches_of(self, cluster: str) -> list[str]:
+        """Ids of the launches of this cluster that are under way."""
+        ...
+
+    def requests(self, ids: Sequence[str]) -> dict[str, RequestState]:
+        """How far these requests are: one call for all."""
+        ...
+
+    def failure(self, request_id: str) -> Failure:
+        """Why this launch, known as failed, did so."""
+        ...
+
+    def cancel(self, request_id: str) -> None:
+        """Give up a request that is under way. What it has started so far may stay."""
+        ...
+
+    def clusters(self) -> dict[str, Cluster]:
+        """All clusters in SkyPilot's books, by name: one call for all. The books may be behind the clouds."""
+        ...
+
+    def look_closer(self, cluster: str) -> Cluster | None:
+        """Ask the cloud itself, which can take seconds. None: the cluster is gone.
+
+        Raises:
+            SkyUnreachableError: also where the cloud does not answer.
+        """
+        ...
+
+    def is_idle(self, cluster: str) -> bool:
+        """Whether no job runs on it any more. Asks the cluster, which can take seconds."""
+        ...
+
+    def last_words(self, cluster: str) -> str:
+        """The last lines of its job's log, on one line. Asks the cluster, which can take seconds."""
+        ...
+
+    def down(self, cluster: str) -> str:
+        """Ask for the end of a cluster. Returns the request's id."""
+        ...
