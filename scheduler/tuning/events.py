@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -124,16 +124,21 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
 class StudyLog:
     """Appends one host's events. Only one process may write one file."""
 
-    def __init__(self, folder: Path, attempt: int) -> None:
-        """``folder`` is the study's folder; ``attempt`` the number of the attempt that the host runs in."""
+    def __init__(self, folder: Path, attempt: int, publish: Callable[[str, bytes], None] | None = None) -> None:
+        """``folder`` is the study's folder; ``attempt`` the number of the attempt that the host runs in.
+
+        ``publish`` gets the file's name and content after each event, where this disk does not outlive the host: an
+        event that is nowhere else when the machine is taken never happened, and its trial's number is given out again.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"host-{attempt}.jsonl"
+        self._publish = publish
         self._file = self.path.open("ab")
         if self._file.tell() and not self.path.read_bytes().endswith(b"\n"):
             self._write(b"\n")  # a killed writer left half a line: end it, so that ours stays whole
 
     def append(self, event: Event) -> None:
-        """Write the event; when this returns, it is on disk."""
+        """Write the event; when this returns, it is on disk, and published."""
         self._write(json.dumps(event_to_json(event), separators=(",", ":"), allow_nan=False).encode() + b"\n")
 
     def close(self) -> None:
@@ -143,6 +148,8 @@ class StudyLog:
         self._file.write(data)
         self._file.flush()
         os.fsync(self._file.fileno())
+        if self._publish is not None:
+            self._publish(self.path.name, self.path.read_bytes())
 
 
 def read_events(folder: Path) -> Iterator[Event]:

@@ -29,6 +29,7 @@ from ..errors import InputError
 from .events import StudyLog
 from .live import LiveSweep
 from .processes import ProcessId
+from .publication import Publication
 from .recover import recover
 from .scratch import Scratch
 from .task import SweepTask
@@ -68,7 +69,9 @@ class Host:
     def _prepare(self) -> LiveSweep:
         from .proposals import Proposer
 
-        log = StudyLog(self._task.study_folder, self._task.attempt)
+        url = os.environ.get("SPOTWISE_RUN_URL", "")
+        publish = Publication(url, self._say) if "://" in url else None
+        log = StudyLog(self._task.study_folder, self._task.attempt, publish)
         study = recover(self._task, log)
         kill = self._kill_trial
         return LiveSweep(self._task, log, study, Proposer(self._task), now=self._clock.now, say=self._say, kill=kill)

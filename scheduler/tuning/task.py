@@ -96,6 +96,7 @@ class SweepTask:
             task,
             attempt=int(environ.get("SPOTWISE_ATTEMPT", task.attempt)),
             folder=environ.get("SPOTWISE_RUN_FOLDER", task.folder),
+            workdir=environ.get("SPOTWISE_WORKDIR", task.workdir),
             host=int(environ.get("SPOTWISE_HOST", task.host)),
             hosts=int(environ.get("SPOTWISE_HOSTS", task.hosts)),
         )

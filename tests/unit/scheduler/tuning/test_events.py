@@ -21,6 +21,7 @@ from spotwise.scheduler.tuning.events import (
     StudyTail,
     event_from_json,
     event_to_json,
+    parse_events,
 )
 from spotwise.scheduler.tuning.records import study_from_json, study_to_json, to_record
 from spotwise.scheduler.tuning.view import StudyFeed, TrialPhase, fold, read_study
@@ -197,3 +198,12 @@ def test_a_tail_gives_whole_lines_of_the_others_once_however_they_arrive(tmp_pat
     assert tail.new() == [Started(at(1), 2, 1, HALF)]
     own.append(Started(at(2), 1, 0, HALF))
     assert tail.new() == []
+
+
+def test_an_event_is_published_whole_before_append_returns(tmp_path: Path) -> None:
+    published: list[tuple[str, bytes]] = []
+    log = StudyLog(tmp_path, 3, lambda name, data: published.append((name, data)))
+    log.append(Finished(T0, 3))
+    log.append(Finished(T0, 3, 1))
+    assert [name for name, _ in published] == ["host-3.jsonl"] * 2
+    assert [len(list(parse_events(data))) for _, data in published] == [1, 2]
