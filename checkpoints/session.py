@@ -36,6 +36,7 @@ from .keeper import Keeper
 from .progress import ProgressEvent
 from .progress_log import ProgressLog, as_metrics
 from .rng import RngState
+from .save_request import SaveRequest
 from .schedule import Position
 from .settings import Settings
 from .state import TrainingState
@@ -86,6 +87,7 @@ class Session:
         self._clock = clock
         self._keeper = Keeper(folder, TrainingState(parts), attempt=settings.attempt, writes=writes)
         self._progress = ProgressLog(settings.progress_url, attempt=settings.attempt, enabled=writes)
+        self._save_request = SaveRequest(settings.save_request if writes else None)
         self._stop = StopRequest()
         self._stop.listen()
         self._epoch: _Epoch | None = None
@@ -137,7 +139,7 @@ class Session:
             self._leave_without_loader(epoch)  # the notice has ended the loader's worker processes
 
     def step(self, samples: int = 0) -> None:
-        """Count one step (and its samples). Within ``batches()``: saves when due, saves and leaves on SIGTERM."""
+        """Count a step and its samples. Within ``batches()``: saves when due or asked, saves and leaves on SIGTERM."""
         epoch = self._current_epoch()
         self._refuse_skipping(epoch)
         epoch.stepped = True
@@ -145,12 +147,12 @@ class Session:
         self._position = replace(self._position, step=self._position.step + 1, batch=epoch.taken or 0)
         if epoch.taken is None:
             return  # nobody knows which batches are done: report() will save
-        if self._is_due():
+        if self._is_wanted():
             self._save()
         self._leave_if_asked()
 
     def report(self, **metrics: SupportsFloat) -> None:
-        """End the epoch: writes progress, saves when due and after the last epoch, saves and leaves on SIGTERM.
+        """End the epoch: writes progress, saves when due, asked to or all is done, saves and leaves on SIGTERM.
 
         An epoch without any ``step()`` counts as one step.
         """
@@ -161,7 +163,7 @@ class Session:
         self._epoch = None
         self._write(ProgressEvent.PROGRESS, samples_per_second=self._speed(epoch))
         last = self._total is not None and self._position.epoch >= self._total
-        if last or self._is_due():
+        if last or self._is_wanted():
             self._save()
         if not last:
             self._leave_if_asked()
@@ -210,6 +212,11 @@ class Session:
                 "The checkpoint was taken in the middle of an epoch: iterate over session.batches(loader) as before, "
                 "or set SPOTWISE_CHECKPOINT_URL to another folder."
             )
+
+    def _is_wanted(self) -> bool:
+        """Asked for or due; a request is used up by a save that was due anyway."""
+        asked = self._save_request.arrived()
+        return asked or self._is_due()
 
     def _is_due(self) -> bool:
         minutes = (self._clock() - self._tried_at) / 60

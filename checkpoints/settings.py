@@ -22,6 +22,7 @@ class Settings:
     attempt: int = 1
     hparams: Mapping[str, Any] = field(default_factory=dict)
     rank: int = 0  # of this process among the ranks of one distributed training; only 0 writes
+    save_request: str | None = None  # a file; when it is touched, a checkpoint is saved and training goes on
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
@@ -36,6 +37,7 @@ class Settings:
             attempt=_whole_number(environ, "SPOTWISE_ATTEMPT", default=1, least=0),
             hparams=_hparams(environ.get("SPOTWISE_HPARAMS") or "{}"),
             rank=_whole_number(environ, "RANK", default=0, least=0),
+            save_request=environ.get("SPOTWISE_SAVE_REQUEST") or None,
         )
 
 

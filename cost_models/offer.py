@@ -28,10 +28,10 @@ class Pool:
 
     def __str__(self) -> str:
         machine = f"{self.instance_type}+{self.accelerators}" if self.accelerators else self.instance_type
-        return f"{self.cloud}/{self._place}/{machine}"
+        return f"{self.cloud}/{self.place}/{machine}"
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
         """A zone's name says its region, except where people name both: a Slurm cluster and its partition."""
         if self.cloud in _NAMED_BY_PEOPLE and self.region and self.zone:
             return f"{self.region}/{self.zone}"

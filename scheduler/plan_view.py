@@ -117,7 +117,7 @@ def _cells(option: Option) -> list[str]:
     cost = predicted.cost_usd
     return [
         "->" if option.chosen else "",
-        f"{offer.pool.cloud}/{offer.pool.zone or offer.pool.region} {offer.accelerators() or offer.pool.instance_type}",
+        f"{offer.pool.cloud}/{offer.pool.place} {offer.accelerators() or offer.pool.instance_type}",
         offer.market.value.replace("_", "-"),
         f"{offer.price_usd_per_hour:.3f}",
         _short(cost.expected),

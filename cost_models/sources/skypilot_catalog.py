@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -33,17 +33,17 @@ def catalog_offers(rows: Iterable[CatalogRow], read_at: datetime) -> list[Offer]
             known = best.get(offer.key)
             if known is None or offer.price_usd_per_hour < known.price_usd_per_hour:
                 best[offer.key] = offer
-    return list(best.values())
+    return [_against(best.get(f"{offer.pool}/{Market.ON_DEMAND.value}"), offer) for offer in best.values()]
 
 
 def _offers(row: CatalogRow, read_at: datetime) -> Iterator[Offer]:
     """Zones are left to SkyPilot: its public catalog prices regions."""
     on_demand = _usd(row.on_demand_usd_per_hour)
     for market, price in ((Market.SPOT, _usd(row.spot_usd_per_hour)), (Market.ON_DEMAND, on_demand)):
-        if price is None or not row.instance_type:
-            continue  # without a machine's own price nobody can say what it costs
+        if price is None or not row.instance_type or row.accelerator_count < 1:
+            continue  # without a machine's own price nobody can say what it costs; and parts of a GPU have no name
         yield Offer(
-            pool=Pool(row.cloud, row.region, "", row.instance_type),
+            pool=Pool(row.cloud, row.region, "", row.instance_type, _open_accelerators(row)),
             market=market,
             price_usd_per_hour=price,
             on_demand_usd_per_hour=on_demand,
@@ -53,6 +53,17 @@ def _offers(row: CatalogRow, read_at: datetime) -> Iterator[Offer]:
             memory_gib=row.memory_gib,
             source=f"SkyPilot's catalog, read {read_at:%Y-%m-%d %H:%M} UTC",
         )
+
+
+def _against(on_demand: Offer | None, offer: Offer) -> Offer:
+    """Savings are counted against the on-demand offer that the same catalog has, which another row may hold."""
+    return replace(offer, on_demand_usd_per_hour=on_demand.price_usd_per_hour if on_demand else None)
+
+
+def _open_accelerators(row: CatalogRow) -> str:
+    """GCP attaches GPUs to n1 machines, and calls all TPUs' machines the same: an instance type stands there often."""
+    is_open = row.cloud == "gcp" and (row.instance_type.startswith("n1-") or row.instance_type == "TPU-VM")
+    return f"{row.accelerator}:{row.accelerator_count}" if is_open else ""
 
 
 def _usd(price: float | None) -> Decimal | None:

@@ -146,7 +146,7 @@ def _periods(charge: Charge) -> dict[str, Cell]:
 def _charge_kind(charge: Charge, *, emulated: bool) -> dict[str, Cell]:
     market = "spot" if charge.offer.market is Market.SPOT else "on-demand"
     money = "; emulated market, no real money" if emulated else ""
-    where = charge.offer.pool.zone or charge.offer.pool.region
+    where = charge.offer.pool.place
     return {
         "ChargeCategory": "Usage",
         "ChargeFrequency": "Usage-Based",

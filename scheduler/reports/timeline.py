@@ -54,7 +54,7 @@ def _bar(run: Run, attempt: Attempt, charges: Sequence[Charge], now: datetime) -
         attempt_id=attempt.id,
         number=attempt.number,
         market=attempt.offer.market,
-        place=f"{pool.cloud} {pool.zone or pool.region}",
+        place=f"{pool.cloud} {pool.place}",
         state=attempt.state,
         start_h=_hours(run, attempt.launched_at, attempt.hour_s),
         work_h=None if began is None else _hours(run, began, attempt.hour_s),

@@ -85,7 +85,7 @@ class SkyPilotEngine:
         return handle
 
     def observe(self, handles: Sequence[Handle]) -> dict[str, Observation]:
-        return {handle.attempt_id: self._rounds.seen(handle, FIRST_LOOK_S) for handle in handles}
+        return self._rounds.seen(handles, FIRST_LOOK_S) if handles else {}
 
     def terminate(self, handle: Handle, *, grace_s: float) -> None:
         files, now = AttemptFiles(handle), self._clock.now()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
@@ -26,6 +27,7 @@ CLOUD_S = 180.0
 UPLOAD_S = 1800.0
 LAST_LINES = 8
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _STATES = {"SUCCEEDED": RequestState.DONE, "FAILED": RequestState.FAILED, "CANCELLED": RequestState.GONE}
 
 
@@ -139,10 +141,15 @@ class PublicSky:
     def enabled_clouds(self) -> list[str]:
         """Names of the clouds that SkyPilot has credentials for, in lower case."""
 
-        def call() -> list[str]:
-            import sky
+        return sorted({infra.partition("/")[0] for infra in self.enabled_infras()})
 
-            return sorted(str(cloud).lower() for cloud in sky.get(sky.enabled_clouds()))
+    def enabled_infras(self) -> list[str]:
+        """The same with what they consist of, in lower case: ``aws``, ``kubernetes/CONTEXT``, ``slurm/CLUSTER``."""
+
+        def call() -> list[str]:
+            from sky.client import sdk
+
+            return [str(infra).lower() for infra in sdk.get(sdk.enabled_clouds(expand=True))]
 
         return self._answer(call, CLOUD_S)
 
@@ -150,9 +157,9 @@ class PublicSky:
         """Every instance type with accelerators that these clouds' catalogs list, in every region."""
 
         def call() -> list[CatalogRow]:
-            import sky
+            from sky.client import sdk  # sky.list_accelerators would look here, not at the server
 
-            found = sky.get(sky.list_accelerators(clouds=list(clouds), all_regions=True))
+            found = sdk.get(sdk.list_accelerators(clouds=list(clouds), all_regions=True))
             return [_row(info) for infos in found.values() for info in infos]
 
         return self._answer(call, CLOUD_S)
@@ -177,11 +184,11 @@ class PublicSky:
 
 
 def _failure(error: BaseException | None) -> Failure:
-    """Only a place that has been tried and had nothing is short of capacity; what was not even tried will never do."""
+    """What is unavailable may be there later, or elsewhere. SkyPilot also says it of a Slurm cluster out of reach."""
     if error is None:
         return Failure(of_capacity=False, message="SkyPilot says that the launch failed, and not why")
-    tried = bool(getattr(error, "failover_history", None))
-    return Failure(type(error).__name__.endswith("ResourcesUnavailableError") and tried, _in_one_line(error))
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return Failure("ResourcesUnavailableError" in kinds, _in_one_line(error))
 
 
 def _is_of_the_connection(error: BaseException) -> bool:
@@ -190,7 +197,7 @@ def _is_of_the_connection(error: BaseException) -> bool:
 
 
 def _in_one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(_COLOURS.sub("", str(error)).split())
     return f"{text[:600]} ({type(error).__name__})"
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -101,6 +102,7 @@ class Rounds(threading.Thread):
         self._watched: dict[str, Watched] = {}
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(AT_ONCE, "skypilot")
+        self._over: dict[str, RequestState] = {}
         self._unreachable = ""  # what is wrong with SkyPilot now
 
     # for the supervisor's thread
@@ -111,15 +113,14 @@ class Rounds(threading.Thread):
             watched.request = watched.request or request
             self._changed.notify_all()
 
-    def seen(self, handle: Handle, patience_s: float) -> Observation:
-        """What was seen of an attempt last; waits for the first look, but not for long."""
-        give_up = time.monotonic() + patience_s
+    def seen(self, handles: Sequence[Handle], patience_s: float) -> dict[str, Observation]:
+        """What was seen of these attempts last; waits for the first look at them, but not for long."""
         with self._changed:
-            watched = self._entry(handle)
-            while watched.seen is None and (left_s := give_up - time.monotonic()) > 0:
-                self._changed.notify_all()
-                self._changed.wait(left_s)
-            return watched.seen or Observation(Phase.UNKNOWN, message=self._unreachable)
+            watched = {handle.attempt_id: self._entry(handle) for handle in handles}
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: all(w.seen is not None for w in watched.values()), patience_s)
+            unknown = Observation(Phase.UNKNOWN, message=self._unreachable)
+            return {attempt_id: w.seen or unknown for attempt_id, w in watched.items()}
 
     def hurry(self) -> None:
         """Something was asked for that should not wait for the next round."""
@@ -142,6 +143,7 @@ class Rounds(threading.Thread):
                 self._watched = {i: w for i, w in self._watched.items() if began_s - w.asked_at_s < FORGET_S}
                 watched = [w for w in self._watched.values() if w.seen is None or w.seen.phase is not Phase.ENDED]
             if watched:
+                list(self._pool.map(self._get_to_know, [w for w in watched if w.journal is None]))
                 world = self._world(watched)
                 list(self._pool.map(partial(self._look, world), watched))
             with self._changed:
@@ -152,11 +154,13 @@ class Rounds(threading.Thread):
         return any(watched.seen is None for watched in self._watched.values())
 
     def _world(self, watched: list[Watched]) -> World | None:
-        """SkyPilot's books; None where it does not answer. Requests first: of one that is done, the books tell."""
+        """SkyPilot's books; None where it does not answer.
+
+        Clusters first: asked for them, SkyPilot starts its server where none runs, and asked for requests it does not.
+        """
         ids = {i for w in watched if w.journal for i in (w.journal.launch, w.journal.down) if i}
         try:
-            requests = self._sky.requests(sorted(ids)) if ids else {}
-            world = World(self._sky.clusters(), requests)
+            world = World(self._sky.clusters(), self._requests(ids))
         except SkyUnreachableError as fault:
             if not self._unreachable:
                 _log.warning("%s; trying again", fault)
@@ -164,6 +168,19 @@ class Rounds(threading.Thread):
             return None
         self._unreachable = ""
         return world
+
+    def _get_to_know(self, watched: Watched) -> None:
+        """Read what does not change, or changes through this thread only."""
+        with suppress(*FAULTS):  # the look that follows meets the same fault and shows it
+            watched.task = watched.files.task()
+            watched.journal = watched.files.journal()
+
+    def _requests(self, ids: set[str]) -> dict[str, RequestState]:
+        """How far these are; those that are over are not asked about again."""
+        open_ = sorted(ids - self._over.keys())
+        found = self._sky.requests(open_) if open_ else {}
+        self._over |= {i: state for i, state in found.items() if state in (RequestState.DONE, RequestState.FAILED)}
+        return {**found, **{i: self._over[i] for i in ids if i in self._over}}
 
     def _look(self, world: World | None, watched: Watched) -> None:
         """One attempt, once. A fault is shown as an unknown phase, and the next round tries again."""
@@ -175,19 +192,16 @@ class Rounds(threading.Thread):
             watched.seen = seen
 
     def _attend(self, watched: Watched, world: World | None) -> Observation:
-        now, files = self._clock.now(), watched.files
-        task = watched.task = watched.task or files.task()
+        now, journal = self._clock.now(), watched.journal or watched.files.journal()
+        task = watched.task = watched.task or watched.files.task()
         if task is None:
             return NEVER_LAUNCHED
-        if watched.journal is None:
-            watched.journal = files.journal()
-            world = self._world([watched]) if world else None  # the round did not know of its requests
-        if watched.journal.ended is not None:
+        if journal.ended is not None:
             Mirror(watched.handle).sync()
-            return watched.journal.ended
-        if world is None:
-            return self._without_sky(watched, task, watched.journal, now)
-        facts = self._facts(watched, task, watched.journal, world, now)
+            return journal.ended
+        if world is None or watched.journal is None:
+            return self._without_sky(watched, task, journal, now)
+        facts = self._facts(watched, task, journal, world, now)
         return self._carry_out(watched, facts, decide(facts))
 
     def _without_sky(self, watched: Watched, task: NodeTask, journal: Journal, now: datetime) -> Observation:

@@ -363,6 +363,110 @@ def test_what_cannot_be_kept_is_refused_before_training(training: Callable[..., 
         Session(settings, {"opaque": Opaque()})
 
 
+@pytest.fixture
+def request_file(tmp_path: Path) -> Path:
+    return tmp_path / "save-now"
+
+
+def touch(path: Path, at_s: int) -> None:
+    """Touch a file at a time of its own: a clock may stand still between two steps."""
+    path.touch()
+    os.utime(path, (at_s, at_s))
+
+
+def train_asked(
+    session: Session, asks: dict[int, Callable[[], object]], *, epochs: int = 1, counted: bool = True
+) -> None:
+    """Train; before the session counts the n-th step of this process, ``asks[n]`` happens."""
+    step = 0
+    for _ in session.epochs(epochs):
+        for _ in session.batches(range(BATCHES)) if counted else range(BATCHES):
+            step += 1
+            asks.get(step, lambda: None)()
+            session.step()
+        session.report()
+
+
+def test_a_request_to_save_is_done_once_at_the_next_step_and_training_goes_on(
+    training: Callable[..., Any], tmp_path: Path, request_file: Path
+) -> None:
+    session = training(every=NEVER, save_request=str(request_file)).session
+    train_asked(session, {2: lambda: touch(request_file, 100)})
+    assert checkpoints(tmp_path) == ["step-000000002", "step-000000005"]  # the last is that of the end
+    assert events(tmp_path)[-1] == "finished"
+
+
+def test_every_touch_is_a_request_of_its_own(training: Callable[..., Any], tmp_path: Path, request_file: Path) -> None:
+    """Touched again, removed (which is none), made again with the time that it had before."""
+    session = training(every=NEVER, keep=9, save_request=str(request_file)).session
+    asks = {1: lambda: touch(request_file, 100), 2: lambda: touch(request_file, 200), 3: request_file.unlink}
+    train_asked(session, {**asks, 4: lambda: touch(request_file, 200)})
+    assert checkpoints(tmp_path) == [f"step-{step:09d}" for step in (1, 2, 4, 5)]
+
+
+def test_a_request_from_before_the_session_does_not_count(
+    training: Callable[..., Any], tmp_path: Path, request_file: Path
+) -> None:
+    touch(request_file, 100)
+    train_asked(training(every=NEVER, save_request=str(request_file)).session, {})
+    assert checkpoints(tmp_path) == ["step-000000005"]
+
+
+def test_a_request_at_a_step_where_a_checkpoint_is_due_is_one_checkpoint(
+    training: Callable[..., Any], tmp_path: Path, request_file: Path
+) -> None:
+    session = training(every=Every(2, Unit.STEPS), keep=9, save_request=str(request_file)).session
+    train_asked(session, {2: lambda: touch(request_file, 100)})
+    assert events(tmp_path).count("checkpoint") == 3  # of steps 2, 4 and 5
+
+
+def test_a_training_saved_on_request_resumes_with_the_same_losses(
+    training: Callable[..., Any], tmp_path: Path, request_file: Path
+) -> None:
+    undisturbed = training(tmp_path / "undisturbed")
+    undisturbed.run(EPOCHS)
+    first = training(every=NEVER, save_request=str(request_file))
+    count = first.session.step
+    first.session.step = lambda samples: (touch(request_file, 100) if first.steps == 7 else None, count(samples))
+    with pytest.raises(MemoryError):
+        first.run(EPOCHS, die_after=9)
+    second = training(every=NEVER)
+    assert second.session.restored.step == 7
+    second.run(EPOCHS)
+    assert first.losses + second.losses == undisturbed.losses
+
+
+def test_without_batches_a_request_waits_for_the_end_of_the_epoch(
+    training: Callable[..., Any], tmp_path: Path, request_file: Path
+) -> None:
+    session = training(every=NEVER, save_request=str(request_file)).session
+    train_asked(session, {2: lambda: touch(request_file, 100)}, epochs=2, counted=False)
+    assert checkpoints(tmp_path) == ["step-000000005", "step-000000010"]
+
+
+def test_a_request_that_no_disk_can_take_is_a_warning_and_tried_once(
+    training: Callable[..., Any], tmp_path: Path, request_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = FullDisk(tmp_path / "checkpoints", room=0)
+    session = training(every=NEVER, storage=disk, save_request=str(request_file)).session
+    with pytest.raises(SaveError):
+        train_asked(session, {1: lambda: touch(request_file, 100)})
+    assert caplog.text.count("Training goes on") == 2  # of the request, and of the end
+
+
+def test_only_the_first_rank_looks_for_requests(
+    monkeypatch: pytest.MonkeyPatch, training: Callable[..., Any], request_file: Path
+) -> None:
+    touch(request_file, 100)
+    looks: list[str] = []
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **how: (looks.append(path.name), stat(path, **how))[1])
+    train_asked(training(rank=1, save_request=str(request_file)).session, {})
+    assert request_file.name not in looks
+    train_asked(training(save_request=str(request_file)).session, {})
+    assert looks.count(request_file.name) == 1 + BATCHES  # once at the start, once a step
+
+
 def test_own_generators_continue_too(tmp_path: Path) -> None:
     settings = Settings(str(tmp_path / "checkpoints"), str(tmp_path / "progress.jsonl"))
 

@@ -20,6 +20,7 @@ def test_everything_the_scheduler_says_is_read() -> None:
             "SPOTWISE_PROGRESS_URL": "/home/progress.jsonl",
             "SPOTWISE_ATTEMPT": "4",
             "SPOTWISE_HPARAMS": '{"lr": 0.1, "optimizer": "adam"}',
+            "SPOTWISE_SAVE_REQUEST": "/run/save-now",
         }
     )
     assert settings == Settings(
@@ -29,6 +30,7 @@ def test_everything_the_scheduler_says_is_read() -> None:
         keep=5,
         attempt=4,
         hparams={"lr": 0.1, "optimizer": "adam"},
+        save_request="/run/save-now",
     )
 
 
