@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from .exits import run_command as _run
 
 if TYPE_CHECKING:
     from .app import App
@@ -67,6 +68,30 @@ def plan(context: Context, job: Path, engine: str | None, as_json: bool) -> int:
     else:
         print_plan(found, _console())
     return 3 if found.refusals else 0
+
+
+@cli.command()
+@click.argument("job", type=FILE)
+@click.option("--out", type=FILE, help="File to write; default: print it.")
+@click.option("--pin", is_flag=True, help="Only the offer that the plan chooses, instead of all in order.")
+@click.pass_obj
+def export(context: Context, job: Path, out: Path | None, pin: bool) -> int:
+    """Write JOB as a plain SkyPilot task, for `sky launch` and `sky jobs launch`."""
+    from .export import exported
+    from .job import load_job
+    from .submission import prepare
+
+    load_job(job)  # before the home is made: a faulty file leaves nothing behind
+    app = context.app("skypilot")
+    found = prepare(app, job)
+    pools, now = app.settings.skypilot.pools, app.clock.now()
+    text = exported(found.job, found.plan, pools, now, pin=pin, source=job.name)
+    if out is None:
+        print(text, end="")
+        return 0
+    out.write_text(text, encoding="utf-8")
+    print(f"wrote {out}; next: sky jobs launch {out}")
+    return 0
 
 
 @cli.command()
@@ -169,6 +194,44 @@ def cancel(context: Context, run_id: str) -> int:
     start_supervisor(app, context.settings)  # in case none is alive
     print(f"{run_id} is being cancelled; `spotwise status {run_id}` shows when it has left")
     return 0
+
+
+@cli.command()
+@_ENGINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def doctor(context: Context, engine: str | None, as_json: bool) -> int:
+    """Check this installation, and say how to mend what is wrong: exit code 2 if something must be mended."""
+    import os
+
+    from .doctor import examine
+    from .doctor_view import checks_json, exit_code, print_checks
+
+    checks = examine(context.settings, engine, os.environ, Path.cwd())
+    if not as_json:
+        return print_checks(checks, _console())
+    made = list(checks)
+    _print_json(checks_json(made))
+    return exit_code(made)
+
+
+@cli.command()
+@click.argument("clusters", nargs=-1)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; ends nothing without --yes.")
+@click.pass_obj
+def gc(context: Context, clusters: tuple[str, ...], yes: bool, as_json: bool) -> int:
+    """End SkyPilot clusters that no attempt needs any more; with CLUSTERS, those.
+
+    Exit codes: 0 nothing is left that should be ended, 4 something is.
+    """
+    from .clearing import clear, clear_json
+
+    if as_json:
+        document, code = clear_json(context.app(), clusters, may_end=yes)
+        _print_json(document)
+        return code
+    return clear(context.app(), clusters, _console(), may_end=lambda question: yes or click.confirm(question))
 
 
 @cli.command()
@@ -290,41 +353,6 @@ def schema() -> int:
 def main() -> None:
     """Run a command; every fault ends with its exit code and a message, never with a traceback alone."""
     sys.exit(_run(lambda: cli.main(standalone_mode=False)))
-
-
-def _run(command: Callable[[], Any]) -> int:
-    from .errors import SpotwiseError
-
-    try:
-        return int(command() or 0)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except (click.Abort, KeyboardInterrupt):
-        return 130
-    except SystemExit as left:  # click's own, when the reader of a pipe is gone, as in `spotwise logs | head`
-        return 0 if left.code == 1 else int(left.code or 0)
-    except SpotwiseError as error:
-        print(error, file=sys.stderr)
-        return int(error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever else it is, it is said with its exit code
-        return _unexpected(error)
-
-
-def _unexpected(error: Exception) -> int:
-    if isinstance(error, BrokenPipeError):
-        return 0
-    if type(error).__module__.startswith("spotwise."):  # of checkpoints or cost_models: they say what and where
-        print(error, file=sys.stderr)
-        return 70
-    if isinstance(error, OSError):
-        print(f"{error.filename or 'the machine'}: {error.strerror or error}; mend that and try again", file=sys.stderr)
-        return 70
-    import traceback
-
-    traceback.print_exception(error)
-    print(f"this is a fault of spotwise itself ({type(error).__name__}); please report it", file=sys.stderr)
-    return 70
 
 
 def _console() -> Any:

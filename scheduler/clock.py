@@ -44,6 +44,13 @@ class SystemClock:
         time.sleep(seconds)
 
 
+def pace(seconds: float) -> tuple[timedelta, timedelta]:
+    """How far the wall clock and the steady clock go in about so many seconds."""
+    wall, steady = datetime.now(UTC), time.monotonic()
+    time.sleep(seconds)
+    return datetime.now(UTC) - wall, timedelta(seconds=time.monotonic() - steady)
+
+
 @dataclass
 class ManualClock:
     """A clock that moves only when told: simulations and tests."""

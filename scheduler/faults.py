@@ -98,7 +98,7 @@ def _faults_of_detail(detail: ErrorDetails, schema: Mapping[str, Any]) -> Iterat
 
 def _found_and_allowed(detail: ErrorDetails) -> str:
     kind, context, found = detail["type"], detail.get("ctx", {}), shown(detail["input"])
-    if kind == "literal_error":
+    if kind in ("enum", "literal_error"):
         choices = re.findall(r"'([^']*)'", context["expected"])
         return f"found {found}; allowed: {', '.join(choices)}{did_you_mean(str(detail['input']), choices)}"
     if kind in _ALLOWED_RANGE:
@@ -127,7 +127,7 @@ def keys_at(path: Path, schema: Mapping[str, Any]) -> list[str]:
 
 
 def dotted_keys(schema: Mapping[str, Any]) -> list[str]:
-    """Every key of a file as a dotted path; ``*`` stands for a name that the user chooses."""
+    """Every key of a file as a dotted path; ``*`` stands for a name that the user chooses, ``[*]`` for list entries."""
     return [dotted(path) for path in _walk(schema, schema, ())]
 
 
@@ -139,6 +139,8 @@ def _walk(node: Mapping[str, Any], schema: Mapping[str, Any], above: Path) -> It
     rest = whole.get("additionalProperties")
     if isinstance(rest, dict) and "$ref" in rest:
         yield from _walk(rest, schema, (*above, "*"))
+    if "$ref" in whole.get("items", {}):
+        yield from _walk(whole["items"], schema, (*above, "[*]"))
 
 
 def _lives_elsewhere(key: str, schema: Mapping[str, Any]) -> str:
@@ -155,7 +157,7 @@ def _description(path: Path, schema: Mapping[str, Any]) -> str:
 def _node(path: Path, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     node = _resolve(schema, schema)
     for part in path:
-        rest = node.get("additionalProperties")
+        rest = node.get("items") if part.startswith("[") else node.get("additionalProperties")
         child = node.get("properties", {}).get(part, rest if isinstance(rest, dict) else {})
         node = _resolve(child, schema)
     return node

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotwise.cost_models.estimate import Overheads
@@ -13,9 +13,12 @@ from spotwise.cost_models.hazard import Hazard, HazardBelief, published_belief
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.cost_models.throughput import relative_speed
 
-from .engines.base import Engine
+from .engines.base import NEVER_LAUNCHED, Engine
 from .ledger import billed_hours
 from .run import Attempt, AttemptState, CostBasis
+
+# Refused attempts that say nothing of capacity: we gave them up ourselves.
+_OUR_OWN_ENDS = ("ended by spotwise", NEVER_LAUNCHED.message)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Knowledge:
     hour_s: Decimal  # wall-clock seconds of one billed hour
     cost_basis: CostBasis
     one_machine: bool  # whatever the offer, all runs on this machine: at its speed, as one node
+    # By offer key: not stated by the engine but found by an attempt, so less certain. `available` is False there.
+    no_capacity_at: Mapping[str, datetime] = field(default_factory=dict)
 
     def hazard(self, offer: Offer) -> Hazard:
         return self.beliefs[offer.pool].hazard() if offer.is_spot else Hazard.none()
@@ -56,12 +61,22 @@ class Knowledge:
             return self
         return replace(self, overheads=replace(self.overheads, provision_hours=0.0, restore_hours=hours_per_attempt))
 
+    def with_refusals(self, attempts: Iterable[Attempt], now: datetime, cooldown_hours: float) -> Knowledge:
+        """The same, where offers that refused lately are not available; what the engine states counts more."""
+        stated = {key: there for key, there in self.available.items() if key not in self.no_capacity_at}
+        here = [attempt for attempt in attempts if attempt.cost_basis is self.cost_basis]  # no emulated market's word
+        found = without_capacity(here, now, timedelta(seconds=cooldown_hours * float(self.hour_s)))
+        found = {key: at for key, at in found.items() if key not in stated}
+        return replace(self, available={**stated, **dict.fromkeys(found, False)}, no_capacity_at=found)
 
-def gather(engine: Engine, attempts: Sequence[Attempt], overheads: Overheads, now: datetime) -> Knowledge:
-    """Ask the engine, and add what this installation has seen of each pool."""
+
+def gather(
+    engine: Engine, attempts: Sequence[Attempt], overheads: Overheads, now: datetime, *, cooldown_hours: float
+) -> Knowledge:
+    """Ask the engine, and add what this installation has seen of each pool, and of each offer's capacity."""
     offers = tuple(engine.offers())
     pools = {offer.pool for offer in offers if offer.is_spot}
-    return Knowledge(
+    stated = Knowledge(
         offers=offers,
         available=engine.available(),
         beliefs={pool: _updated(_published(engine, pool), pool, attempts, now) for pool in pools},
@@ -70,6 +85,20 @@ def gather(engine: Engine, attempts: Sequence[Attempt], overheads: Overheads, no
         cost_basis=engine.cost_basis,
         one_machine=engine.one_machine,
     )
+    return stated.with_refusals(attempts, now, cooldown_hours)
+
+
+def without_capacity(attempts: Iterable[Attempt], now: datetime, cooldown: timedelta) -> dict[str, datetime]:
+    """When each offer was last found without capacity: less than the cooldown ago, and nothing came up there since."""
+    refused: dict[str, datetime] = {}
+    came_up: dict[str, datetime] = {}
+    for attempt in attempts:
+        key, at = attempt.offer.key, attempt.launched_at
+        if attempt.state is AttemptState.REFUSED and not attempt.end_reason.startswith(_OUR_OWN_ENDS):
+            refused[key] = max(refused.get(key, at), attempt.ended_at or at)
+        elif attempt.started_at is not None:
+            came_up[key] = max(came_up.get(key, at), at)
+    return {key: at for key, at in refused.items() if now - at < cooldown and not came_up.get(key, at) > at}
 
 
 def exposure(pool: Pool, attempts: Iterable[Attempt], now: datetime) -> tuple[int, float]:

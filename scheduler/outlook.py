@@ -52,6 +52,8 @@ class Outlook:
         now, past = self._clock.now(), self._past()
         known = self._known(run.engine)
         seen = Seen.under(known, past.runs, past.attempts, past.charges)
+        newest = {a.id: a for a in (*past.attempts, *attempts)}  # this run's own are newer than the past that is kept
+        known = known.with_refusals(newest.values(), now, self._settings.cooldown_hours)
         known = known.with_overhead(overhead_hours(run.kind, seen))
         work = work_of(job, measure(run.job_yaml, seen))
         situation = make_situation(
@@ -111,7 +113,13 @@ class Outlook:
         now = self._clock.now()
         read_at, known = self._markets.get(engine, (None, None))
         if known is None or read_at is None or now - read_at > timedelta(seconds=MARKET_S):
-            known = gather(self._engine_named(engine), self._past().attempts, self._settings.overheads, now)
+            known = gather(
+                self._engine_named(engine),
+                self._past().attempts,
+                self._settings.overheads,
+                now,
+                cooldown_hours=self._settings.cooldown_hours,
+            )
             self._markets[engine] = (now, known)
         return known
 

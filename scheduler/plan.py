@@ -15,6 +15,7 @@ from .job import JobSpec
 from .knowledge import Knowledge
 from .policies import policy_named
 from .policies.base import Candidate, Move, Situation, Stop
+from .policies.choice import no_capacity_ago
 from .policies.deadline import HIGH_CHANCE
 from .work import Work
 
@@ -154,7 +155,8 @@ def make_situation(
             work_sigma=work.sigma,
         )
         when = (refused or {}).get(offer.pool) if offer.is_spot else None
-        candidates.append(Candidate(offer, predicted, known.available.get(offer.key), when))
+        tried_at = known.no_capacity_at.get(offer.key)
+        candidates.append(Candidate(offer, predicted, known.available.get(offer.key), when, tried_at))
     return Situation(
         now=now,
         deadline_at=deadline_at,
@@ -197,28 +199,27 @@ def _hours_between(now: datetime, then: datetime | None, hour_s: Decimal) -> flo
 
 
 def _options(situation: Situation, chosen: Offer | None, why: str, rejected: Mapping[Offer, str]) -> tuple[Option, ...]:
-    options = [
-        Option(c.offer, c.estimate, c.available, c.offer == chosen, why if c.offer == chosen else "")
+    picked = next((c for c in situation.candidates if c.offer == chosen), None)
+    explained = [
+        Option(c.offer, c.estimate, c.available, c is picked, why if c is picked else _why_not(c, picked, situation))
         for c in situation.candidates
     ]
-    picked = next((option for option in options if option.chosen), None)
-    explained = [o if o.chosen else replace(o, reason=_why_not(o, picked)) for o in options]
     explained.sort(key=lambda o: (not o.chosen, o.estimate.cost_usd.expected if o.estimate else Decimal(0)))
     unfit = [Option(offer, None, None, False, reason) for offer, reason in rejected.items()]
     return (*explained, *unfit)
 
 
-def _why_not(option: Option, picked: Option | None) -> str:
-    if option.available is False:
-        return "no capacity now"
-    if picked is None or picked.estimate is None or option.estimate is None:
+def _why_not(candidate: Candidate, picked: Candidate | None, situation: Situation) -> str:
+    if candidate.available is False:
+        return no_capacity_ago(candidate, situation)
+    if picked is None:
         return "the policy does not allow it"
-    if not option.estimate.can_finish:
+    if not candidate.estimate.can_finish:
         return "preempted faster than it makes progress"
-    chance = option.estimate.chance_to_meet_deadline
+    chance = candidate.estimate.chance_to_meet_deadline
     if chance is not None and chance < HIGH_CHANCE:
         return f"in time with {chance:.0%} only"
-    more = option.estimate.cost_usd.expected - picked.estimate.cost_usd.expected
+    more = candidate.estimate.cost_usd.expected - picked.estimate.cost_usd.expected
     return f"{more.quantize(CENT)} USD more expected" if more > 0 else "not what the policy looks for"
 
 

@@ -33,7 +33,13 @@ def priced_offers(app: App, accelerators: str | None, *, sheet: bool) -> list[Pr
         found = [PricedOffer(o, published_belief(o.pool) if o.is_spot else None, None) for o in load_sheet()]
     else:
         engine = app.engine(app.settings.engine)
-        known = gather(engine, app.store.attempts(), app.settings.overheads, app.clock.now())
+        known = gather(
+            engine,
+            app.store.attempts(),
+            app.settings.overheads,
+            app.clock.now(),
+            cooldown_hours=app.settings.cooldown_hours,
+        )
         found = [
             PricedOffer(o, known.beliefs.get(o.pool) if o.is_spot else None, known.available.get(o.key))
             for o in known.offers

@@ -51,8 +51,29 @@ _LOCAL_RESOURCES = frozenset(
 # fmt: on
 
 
+# What only SkyPilot's managed jobs, services or optimizer heed: spotwise takes their place, or starts plain clusters.
+_UNUSED_ON_SKYPILOT = {
+    "event_callback": "only SkyPilot's managed jobs call it",
+    "inputs": "spotwise, not SkyPilot's optimizer, chooses the place",
+    "outputs": "spotwise, not SkyPilot's optimizer, chooses the place",
+    "pool": "spotwise starts a cluster of its own for each attempt",
+    "service": "spotwise trains and serves nothing",
+    "version": "SkyPilot does not know it",
+    "_policies": "SkyPilot does not know it",
+}
+_UNUSED_RESOURCES_ON_SKYPILOT = {
+    "autostop": "nodes end themselves after skypilot.autostop of the settings",
+    "job_recovery": "spotwise recovers the job itself",
+    "ordered": "all are considered, and the policy chooses; only the order has no effect",
+    "priority": "only SkyPilot's managed jobs heed it",
+    "spot_recovery": "spotwise recovers the job itself",
+}
+
+
 def unused_by(engine: str, sky: Mapping[str, Any], resources: Mapping[str, Any], num_nodes: int) -> list[str]:
     """One note for each SkyPilot key that is accepted and has no effect on this engine."""
+    if engine == "skypilot":
+        return _unused_by_skypilot(sky, resources)
     if engine != "local":
         return []
     notes = [f"{key}: no effect on the local engine" for key in sorted(sky)]
@@ -61,3 +82,17 @@ def unused_by(engine: str, sky: Mapping[str, Any], resources: Mapping[str, Any],
     if num_nodes > 1:
         notes.append(f"num_nodes: the local engine has one machine and starts 1 process, not {num_nodes}")
     return notes
+
+
+def _unused_by_skypilot(sky: Mapping[str, Any], resources: Mapping[str, Any]) -> list[str]:
+    alternatives = [*(resources.get("any_of") or ()), *(resources.get("ordered") or ())]
+    asked = {key for one in (resources, *alternatives) for key in one}
+    notes = [f"{key}: no effect: {why}" for key, why in _UNUSED_ON_SKYPILOT.items() if key in sky]
+    return [
+        *notes,
+        *(f"resources.{key}: {_why(why)}" for key, why in _UNUSED_RESOURCES_ON_SKYPILOT.items() if key in asked),
+    ]
+
+
+def _why(why: str) -> str:
+    return why if "no effect" in why else f"no effect: {why}"

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from .app import App
+from .elsewhere import check_elsewhere, notes_elsewhere
 from .errors import InputError, NotFoundError, RefusedError, StoreError
 from .job import JobSpec, load_job, unused_keys, without_secrets
 from .knowledge import gather
@@ -45,13 +46,23 @@ def prepare(app: App, path: Path) -> Prepared:
 
     Raises:
         JobFileError: faults of the file.
+        InputError: it cannot run on the engine's machines as it is.
     """
     now = app.clock.now()
     job = load_job(path, now=now)
+    elsewhere = app.settings.engine != "local"
+    if elsewhere:
+        check_elsewhere(job)
     text = without_secrets(path.read_text(encoding="utf-8"))
     runs, charges = app.store.runs(), app.store.charges()
     attempts = app.store.attempts()
-    known = gather(app.engine(app.settings.engine), attempts, app.settings.overheads, now)
+    known = gather(
+        app.engine(app.settings.engine),
+        attempts,
+        app.settings.overheads,
+        now,
+        cooldown_hours=app.settings.cooldown_hours,
+    )
     seen = Seen.under(known, runs, attempts, charges)
     known = known.with_overhead(overhead_hours(job.kind, seen))
     found = _priors(app, job)
@@ -63,7 +74,7 @@ def prepare(app: App, path: Path) -> Prepared:
         team_money_left=team_money_left(app, job.team, now),
         cooldown_hours=app.settings.cooldown_hours,
         priors=prior_texts(job, found),
-        notes=unused_keys(job, app.settings.engine),
+        notes=[*unused_keys(job, app.settings.engine), *(notes_elsewhere(job, known.offers) if elsewhere else ())],
     )
     return Prepared(job, text, plan, tuple(related.study for related in found))
 

@@ -19,6 +19,8 @@ class Candidate:
     estimate: Estimate  # of the work that is left, on this offer
     available: bool | None  # None: nobody knows
     refused_at: datetime | None = None  # when this pool last preempted or refused this run
+    # When an attempt of any run last found it without capacity. It is then not available, but that may have changed.
+    no_capacity_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

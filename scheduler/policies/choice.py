@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,6 +23,7 @@ class Shortlist:
     unavailable: int = 0
     cooling: int = 0  # preempted or refused this run a short time ago
     unsuitable: int = 0  # of the other market
+    refused: int = 0  # an attempt of some run found them without capacity a short time ago
 
     @property
     def is_empty(self) -> bool:
@@ -31,12 +32,13 @@ class Shortlist:
     @property
     def may_come(self) -> bool:
         """Whether an offer that cannot be had now would do."""
-        return self.unavailable > 0
+        return self.unavailable + self.refused > 0
 
     def rejected(self, more: dict[str, int] | None = None) -> str:
         """``; 3 rejected: 2 not available, 1 ...``, or nothing."""
         counts = {
             "not available": self.unavailable,
+            "without capacity lately": self.refused,
             "preempted or refused this run lately": self.cooling,
             "of the other market": self.unsuitable,
             "preempted too often to finish": self.endless,
@@ -49,19 +51,57 @@ class Shortlist:
 def shortlist(situation: Situation, cooldown_hours: float, market: Market | None = None) -> Shortlist:
     """Candidates of ``market`` (None: any) that are not known to be unavailable.
 
-    One whose pool preempted or refused this run within the cooldown counts only where nothing else is there.
+    One whose pool preempted or refused this run within the cooldown counts only where nothing else is there, and one
+    that an attempt found without capacity only where not even that is: then now and again, one at a time.
     """
     suitable = [c for c in situation.candidates if market in (None, c.offer.market)]
     finishing = [c for c in suitable if c.estimate.can_finish]
     there = [c for c in finishing if c.available is not False]
     rested = [c for c in there if not is_cooling(c, situation, cooldown_hours)]
+    refused = [c for c in finishing if was_refused(c)]
+    usable = tuple(rested or there or _to_try_again(refused, situation))
     return Shortlist(
-        usable=tuple(rested or there),
+        usable=usable,
         endless=len(suitable) - len(finishing),
-        unavailable=len(finishing) - len(there),
+        unavailable=len(finishing) - len(there) - len(refused),
         cooling=len(there) - len(rested) if rested else 0,
         unsuitable=len(situation.candidates) - len(suitable),
+        refused=sum(c not in usable for c in refused),
     )
+
+
+def was_refused(candidate: Candidate) -> bool:
+    """Whether it is not available because an attempt found it so: a memory, which a new attempt may prove wrong."""
+    return candidate.available is False and candidate.no_capacity_at is not None
+
+
+def is_just_refused(candidate: Candidate, situation: Situation) -> bool:
+    """Whether another attempt there would come too early."""
+    since = candidate.no_capacity_at
+    return since is not None and was_refused(candidate) and hours_between(since, situation.now, situation) < RETRY_HOURS
+
+
+def refused_longest_ago(refused: Iterable[Candidate]) -> list[Candidate]:
+    """The one whose turn it is; none where there is none."""
+    known = [(c.no_capacity_at, c.offer.key, c) for c in refused if c.no_capacity_at is not None]
+    return [min(known, key=lambda each: each[:2])[2]] if known else []
+
+
+def though_refused(candidate: Candidate, situation: Situation) -> str:
+    """``, though it had no capacity 12 min ago``, or nothing."""
+    return f", though it had {no_capacity_ago(candidate, situation)}" if was_refused(candidate) else ""
+
+
+def no_capacity_ago(candidate: Candidate, situation: Situation) -> str:
+    """``no capacity 12 min ago``; ``no capacity now`` where that is no memory but a fact."""
+    if candidate.no_capacity_at is None:
+        return "no capacity now"
+    return f"no capacity {60 * hours_between(candidate.no_capacity_at, situation.now, situation):.0f} min ago"
+
+
+def _to_try_again(refused: Sequence[Candidate], situation: Situation) -> list[Candidate]:
+    """One a while: whoever waits for capacity must not ask for it all the time."""
+    return [] if any(is_just_refused(c, situation) for c in refused) else refused_longest_ago(refused)
 
 
 def is_cooling(candidate: Candidate, situation: Situation, cooldown_hours: float) -> bool:
@@ -85,7 +125,8 @@ def place(situation: Situation, listed: Shortlist, among: str, more: dict[str, i
     """
     affordable = [c for c in listed.usable if _fits(c, situation.money_left_usd)]
     best = cheapest(affordable or listed.usable)
-    reason = f"{described(best)}, the cheapest of {len(listed.usable)} {among}{listed.rejected(more)}"
+    again = though_refused(best, situation)
+    reason = f"{described(best)}{again}, the cheapest of {len(listed.usable)} {among}{listed.rejected(more)}"
     if not affordable:
         reason += f"; more than the ${situation.money_left_usd:.2f} left, as is every other"
     return Move(best.offer, reason)

@@ -3,6 +3,9 @@
 The safety rule: once the time left is no more than the work left on demand, with its restart and a margin, the run goes
 on demand and stays there. Until then it may use spot, because on-demand capacity can still finish in time whatever
 happens. The gap between the two is the slack; waiting and preemptions use it up, work on spot does not.
+
+On-demand capacity that an attempt found wanting is still what a run falls back on: it is tried again now and again, and
+meanwhile the run takes what it can get.
 """
 
 from __future__ import annotations
@@ -13,7 +16,22 @@ from spotwise.cost_models.offer import Market, Offer
 
 from .base import Candidate, Decision, Move, Situation, Stay
 from .cheapest import Cheapest
-from .choice import cheapest, described, held, holds, hours_between, is_cooling, place, shortlist, wait_or_stop
+from .choice import (
+    cheapest,
+    described,
+    held,
+    holds,
+    hours_between,
+    is_cooling,
+    is_just_refused,
+    no_capacity_ago,
+    place,
+    refused_longest_ago,
+    shortlist,
+    though_refused,
+    wait_or_stop,
+    was_refused,
+)
 
 HIGH_CHANCE = 0.9  # of meeting the deadline, before an offer counts as one that does
 MARGIN_HOURS = 0.25  # billed; several looks of the supervisor, and a checkpoint
@@ -72,8 +90,9 @@ class MeetDeadline:
         return self._on_demand(situation, situation.current, guard)
 
     def _start(self, situation: Situation, guard: Guard | None) -> Decision:
-        if guard is not None and guard.is_in_time and guard.slack_hours <= 0:
-            return Move(guard.candidate.offer, f"{described(guard.candidate)}; no slack is left for spot")
+        due = guard is not None and guard.is_in_time and guard.slack_hours <= 0
+        if guard is not None and due and not is_just_refused(guard.candidate, situation):
+            return _fall_back(situation, guard)
         listed = shortlist(situation, self._cooldown_hours)
         if listed.is_empty:
             return wait_or_stop(situation, listed, "offer")
@@ -82,7 +101,7 @@ class MeetDeadline:
             late = {"unlikely to finish in time": len(listed.usable) - len(likely)}
             return place(situation, replace(listed, usable=likely), "that can finish in time", late)
         best = min(listed.usable, key=lambda c: (-_chance(c), c.estimate.hours.expected, c.offer.key))
-        chance = f"{100 * _chance(best):.0f} % chance to meet the deadline"
+        chance = f"{100 * _chance(best):.0f} % chance to meet the deadline{though_refused(best, situation)}"
         return Move(best.offer, f"{described(best)}, {chance}, the best of {len(listed.usable)}{listed.rejected()}")
 
     def _on_demand(self, situation: Situation, current: Offer, guard: Guard | None) -> Decision:
@@ -113,17 +132,39 @@ def _on_spot(situation: Situation, current: Offer, guard: Guard | None) -> Decis
     here = held(situation)
     if not guard.is_in_time and here is not None and _chance(here) >= _chance(guard.candidate):
         return Stay(f"{holds(situation, current)}; on demand would not be done in time either")
-    return Move(guard.candidate.offer, f"{described(guard.candidate)}; no slack is left for spot")
+    if _is_unlikely_to_be_had(situation, guard):
+        return Stay(f"{holds(situation, current)}; on demand had {no_capacity_ago(guard.candidate, situation)}")
+    return _fall_back(situation, guard)
+
+
+def _fall_back(situation: Situation, guard: Guard) -> Move:
+    again = though_refused(guard.candidate, situation)
+    return Move(guard.candidate.offer, f"{described(guard.candidate)}{again}; no slack is left for spot")
+
+
+def _is_unlikely_to_be_had(situation: Situation, guard: Guard) -> bool:
+    """Spot in hand, on which work goes on, is not given up again and again for capacity that was not there."""
+    if not was_refused(guard.candidate):
+        return False
+    return is_just_refused(guard.candidate, situation) or situation.current_age_hours < LEAST_HOLD_HOURS
 
 
 def _guard(situation: Situation, hours_left: float) -> Guard | None:
-    """The cheapest on-demand offer that is in time; where none is, the fastest. None where there is no such offer."""
-    offers = [c for c in situation.candidates if not c.offer.is_spot and c.available is not False]
-    guards = [Guard(c, hours_left) for c in offers if c.estimate.can_finish]
-    in_time = [guard.candidate for guard in guards if guard.is_in_time]
+    """The cheapest on-demand offer that is in time; where none is, the fastest. None where there is no such offer.
+
+    One that lately had no capacity counts only where there is no other, and then the one that was tried longest ago.
+    """
+    on_demand = [c for c in situation.candidates if not c.offer.is_spot and c.estimate.can_finish]
+    offers = [c for c in on_demand if c.available is not False or was_refused(c)]
+    in_time = _rather_untried([c for c in offers if Guard(c, hours_left).is_in_time])
     if in_time:
         return Guard(cheapest(in_time), hours_left)
-    return min(guards, key=lambda g: (g.candidate.estimate.hours.p90, g.candidate.offer.key), default=None)
+    fastest = sorted(_rather_untried(offers), key=lambda c: (c.estimate.hours.p90, c.offer.key))
+    return Guard(fastest[0], hours_left) if fastest else None
+
+
+def _rather_untried(offers: list[Candidate]) -> list[Candidate]:
+    return [c for c in offers if not was_refused(c)] or refused_longest_ago(offers)
 
 
 def _chance(candidate: Candidate) -> float:

@@ -109,6 +109,8 @@ class Installation:
 
     folder: Path
     env: dict[str, str] = field(default_factory=dict)  # beside this process' own
+    umask: int = -1  # of commands; -1: this process' own
+    patience_s: float = PATIENCE_S
 
     def __post_init__(self) -> None:
         self.home = self.folder / "home"
@@ -156,6 +158,7 @@ class Installation:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            umask=self.umask,
         )
 
     def cli(self, *arguments: str | Path, code: int = 0, env: Mapping[str, str] | None = None) -> Said:
@@ -234,9 +237,9 @@ class Installation:
 
     def wait(self, happened: Callable[[], object], what: str) -> None:
         """Poll until it happened; in vain, say what is known."""
-        give_up = time.monotonic() + PATIENCE_S
+        give_up = time.monotonic() + self.patience_s
         while not happened():
-            assert time.monotonic() < give_up, f"waited {PATIENCE_S:g} s in vain for {what}\n{self._known()}"
+            assert time.monotonic() < give_up, f"waited {self.patience_s:g} s in vain for {what}\n{self._known()}"
             time.sleep(0.05)
 
     def wait_for_epoch(self, run_id: str, epoch: int) -> None:

@@ -19,6 +19,7 @@ from ..base import EndCause, Observation, Phase
 from .sky import Cluster, ClusterState, Failure, RequestState
 
 SLACK = timedelta(seconds=30)  # an agent that was told to leave has this long beyond its grace to say that it has
+DOWN_AGAIN = timedelta(seconds=30)  # from a request to end the cluster that came to nothing to the next
 MOST_LAUNCHES = 5  # of one attempt; more than one only where SkyPilot's server forgot an earlier one
 
 
@@ -41,6 +42,7 @@ class Leaving:
     at: datetime
     exit_code: int | None = None
     message: str = ""
+    is_away: bool = False  # its machine went with it, so that nothing is billed after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Facts:
     up_at: datetime | None = None  # when billing began, once it was ever up
     leaving: Leaving | None = None  # as written down earlier
     down: RequestState | None = None  # the newest request to end the cluster
+    down_at: datetime | None = None  # when that was asked for
     can_launch: bool = True  # whether all that a launch needs is at hand: secrets are not written down
 
     @property
@@ -121,13 +124,13 @@ def closed(facts: Facts, leaving: Leaving) -> Observation:
         # Nothing ever came up, so nothing is billed: not even a failed launch's time.
         cause = leaving.cause if leaving.cause is EndCause.LAUNCH_FAILED else EndCause.NO_CAPACITY
         return Observation(Phase.ENDED, ended_at=leaving.at, cause=cause, message=leaving.message)
-    taken = leaving.cause in (EndCause.PREEMPTED, EndCause.VANISHED)
+    ended = max(launched, leaving.at if leaving.is_away else facts.now)
     return Observation(
         Phase.ENDED,
         launched_at=launched,
-        started_at=_time_of(facts, "started"),
-        notice_at=_time_of(facts, "notice"),
-        ended_at=leaving.at if taken else facts.now,
+        started_at=_between(launched, _time_of(facts, "started"), ended),
+        notice_at=_between(launched, _time_of(facts, "notice"), ended),
+        ended_at=ended,
         cause=leaving.cause,
         exit_code=leaving.exit_code,
         message=leaving.message,
@@ -138,7 +141,9 @@ def _said_by_the_agent(facts: Facts) -> Leaving | None:
     end = facts.agent.get("ended")
     if end is None:
         return None
-    return Leaving(EndCause(end.data["cause"]), end.time, end.data.get("exit_code"), str(end.data.get("message", "")))
+    cause = EndCause(end.data["cause"])
+    code, message = end.data.get("exit_code"), str(end.data.get("message", ""))
+    return Leaving(cause, end.time, code, message, is_away=cause is EndCause.PREEMPTED)
 
 
 def _wished(facts: Facts) -> Leaving | None:
@@ -171,9 +176,10 @@ def _needs_a_closer_look(facts: Facts) -> bool:
 
 
 def _broken_launch(facts: Facts, why: str) -> Leaving:
-    if facts.closer is not None and facts.closer.cluster is None:
-        return Leaving(EndCause.NO_CAPACITY, facts.now, message="the machine was taken back before it was set up")
-    return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=why)
+    if facts.closer is None or facts.closer.cluster is not None:
+        return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=why)
+    cause = EndCause.NO_CAPACITY if facts.up_at is None else _loss(facts)  # what was up was billed
+    return Leaving(cause, facts.now, message="the machine was taken back before it was set up", is_away=True)
 
 
 def _too_late(facts: Facts) -> Leaving | None:
@@ -181,7 +187,10 @@ def _too_late(facts: Facts) -> Leaving | None:
     if "up" in facts.agent or facts.now < facts.asked_at + facts.provision_timeout:
         return None
     minutes = facts.provision_timeout / timedelta(minutes=1)
-    return Leaving(EndCause.NO_CAPACITY, facts.now, message=f"it did not come up within {minutes:g} minutes")
+    if facts.up_at is None:
+        return Leaving(EndCause.NO_CAPACITY, facts.now, message=f"it did not come up within {minutes:g} minutes")
+    message = f"the machine came up, but nothing began on it within {minutes:g} minutes"
+    return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=message)
 
 
 def _found_by_a_closer_look(facts: Facts) -> Leaving | None:
@@ -193,8 +202,12 @@ def _found_by_a_closer_look(facts: Facts) -> Leaving | None:
         return _agent_died(facts, spoke) if facts.closer.is_idle else None
     if not spoke:
         return _broken_launch(facts, "the machine broke before it was set up")
-    cause = EndCause.PREEMPTED if facts.is_spot else EndCause.VANISHED
-    return Leaving(cause, facts.heard_at or facts.now, message="the machine went away without a word")
+    last, message = facts.heard_at or facts.now, "the machine went away without a word"
+    return Leaving(_loss(facts), last, message=message, is_away=True)
+
+
+def _loss(facts: Facts) -> EndCause:
+    return EndCause.PREEMPTED if facts.is_spot else EndCause.VANISHED
 
 
 def _agent_died(facts: Facts, spoke: bool) -> Leaving:
@@ -220,7 +233,9 @@ def _step_out(facts: Facts, leaving: Leaving) -> Step:
         return Step.DOWN
     if leaving.cause is EndCause.PREEMPTED:
         return Step.CLOSE  # the market has it already; SkyPilot's record follows
-    return Step.REST if facts.down is RequestState.UNDER_WAY else Step.DOWN
+    again_at = facts.down_at and facts.down_at + DOWN_AGAIN
+    waits = facts.down is RequestState.UNDER_WAY or (again_at is not None and facts.now < again_at)
+    return Step.REST if waits else Step.DOWN
 
 
 def _seen(facts: Facts, leaving: Leaving | None) -> Observation:
@@ -232,6 +247,11 @@ def _seen(facts: Facts, leaving: Leaving | None) -> Observation:
 
 def _launched_at(facts: Facts) -> datetime | None:
     return facts.up_at or _time_of(facts, "up")
+
+
+def _between(first: datetime, moment: datetime | None, last: datetime) -> datetime | None:
+    """The moment, which another machine's clock told, in the order in which things happened."""
+    return None if moment is None else min(max(first, moment), last)
 
 
 def _time_of(facts: Facts, name: str) -> datetime | None:

@@ -38,6 +38,7 @@ class Journal:
     up_at: datetime | None = None
     leaving: Leaving | None = None
     down: str = ""  # id of the newest request to end the cluster
+    down_at: datetime | None = None  # when that was asked for
     ended: Observation | None = None
 
     def after(self, event: Event) -> Journal:
@@ -50,9 +51,10 @@ class Journal:
                 return replace(self, up_at=_moment(data["at"]))
             case "leaving":
                 cause, at = EndCause(data["cause"]), _moment(data["at"])
-                return replace(self, leaving=Leaving(cause, at, data["exit_code"], data["message"]))
+                leaving = Leaving(cause, at, data["exit_code"], data["message"], data["is_away"])
+                return replace(self, leaving=leaving)
             case "down":
-                return replace(self, down=data["request"])
+                return replace(self, down=data["request"], down_at=event.time)
             case "ended":
                 return replace(self, ended=_observation(data))
         return self
@@ -65,6 +67,7 @@ class AttemptFiles:
         self._handle = handle
         self._storage = storage_for(handle.run_url or handle.folder)
         self._path = f"attempts/{handle.attempt_id}"
+        self._wish_seen_at: datetime | None = None
 
     @property
     def storage(self) -> Storage:
@@ -83,8 +86,12 @@ class AttemptFiles:
             self._storage.put(f"{self._path}/request.json", task.to_json().encode())
 
     def wish(self, now: datetime) -> Wish | None:
+        """A damaged one is of when it was first seen: else it would be new for ever, and never run out."""
         data = self._read("terminate.json")
-        return None if data is None else Wish.from_json(data, seen_at=now)
+        if data is None:
+            return None
+        self._wish_seen_at = self._wish_seen_at or now
+        return Wish.from_json(data, seen_at=self._wish_seen_at)
 
     def wish_for_the_end(self, wish: Wish) -> None:
         self._storage.put(f"{self._path}/terminate.json", wish.to_json().encode())

@@ -1,2 +1,2 @@
 export SPOTWISE_LIBRARY="$HOME/.spotwise/lib-@{digest}"
-exec "$HOME/.spotwise/env-@{digest}/bin/python" -P -m spotwise.checkpoints.node
+exec "$HOME/.spotwise/env-@{digest}/bin/python" -I -m spotwise.checkpoints.node

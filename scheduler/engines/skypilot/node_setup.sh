@@ -2,6 +2,8 @@
 spotwise_env="$HOME/.spotwise/env-@{digest}"
 (
     set -e
+    unset PYTHONPATH PYTHONHOME # a cluster's modules may set them, for another Python
+    export PIP_USER=0
     exec 9>"$spotwise_env.lock"
     flock 9 # several nodes may share this home
     [ ! -e "$spotwise_env/.ready" ] || exit 0
@@ -9,8 +11,8 @@ spotwise_env="$HOME/.spotwise/env-@{digest}"
     rm -rf "$spotwise_env" "$library"
     for python in python3.13 python3.12 python3.11 python3 python /usr/bin/python3; do
         "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
-        "$python" -m venv "$spotwise_env"
-        break
+        if "$python" -m venv "$spotwise_env"; then break; fi
+        rm -rf "$spotwise_env"
     done
     uv=$(command -v uv || echo "$HOME/.local/bin/uv")
     [ -x "$spotwise_env/bin/python" ] || "$uv" venv --quiet --seed --python '>=3.11' "$spotwise_env"

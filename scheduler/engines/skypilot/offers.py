@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from spotwise.cost_models.offer import Market, Offer, Pool
+from spotwise.cost_models.offer import Market, Offer
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, catalog_offers
 
 from ...clock import Clock
 from ...settings import SkyPilotSettings, SkyPool
 from .sky import SkyUnreachableError
-from .tasks import pool_key
+from .tasks import pool_of
 
 FRESH = timedelta(hours=1)  # SkyPilot reads its catalogs anew every seven
+TRY_AGAIN = timedelta(minutes=10)
 
 Read = Callable[[], list[CatalogRow]]  # asks SkyPilot, which takes seconds; raises SkyUnreachableError
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogs:
+    """What SkyPilot's catalogs said."""
+
+    rows: list[CatalogRow]
+    read_at: datetime
 
 
 class OfferBook:
@@ -28,8 +39,8 @@ class OfferBook:
 
     def __init__(self, settings: SkyPilotSettings, read: Read, path: Path, clock: Clock) -> None:
         self._settings, self._read, self._path, self._clock = settings, read, path, clock
-        self._rows: list[CatalogRow] | None = None
-        self._read_at: datetime | None = None
+        self._catalogs: Catalogs | None = None
+        self._tried_at: datetime | None = None
         self._reading: threading.Thread | None = None
 
     def offers(self) -> list[Offer]:
@@ -41,60 +52,76 @@ class OfferBook:
         pools = pool_offers(self._settings.pools)
         if not self._wants_catalogs():
             return pools
-        if self._rows is None:
-            self._load()
-        if self._read_at is None:
-            self._refresh()
-        elif self._clock.now() - self._read_at > FRESH:
-            self._refresh_meanwhile()
-        return [*pools, *catalog_offers(self._rows or [], self._read_at or self._clock.now())]
+        catalogs = self._catalogs = self._catalogs or self._kept() or self._read_anew()
+        if self._is_to_be_read(catalogs):
+            self._read_meanwhile()
+        return [*pools, *catalog_offers(catalogs.rows, catalogs.read_at)]
 
     def _wants_catalogs(self) -> bool:
         """Where the settings name their pools and no cloud, nothing else is meant."""
         return bool(self._settings.clouds) or not self._settings.pools
 
-    def _refresh_meanwhile(self) -> None:
+    def _is_to_be_read(self, catalogs: Catalogs) -> bool:
+        now = self._clock.now()
+        if self._tried_at is not None and now - self._tried_at < TRY_AGAIN:
+            return False
+        return not timedelta() <= now - catalogs.read_at <= FRESH  # a clock may have been set back
+
+    def _read_meanwhile(self) -> None:
         if self._reading is None or not self._reading.is_alive():
-            self._reading = threading.Thread(target=self._refresh_or_keep, daemon=True, name="skypilot-catalogs")
+            self._tried_at = self._clock.now()
+            self._reading = threading.Thread(target=self._read_or_keep, daemon=True, name="skypilot-catalogs")
             self._reading.start()
 
-    def _refresh_or_keep(self) -> None:
-        try:
-            self._refresh()
-        except SkyUnreachableError:
-            self._read_at = self._clock.now() - FRESH / 2  # what is there will do; not every second again
+    def _read_or_keep(self) -> None:
+        with suppress(SkyUnreachableError):  # what is there will do
+            self._catalogs = self._read_anew()
 
-    def _refresh(self) -> None:
-        rows, now = self._read(), self._clock.now()
-        self._rows, self._read_at = rows, now
+    def _read_anew(self) -> Catalogs:
+        catalogs = Catalogs(self._read(), self._clock.now())
+        with suppress(OSError):  # then the next process reads it again
+            self._keep(catalogs)
+        return catalogs
+
+    def _keep(self, catalogs: Catalogs) -> None:
+        """Every writer has a file of its own, and the last rename wins."""
+        content = {"read_at": catalogs.read_at.isoformat(), "clouds": self._settings.clouds}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(".part")
-        draft.write_text(json.dumps({"read_at": now.isoformat(), "rows": [asdict(row) for row in rows]}))
-        draft.replace(self._path)
+        with tempfile.NamedTemporaryFile("w", dir=self._path.parent, prefix=".catalog-", delete=False) as part:
+            try:
+                json.dump({**content, "rows": [asdict(row) for row in catalogs.rows]}, part)
+                part.flush()
+                Path(part.name).replace(self._path)
+            finally:
+                Path(part.name).unlink(missing_ok=True)  # it is there only where a step failed
 
-    def _load(self) -> None:
-        """What an earlier process has read; a damaged file is read anew."""
+    def _kept(self) -> Catalogs | None:
+        """What an earlier process has read; None where it asked other clouds, or where the file is damaged."""
         try:
             kept = json.loads(self._path.read_text())
-            self._rows = [CatalogRow(**row) for row in kept["rows"]]
-            self._read_at = datetime.fromisoformat(kept["read_at"]).astimezone(UTC)
-        except (OSError, ValueError, KeyError, TypeError):
-            self._rows, self._read_at = None, None
+            if kept["clouds"] != self._settings.clouds:
+                return None
+            read_at = datetime.fromisoformat(kept["read_at"]).astimezone(UTC)
+            catalogs = Catalogs([CatalogRow(**row) for row in kept["rows"]], read_at)
+            catalog_offers(catalogs.rows, read_at)  # whole JSON may still hold no prices
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
+            return None
+        return catalogs
 
 
 def pool_offers(pools: Sequence[SkyPool]) -> list[Offer]:
     """One offer for each of the settings' pools. Savings are counted against the same machine on demand there."""
-    return [_pool_offer(pool, _on_demand(pool, pools)) for pool in pools]
+    offers = [_pool_offer(pool) for pool in pools]
+    return [replace(offer, on_demand_usd_per_hour=_on_demand(offer, offers)) for offer in offers]
 
 
-def _pool_offer(pool: SkyPool, on_demand: Decimal | None) -> Offer:
-    cloud, region, zone = pool_key(pool)
+def _pool_offer(pool: SkyPool) -> Offer:
     name, _, count = (pool.accelerators or "").partition(":")
     return Offer(
-        pool=Pool(cloud, region, zone, pool.accelerators or "cpu"),
+        pool=pool_of(pool),
         market=pool.market,
         price_usd_per_hour=pool.price_usd_per_hour,
-        on_demand_usd_per_hour=on_demand,
+        on_demand_usd_per_hour=None,
         accelerator=name or None,
         accelerator_count=int(count or 1) if name else 0,
         vcpus=float(pool.cpus or 0),
@@ -103,8 +130,15 @@ def _pool_offer(pool: SkyPool, on_demand: Decimal | None) -> Offer:
     )
 
 
-def _on_demand(pool: SkyPool, pools: Sequence[SkyPool]) -> Decimal | None:
-    """The cheapest on-demand price of the same accelerators: in the same place if there is one, else anywhere."""
-    same = [p for p in pools if p.market is Market.ON_DEMAND and p.accelerators == pool.accelerators]
-    here = [p for p in same if pool_key(p)[:2] == pool_key(pool)[:2]]
-    return min((p.price_usd_per_hour for p in here or same), default=None)
+def _on_demand(offer: Offer, offers: Sequence[Offer]) -> Decimal | None:
+    """An on-demand offer's own price; else the cheapest of such machines: in the same place if there is one."""
+    if offer.market is Market.ON_DEMAND:
+        return offer.price_usd_per_hour
+    same = [o for o in offers if o.market is Market.ON_DEMAND and _machine(o) == _machine(offer)]
+    here = [o for o in same if (o.pool.cloud, o.pool.region) == (offer.pool.cloud, offer.pool.region)]
+    return min((o.price_usd_per_hour for o in here or same), default=None)
+
+
+def _machine(offer: Offer) -> tuple[str, float]:
+    """What makes two machines comparable: their accelerators, and where they have none, their size."""
+    return offer.accelerators(), 0.0 if offer.accelerator else offer.vcpus

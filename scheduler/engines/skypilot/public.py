@@ -28,6 +28,7 @@ UPLOAD_S = 1800.0
 LAST_LINES = 8
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_SSH_FAILED = 255  # ssh's own exit code: the other side could not be reached
 _STATES = {"SUCCEEDED": RequestState.DONE, "FAILED": RequestState.FAILED, "CANCELLED": RequestState.GONE}
 
 
@@ -184,11 +185,12 @@ class PublicSky:
 
 
 def _failure(error: BaseException | None) -> Failure:
-    """What is unavailable may be there later, or elsewhere. SkyPilot also says it of a Slurm cluster out of reach."""
+    """Whether it is of capacity: what is unavailable, or out of reach, may be there later, or elsewhere."""
     if error is None:
         return Failure(of_capacity=False, message="SkyPilot says that the launch failed, and not why")
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    return Failure("ResourcesUnavailableError" in kinds, _in_one_line(error))
+    is_away = getattr(error, "returncode", None) == _SSH_FAILED
+    return Failure("ResourcesUnavailableError" in kinds or is_away, _in_one_line(error))
 
 
 def _is_of_the_connection(error: BaseException) -> bool:

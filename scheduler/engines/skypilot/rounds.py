@@ -239,6 +239,7 @@ class Rounds(threading.Thread):
             up_at=up_at,
             leaving=journal.leaving,
             down=world.requests.get(journal.down, RequestState.GONE) if journal.down else None,
+            down_at=journal.down_at,
             can_launch=watched.request is not None,
         )
 

@@ -8,6 +8,7 @@ so that their ends, times and output are known wherever they happen.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,7 +17,8 @@ from string import Template
 from typing import Any
 from urllib.parse import urlsplit
 
-from spotwise.cost_models.offer import Offer
+from spotwise.cost_models.offer import Offer, Pool
+from spotwise.cost_models.selection import reject_reason
 
 from ...settings import SkyPool
 from ..base import LaunchRequest
@@ -38,9 +40,13 @@ SWEEP = ("numpy", "optuna", "ray[tune]")
 _PLACE = frozenset(
     {"any_of", "ordered", "cloud", "region", "zone", "infra", "use_spot", "instance_type", "accelerators"}
 )
-_OURS = ("job_recovery", "spot_recovery", "autostop", "max_hourly_cost")  # and so are recovery and ending
+_OURS = frozenset({"job_recovery", "spot_recovery", "autostop", "max_hourly_cost"})  # and so are recovery and ending
+_NOT_AS_THEY_ARE = frozenset({"resources", "file_mounts", "storage_mounts", "config"})
+UNKNOWN_TO_SKYPILOT = frozenset({"version", "_policies"})  # it refuses a task that has them
+_NO_MARKETS = frozenset({"kubernetes", "slurm", "ssh"})  # SkyPilot knows no spot there: which pool it is says it
 _ON_THE_NODE = frozenset({"SPOTWISE_PROGRESS_URL", "SPOTWISE_PYTHON", "SPOTWISE_RUN_FOLDER"})  # the agent knows better
-
+_CLOUDS = {"k8s": "kubernetes"}
+_NAMED_WHOLE = frozenset({"kubernetes", "ssh"})  # a context's name may hold slashes, as those of EKS do
 
 _CONDA = '[ -z "$CONDA_EXE" ] || . "$(dirname "$(dirname "$CONDA_EXE")")/etc/profile.d/conda.sh"'
 
@@ -73,19 +79,19 @@ def sky_task(
         pools: the settings' own pools; one of them may be the offer's.
     """
     pool = next((pool for pool in pools if is_of(request.offer, pool)), None)
-    task = {key: value for key, value in request.task.items() if key not in ("resources", "file_mounts", "config")}
+    task = {key: value for key, value in request.task.items() if key not in _NOT_AS_THEY_ARE | UNKNOWN_TO_SKYPILOT}
     wheel_on_node = f"{NODE_HOME}/wheels/{wheel.digest}/{wheel.path.name}"
     digest = hashlib.sha256(" ".join([wheel.digest, *requirements]).encode()).hexdigest()[:12]
     names = {"wheel": wheel_on_node.replace("~", "$HOME"), "digest": digest}
-    config = _config(request.task.get("config") or {}, pool)
+    config = config_on(request.task.get("config") or {}, pool)
     return {
         **task,
-        "name": request.attempt_id,
+        "name": re.sub(r"[._-]{3,}", "-", request.attempt_id),  # more in a row are no name to SkyPilot
         "num_nodes": request.nodes,
         "resources": pinned(request.task.get("resources") or {}, request.offer, pool),
         "envs": _environment(request),
         **({"secrets": dict(request.secrets)} if request.secrets else {}),
-        "file_mounts": {**(request.task.get("file_mounts") or {}), wheel_on_node: str(wheel.path)},
+        "file_mounts": {**mounts(request.task), wheel_on_node: str(wheel.path)},
         "setup": _script("node_setup.sh", requirements=" ".join(f"'{r}'" for r in requirements), **names),
         "run": _script("node_run.sh", **names),
         **({"config": config} if config else {}),
@@ -94,38 +100,43 @@ def sky_task(
 
 def pinned(resources: Mapping[str, Any], offer: Offer, pool: SkyPool | None = None) -> dict[str, Any]:
     """The job's ``resources`` on this offer, and nowhere else."""
-    kept = {key: value for key, value in resources.items() if key not in _PLACE and key not in _OURS}
-    alternative = _alternative(resources, offer)
-    kept |= {key: value for key, value in alternative.items() if key not in _PLACE and key not in _OURS}
+    kept = {key: value for key, value in resources.items() if key not in _PLACE | _OURS}
+    kept |= {key: value for key, value in _alternative(resources, offer).items() if key not in _PLACE | _OURS}
     place: dict[str, Any] = {"infra": infra(offer)}
     if offer.accelerator:
         place["accelerators"] = offer.accelerators()
-    if pool is None:
-        place |= {"instance_type": offer.pool.instance_type} if offer.pool.instance_type else {}
+    if offer.pool.cloud not in _NO_MARKETS:
         place["use_spot"] = offer.is_spot
-        kept.pop("cpus", None)  # the instance type says it
-        kept.pop("memory", None)
-    return {**kept, **place}
+    if pool is None and offer.pool.instance_type:
+        place["instance_type"] = offer.pool.instance_type
+        kept = {key: value for key, value in kept.items() if key not in ("cpus", "memory")}  # it says them
+    return {**_whole_node(pool), **kept, **place}
+
+
+def _whole_node(pool: SkyPool | None) -> dict[str, Any]:
+    """A node of the settings' pools is paid for as a whole, so a job that names no size gets all of it."""
+    size = {"cpus": pool.cpus, "memory": pool.memory} if pool is not None else {}
+    return {key: amount for key, amount in size.items() if amount}
 
 
 def infra(offer: Offer) -> str:
     """Where an offer is, as SkyPilot writes it."""
     pool = offer.pool
-    if pool.cloud == "kubernetes":
-        return f"kubernetes/{pool.region}" if pool.region else "kubernetes"
-    return "/".join(part for part in (pool.cloud, pool.region, pool.zone) if part)
+    parts = (pool.cloud, pool.region) if pool.cloud in _NAMED_WHOLE else (pool.cloud, pool.region, pool.zone)
+    return "/".join(part for part in parts if part)
 
 
 def is_of(offer: Offer, pool: SkyPool) -> bool:
     """Whether the offer is this pool of the settings."""
-    return offer.market is pool.market and pool_key(pool) == (offer.pool.cloud, offer.pool.region, offer.pool.zone)
+    return offer.market is pool.market and offer.pool == pool_of(pool)
 
 
-def pool_key(pool: SkyPool) -> tuple[str, str, str]:
-    """Cloud, region and zone of a pool of the settings. On Kubernetes its name stands where a zone would."""
-    cloud, _, place = pool.infra.partition("/")
-    region, _, zone = place.partition("/")
-    return cloud, region, zone or (pool.name or "")
+def pool_of(pool: SkyPool) -> Pool:
+    """A pool of the settings, as statistics know it. On Kubernetes its name stands where a zone would."""
+    cloud, _, place = pool.infra.strip("/").partition("/")
+    cloud = _CLOUDS.get(cloud.lower(), cloud.lower())
+    region, _, zone = (place, "", pool.name or "") if cloud in _NAMED_WHOLE else place.partition("/")
+    return Pool(cloud, region, zone, pool.accelerators or "cpu")
 
 
 def as_skypilot_runs_it(script: str) -> str:
@@ -140,12 +151,16 @@ def requirement_names(request: LaunchRequest) -> list[str]:
 
 
 def _alternative(resources: Mapping[str, Any], offer: Offer) -> Mapping[str, Any]:
-    """Which of ``any_of`` or ``ordered`` the offer came from: the first that names its place or its accelerators."""
-    from spotwise.cost_models.selection import reject_reason
-
+    """Which of ``any_of`` or ``ordered`` the offer came from: the first that, laid over the rest, allows it."""
+    base = {key: value for key, value in resources.items() if key not in ("any_of", "ordered")}
     alternatives = [*(resources.get("any_of") or ()), *(resources.get("ordered") or ())]
-    fitting = (one for one in alternatives if reject_reason(offer, one) is None)
+    fitting = (one for one in alternatives if reject_reason(offer, {**base, **one}) is None)
     return next(fitting, {})
+
+
+def mounts(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Files and buckets; ``storage_mounts`` is a word that SkyPilot no longer knows for the latter."""
+    return {**(task.get("storage_mounts") or {}), **(task.get("file_mounts") or {})}
 
 
 def _environment(request: LaunchRequest) -> dict[str, str]:
@@ -155,7 +170,7 @@ def _environment(request: LaunchRequest) -> dict[str, str]:
     return {**env, **ours}
 
 
-def _config(config: Mapping[str, Any], pool: SkyPool | None) -> dict[str, Any]:
+def config_on(config: Mapping[str, Any], pool: SkyPool | None) -> dict[str, Any]:
     """On Kubernetes a pool is the nodes with these labels."""
     if pool is None or not pool.node_labels:
         return dict(config)

@@ -337,8 +337,31 @@ def test_a_key_without_effect_is_named(text: str, notes: list[str]) -> None:
     assert unused_keys(job(text), "local") == notes
 
 
-def test_skypilot_has_a_use_for_all_its_keys() -> None:
-    assert unused_keys(job(SKY_TASK), "skypilot") == []
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("run: x\nfile_mounts: {/a: b}\nnum_nodes: 2\nconfig: {}\nvolumes: {/v: w}\n", []),
+        ("run: x\nresources: {accelerators: T4:1, image_id: 'docker:u', ports: 80, max_hourly_cost: 3}\n", []),
+        ("run: x\nservice: {replicas: 1}\n", ["service: no effect: spotwise trains and serves nothing"]),
+        ("run: x\nevent_callback: y\n", ["event_callback: no effect: only SkyPilot's managed jobs call it"]),
+        (
+            "run: x\nresources: {job_recovery: {}, autostop: 5}\n",
+            [
+                "resources.autostop: no effect: nodes end themselves after skypilot.autostop of the settings",
+                "resources.job_recovery: no effect: spotwise recovers the job itself",
+            ],
+        ),
+        (
+            "run: x\nresources: {ordered: [{infra: aws, priority: 3}]}\n",
+            [
+                "resources.ordered: all are considered, and the policy chooses; only the order has no effect",
+                "resources.priority: no effect: only SkyPilot's managed jobs heed it",
+            ],
+        ),
+    ],
+)
+def test_a_key_without_effect_on_skypilot_is_named_with_the_reason(text: str, notes: list[str]) -> None:
+    assert unused_keys(job(text), "skypilot") == notes
 
 
 def test_job_files_need_neither_torch_nor_ray_nor_optuna_nor_sky() -> None:

@@ -28,7 +28,7 @@ def defaults(schema: dict[str, Any]) -> dict[str, str]:
     """The default of every key whose default is a plain value, as YAML writes it."""
     found = {}
     for prefix, part in [("", schema), *schema["$defs"].items()]:
-        for key, value in part["properties"].items():
+        for key, value in part.get("properties", {}).items():
             if "default" in value and value["default"] != "":
                 found[f"{prefix}.{key}"] = yaml.safe_dump(value["default"]).removesuffix("...\n").strip().strip("'")
     return found

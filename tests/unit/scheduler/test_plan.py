@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -69,6 +70,21 @@ def test_an_offer_without_capacity_is_passed_over():
     found = plan(market=known(available={CHEAP.key: False}))
     assert found.chosen.offer == DEAR
     assert reason(found, CHEAP) == "no capacity now"
+
+
+def test_an_offer_that_refused_lately_says_when():
+    found = plan(market=known(available={CHEAP.key: False}, no_capacity_at={CHEAP.key: T0 - timedelta(minutes=12)}))
+    assert found.chosen.offer == DEAR
+    assert reason(found, CHEAP) == "no capacity 12 min ago"
+    assert "without capacity lately" in found.chosen.reason
+
+
+def test_a_job_that_every_offer_refused_a_moment_ago_is_admitted_and_waits():
+    offers = (CHEAP, DEAR, ON_DEMAND)
+    tried = {o.key: T0 - timedelta(minutes=2) for o in offers}
+    found = plan(market=known(available=dict.fromkeys(tried, False), no_capacity_at=tried))
+    assert (found.chosen, found.refusals) == (None, ())
+    assert {option.reason for option in found.options} == {"no capacity 2 min ago"}
 
 
 def test_offers_on_the_wrong_machine_are_listed_with_the_reason():

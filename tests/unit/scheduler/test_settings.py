@@ -156,3 +156,15 @@ def test_the_schema_describes_every_key() -> None:
     for part in (schema, *schema["$defs"].values()):
         for key, value in part.get("properties", {}).items():
             assert value.get("description"), key
+
+
+def test_faults_in_a_list_name_its_keys_and_words(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    pools = "{infra: slurm/a/b, markt: spot, price_usd_per_hour: 1}, {infra: x, market: spott, price_usd_per_hour: 1}"
+    file.write_text(f"skypilot:\n  pools: [{pools}]\n")
+    with pytest.raises(JobFileError) as caught:
+        load_settings(file, {}, tmp_path)
+    said = str(caught.value)
+    assert "skypilot.pools[0].markt: unknown key; allowed: infra, market, " in said
+    assert "did you mean market" in said
+    assert "skypilot.pools[1].market: found 'spott'; allowed: spot, on_demand; did you mean spot" in said

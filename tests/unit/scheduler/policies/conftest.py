@@ -80,10 +80,14 @@ def _candidate(market: Market, default_price: str) -> CandidateFactory:
         chance: float | None = 1.0,
         available: bool | None = True,
         refused_hours_ago: float | None = None,
+        sold_out_hours_ago: float | None = None,
         price: str = default_price,
     ) -> Candidate:
         offer = Offer(Pool("aws", "r", zone, "gpu"), market, Decimal(price), Decimal("0.5"))
         refused = None if refused_hours_ago is None else NOW - timedelta(hours=refused_hours_ago)
+        if sold_out_hours_ago is not None:  # remembered, not stated
+            available, found_at = False, NOW - timedelta(hours=sold_out_hours_ago)
+            return Candidate(offer, estimate(cost, hours, chance), available, refused, found_at)
         return Candidate(offer, estimate(cost, hours, chance), available, refused_at=refused)
 
     return make

@@ -4,6 +4,8 @@ On demand needs 10 h (9.5 h of work, 0.5 h of restart) and costs $9 unless said 
 the work are 0.19 h, less than the least margin). So slack = hours left - 10.25 h.
 """
 
+from datetime import timedelta
+
 import pytest
 
 from spotwise.scheduler.policies import policy_named
@@ -173,3 +175,59 @@ def test_it_does_not_swing_between_markets(world, spot, on_demand) -> None:
         rest = on_demand("od", 9, hours=10 - done)
         there = world.having(rest, spot("spot", 1, hours=10 - done)).holding(held).with_hours_left(10.2 - done)
         assert isinstance(decide(there), Stay)
+
+
+# on-demand capacity that was found wanting. The safety rule holds from 10.25 h left on
+
+
+@pytest.mark.parametrize(
+    ("sold_out_hours_ago", "chosen"),
+    [(0.9, "od"), (0.1, "od"), (0.09, "spot"), (0.0, "spot")],
+)
+def test_without_slack_an_old_refusal_does_not_keep_it_from_on_demand(
+    *, world, spot, on_demand, sold_out_hours_ago, chosen
+) -> None:
+    """One of a moment ago does: meanwhile it takes the spot capacity that it can get."""
+    there = world.having(spot("spot", 4), on_demand("od", 9, sold_out_hours_ago=sold_out_hours_ago))
+    assert zone(decide(there.with_hours_left(10.2))) == chosen
+
+
+def test_without_slack_and_without_spot_it_waits_only_until_on_demand_can_be_tried_again(world, on_demand) -> None:
+    there = world.having(on_demand("od", 9, sold_out_hours_ago=0.05)).with_hours_left(10.2)
+    assert decide(there).until == there.situation.now + timedelta(minutes=6)
+    later = world.having(on_demand("od", 9, sold_out_hours_ago=0.15)).with_hours_left(10.1)
+    assert decide(later).reason == (
+        "aws/od/gpu on-demand at $0.50/h: expected $9.00, though it had no capacity 9 min ago; "
+        "no slack is left for spot"
+    )
+
+
+def test_without_slack_on_demand_offers_that_refused_are_tried_in_turn(world, on_demand) -> None:
+    """Also where the cheapest was tried a moment ago; one that was never tried comes first of all."""
+    there = world.having(on_demand("a", 9, sold_out_hours_ago=0.02), on_demand("b", 10, sold_out_hours_ago=0.3))
+    assert zone(decide(there.with_hours_left(10.2))) == "b"
+    assert zone(decide(there.having(on_demand("c", 11)).with_hours_left(10.2))) == "c"
+
+
+@pytest.mark.parametrize(
+    ("sold_out_hours_ago", "age_hours", "decision"),
+    [
+        (None, 0.0, "od"),
+        (0.9, 2.0, "od"),
+        (0.1, 0.5, "od"),
+        (0.05, 2.0, "Stay"),  # it was just tried
+        (0.3, 0.3, "Stay"),  # it was given up for this, and would be again
+    ],
+)
+def test_spot_in_hand_is_not_given_up_again_and_again_for_capacity_that_is_not_there(
+    *, world, spot, on_demand, sold_out_hours_ago, age_hours, decision
+) -> None:
+    held = spot("spot", 4)
+    there = world.having(held, on_demand("od", 9, sold_out_hours_ago=sold_out_hours_ago)).holding(held, age_hours)
+    assert zone(decide(there.with_hours_left(10.2))) == decision
+
+
+def test_holding_spot_for_want_of_on_demand_says_so(world, spot, on_demand) -> None:
+    held = spot("a", 4)
+    there = world.having(held, on_demand("od", 9, sold_out_hours_ago=0.05)).holding(held).with_hours_left(10.2)
+    assert decide(there).reason.endswith("for the rest; on demand had no capacity 3 min ago")

@@ -61,6 +61,48 @@ def test_a_pool_that_preempted_the_run_is_avoided(world, spot, a_refused_hours_a
     assert zone(decide(there)) == chosen
 
 
+# when an attempt last found a and b without capacity, in hours -> where the run goes
+@pytest.mark.parametrize(
+    ("a_hours_ago", "b_hours_ago", "chosen"),
+    [
+        (0.5, None, "b"),  # never tried comes first, though it costs more
+        (0.05, None, "b"),
+        (0.5, 0.4, "a"),  # longest ago
+        (0.4, 0.5, "b"),
+        (0.5, 0.1, "a"),
+        (0.5, 0.09, "Wait"),  # one was just tried: not all the time
+        (0.05, 0.05, "Wait"),
+    ],
+)
+@pytest.mark.parametrize("policy", NAMES)
+def test_offers_that_refused_lately_are_tried_again_in_turn(
+    *, world, spot, on_demand, a_hours_ago, b_hours_ago, chosen, policy
+) -> None:
+    make = on_demand if policy == "on_demand" else spot
+    there = world.having(
+        make("a", 4, sold_out_hours_ago=a_hours_ago), make("b", 5, sold_out_hours_ago=b_hours_ago)
+    ).with_hours_left(40)
+    assert zone(decide(there, policy)) == chosen
+
+
+def test_a_pool_that_preempted_the_run_comes_before_one_without_capacity(world, spot) -> None:
+    there = world.having(spot("a", 4, sold_out_hours_ago=0.5), spot("b", 5, refused_hours_ago=0.1))
+    assert zone(decide(there)) == "b"
+
+
+def test_an_offer_that_the_engine_states_to_be_away_is_not_tried_again(world, spot) -> None:
+    there = world.having(spot("a", 4, available=False), spot("b", 5, sold_out_hours_ago=0.3))
+    assert decide(there).reason == (
+        "aws/b/gpu spot at $0.16/h: expected $5.00, though it had no capacity 18 min ago, the cheapest of 1 available; "
+        "1 rejected: 1 not available"
+    )
+
+
+def test_waiting_for_capacity_says_what_was_tried(world, spot) -> None:
+    decision = decide(world.having(spot("a", sold_out_hours_ago=0.01), spot("b", sold_out_hours_ago=0.02)))
+    assert decision.reason == "no offer is available; 2 rejected: 2 without capacity lately; looking again in 0.1 h"
+
+
 def test_the_cooldown_counts_billed_hours(world, spot) -> None:
     """On a market whose hour lasts 10 s, a preemption 11 s ago is more than an hour ago."""
     from dataclasses import replace

@@ -1,0 +1,69 @@
+"""Training jobs through a real SkyPilot on real (if small) clusters, through real preemptions."""
+
+from __future__ import annotations
+
+import re
+
+from sky_installation import SkyInstallation
+
+from spotwise.scheduler.run import RunState
+
+
+def test_a_training_job_completes_and_is_paid_until_its_cluster_is_gone(site: SkyInstallation) -> None:
+    run_id = site.submit(site.sky_job(envs={"GREETING": "hello"}, setup='echo "$GREETING from setup"', name="plain"))
+    site.wait_for_end(run_id)
+    assert site.places(run_id) == ["gcp/spot"], "the cheapest"
+    log = site.cli("logs", run_id).out
+    assert "hello from setup" in log
+    assert "trained to the end" in log
+    attempt = site.attempts(run_id)[0]
+    assert attempt.started_at is not None
+    assert attempt.ended_at is not None
+    gone_at = next(event.time for event in site.engine_notes(attempt) if event.name == "ended")
+    assert attempt.ended_at == gone_at
+    assert attempt.launched_at < attempt.started_at < attempt.ended_at
+    site.assert_clean(run_id)
+
+
+def test_preempted_on_one_cloud_it_continues_on_another_from_its_checkpoint(site: SkyInstallation) -> None:
+    run_id = site.submit(site.sky_job(site.sky_train(epochs=40), work={"epochs": 40, "hours": 0.02, "reference": "V100"}))
+    site.wait_for_epoch(run_id, 4)
+    cluster, node = site.node_of(run_id)
+    site.world.reclaim(cluster, node)
+    site.wait_for_end(run_id)
+    assert site.places(run_id) == ["gcp/spot", "aws/spot"], "never blindly into the pool that just preempted"
+    assert site.outcomes(run_id) == ["preempted", "completed"]
+    epochs = [record.epoch for record in site.progress(run_id) if record.event == "progress"]
+    assert epochs == list(range(1, 41)), "no epoch twice, none left out"
+    assert "took the capacity back" in site.attempts(run_id)[0].end_reason
+    site.assert_clean(run_id)
+
+
+def test_a_machine_that_vanishes_without_a_word_costs_what_was_not_saved(site: SkyInstallation) -> None:
+    run_id = site.submit(site.sky_job(site.sky_train(epochs=40), work={"epochs": 40, "hours": 0.02, "reference": "V100"}))
+    site.wait_for_epoch(run_id, 4)
+    _, node = site.node_of(run_id)
+    site.world.kill_hard(node)
+    site.wait_for_end(run_id)
+    assert site.outcomes(run_id) == ["preempted", "completed"]
+    assert "without a word" in site.notes(run_id, "preempted")[0] or "took the capacity" in site.notes(run_id, "preempted")[0]
+    site.assert_clean(run_id)
+
+
+def test_a_failing_setup_is_not_tried_again_and_its_last_words_are_shown(site: SkyInstallation) -> None:
+    run_id = site.submit(site.sky_job(setup="echo no such package >&2; exit 4"))
+    end = site.wait_for_end(run_id, RunState.FAILED)
+    assert site.outcomes(run_id) == ["failed"]
+    assert "setup failed with exit code 4" in end.end_reason
+    assert "no such package" in end.end_reason
+    site.assert_clean(run_id)
+
+
+def test_a_program_that_crashes_is_given_up_after_its_crashes_with_its_last_words(site: SkyInstallation) -> None:
+    site.sky_settings(crash_limit=2)
+    run_id = site.submit(site.sky_job("echo out of luck; exit 3"))
+    end = site.wait_for_end(run_id, RunState.FAILED)
+    assert site.outcomes(run_id) == ["failed", "failed"]
+    assert re.search(r"2 crashes in a row.*exit code 3", end.end_reason)
+    assert "out of luck" in end.end_reason
+    site.assert_clean(run_id)

@@ -1,0 +1,92 @@
+"""An installation whose jobs run on the Slurm clusters of `tests/integration/skypilot`, through a real SkyPilot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from installation import TRAIN, Installation
+from slurm_world import SlurmWorld
+
+from spotwise.checkpoints.node.events import Event, read_events
+from spotwise.scheduler.ledger import cost_of
+from spotwise.scheduler.run import Attempt, AttemptState
+
+PRICES = {"aws": {"ondemand": 3.06, "spot": 0.92}, "gcp": {"ondemand": 2.48, "spot": 0.74}}  # of one V100
+
+
+@dataclass
+class SkyInstallation(Installation):
+    """As people set it up: settings name the partitions, and a folder that the nodes see."""
+
+    world: SlurmWorld = None  # type: ignore[assignment]  # after the fields with defaults of its parent
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.env = {**self.world.client_env, **self.env}
+        self.umask, self.patience_s = 0, 240.0
+        self.sky_settings()
+
+    def sky_settings(self, clusters: tuple[str, ...] = ("aws", "gcp"), **keys: Any) -> None:
+        """Settings with the partitions of these clusters; overheads as they are on Slurm."""
+        pools = [self._pool(c, p) for c in clusters for p in ("spot", "ondemand")]
+        skypilot = {
+            "storage": str(self.world.shared_folder / "spotwise"),
+            "pools": pools,
+            "provision_timeout": "3m",
+            **keys.pop("skypilot", {}),
+        }
+        overheads = {"provision": "40s", "restore": "2s", "checkpoint": "0s"}
+        values = {"engine": "skypilot", "tick": "0.3s", "grace": "5s", "cooldown": "10m", "overheads": overheads, **keys}
+        self.settings(**{**values, "skypilot": skypilot})
+
+    def sky_job(self, run: str = "", **keys: Any) -> Path:
+        """A job that trains 6 epochs of half a second each, unless told otherwise."""
+        values = {"resources": {"accelerators": "V100:1"}, "work": {"epochs": 6, "hours": 0.01, "reference": "V100"}}
+        return self.job(run or self.sky_train(), **{**values, **keys})
+
+    def sky_train(self, epochs: int = 6, epoch_s: float = 0.5) -> str:
+        """The training program of the local tests, as a user would start it on a node."""
+        (self.work / "train.py").write_text(TRAIN)
+        return f"exec python3 train.py --epochs {epochs} --epoch-s {epoch_s}"
+
+    def places(self, run_id: str) -> list[str]:
+        """Where its attempts were, in order: ``gcp/spot``."""
+        return [f"{a.offer.pool.region}/{a.offer.pool.zone}" for a in self.attempts(run_id)]
+
+    def outcomes(self, run_id: str) -> list[str]:
+        return [a.state.value for a in self.attempts(run_id)]
+
+    def engine_notes(self, attempt: Attempt) -> list[Event]:
+        """What the engine wrote down of an attempt."""
+        run = self.run(attempt.run_id)
+        return read_events(Path(run.storage) / "attempts" / attempt.id / "engine.jsonl")
+
+    def node_of(self, run_id: str) -> tuple[str, str]:
+        """Slurm cluster and node that the newest attempt is on."""
+        cluster, job = self.world.job_of(f"spotwise-{self.attempts(run_id)[-1].id}")
+        return cluster, job.node
+
+    def assert_clean(self, run_id: str) -> None:
+        """The books balance to the last digit, and no cluster, Slurm job or process is left."""
+        for attempt in self.attempts(run_id):
+            booked = sum((c.amount_usd for c in self.charges(run_id) if c.attempt_id == attempt.id), Decimal(0))
+            assert attempt.ended_at is not None
+            expected = Decimal(0) if attempt.state is AttemptState.REFUSED else cost_of(attempt, attempt.ended_at)
+            assert booked == expected, attempt
+            launches = [event for event in self.engine_notes(attempt) if event.name == "launching"]
+            assert len(launches) <= 1, "one cluster for one attempt"
+        self.wait(lambda: self.world.sky_clusters() == [], "SkyPilot's books to be empty")
+        self.wait(lambda: not self._jobs_left(), "all Slurm jobs to be gone")
+        assert not self.supervisors() or self.wait(lambda: not self.supervisors(), "the supervisor to leave") is None
+
+    def _jobs_left(self) -> list[Any]:
+        return [job for cluster in PRICES for job in self.world.jobs(cluster) if job.partition != "reclaim"]
+
+    def _pool(self, cluster: str, partition: str) -> dict[str, Any]:
+        market = "spot" if partition == "spot" else "on_demand"
+        infra, price = f"slurm/{cluster}/{partition}", PRICES[cluster][partition]
+        size = {"accelerators": "V100:1", "cpus": 1, "memory": 1}
+        return {"infra": infra, "market": market, "price_usd_per_hour": price, **size}
