@@ -11,15 +11,18 @@ from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
 from .errors import StorageError
+from .lent_packages import borrow_packages
 
 # What the clouds' clients raise without deriving it from OSError. Looked up only in modules that are loaded.
 _CLIENT_FAULTS = (
     ("botocore.exceptions", "BotoCoreError"),
     ("botocore.exceptions", "ClientError"),
+    ("botocore.parsers", "ResponseParserError"),
     ("aiohttp.client_exceptions", "ClientError"),
     ("gcsfs.retry", "HttpError"),
     ("google.auth.exceptions", "GoogleAuthError"),
 )
+_CLIENTS = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}  # by scheme: what pip installs
 
 
 class RemoteStorage:
@@ -36,11 +39,11 @@ class RemoteStorage:
 
     @contextmanager
     def create(self, name: str) -> Iterator[BinaryIO]:
-        with _translated(self._url), self._files.open(self._path(name), "wb") as stream:
+        with _translated(self._url, writing=True), self._files.open(self._path(name), "wb") as stream:
             yield cast("BinaryIO", stream)
 
     def put(self, name: str, data: bytes) -> None:
-        with _translated(self._url):
+        with _translated(self._url, writing=True):
             self._files.pipe_file(self._path(name), data)
 
     def open(self, name: str) -> BinaryIO:
@@ -59,7 +62,6 @@ class RemoteStorage:
 
     def size(self, name: str) -> int:
         with _translated(self._url):
-            self._files.invalidate_cache()  # others write here too
             return int(self._files.size(self._path(name)))
 
     def append_line(self, name: str, line: bytes) -> None:
@@ -72,25 +74,23 @@ class RemoteStorage:
         self.put(name, before + separator + line.rstrip(b"\n") + b"\n")
 
     def folders(self) -> list[str]:
-        with _translated(self._url), suppress(FileNotFoundError):
-            self._files.invalidate_cache()
+        with suppress(FileNotFoundError), _translated(self._url):
             found = self._files.ls(self._root or "/", detail=True)
             return sorted(_last_part(entry["name"]) for entry in found if entry["type"] == "directory")
         return []
 
     def files(self, folder: str) -> dict[str, int]:
-        with _translated(self._url), suppress(FileNotFoundError):
-            self._files.invalidate_cache()
+        with suppress(FileNotFoundError), _translated(self._url):
             found = self._files.find(self._path(folder), detail=True)
             return {self._relative(name): int(entry["size"]) for name, entry in found.items()}
         return {}
 
     def delete(self, name: str) -> None:
-        with _translated(self._url), suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _translated(self._url):
             self._files.rm_file(self._path(name))
 
     def remove(self, folder: str) -> None:
-        with _translated(self._url), suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _translated(self._url):
             self._files.rm(self._path(folder), recursive=True)
 
     def _path(self, name: str) -> str:
@@ -102,14 +102,24 @@ class RemoteStorage:
 
 def _open_file_system(url: str) -> tuple[Any, str]:
     try:
-        fsspec = importlib.import_module("fsspec")
-        files, root = fsspec.core.url_to_fs(url)
+        return _url_to_fs(url)
     except ImportError as fault:
+        if borrow_packages():
+            return _open_file_system(url)
+        scheme = url.partition("://")[0]
+        packages = " ".join(["fsspec", *filter(None, [_CLIENTS.get(scheme)])])
         raise StorageError(
-            f"{url} needs another package: {fault}. Install it with pip install 'spotwise[train]'."
+            f"{url} needs another package: {fault}. Add 'pip install {packages}' to the job's setup; "
+            f"where no job runs, install it here."
         ) from fault
     except ValueError as fault:
         raise StorageError(f"{url} is no place that checkpoints can be kept: {fault}") from fault
+
+
+def _url_to_fs(url: str) -> tuple[Any, str]:
+    """Nothing that was listed is remembered: others write here too."""
+    fsspec = importlib.import_module("fsspec")
+    files, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
     return files, str(root).rstrip("/")
 
 
@@ -123,12 +133,24 @@ def _client_faults() -> tuple[type[BaseException], ...]:
 
 
 @contextmanager
-def _translated(url: str) -> Iterator[None]:
+def _translated(url: str, *, writing: bool = False) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as fault:
+        if writing or _is_of_bucket(fault):
+            raise StorageError(f"{url} cannot be used: {fault}. Make the bucket first, or correct its name.") from fault
+        raise
+    except PermissionError as fault:
+        raise StorageError(f"{url} may not be used: {fault}. Check the credentials and what they allow.") from fault
     except OSError:
         raise
     except _client_faults() as fault:  # looked up only now, when the client is loaded
         raise StorageError(
             f"{url} cannot be used: {fault}. Check the address, the credentials, the network."
         ) from fault
+
+
+def _is_of_bucket(fault: FileNotFoundError) -> bool:
+    """Whether it is the bucket that is not there; to s3fs that is the same as a file that is not."""
+    response = getattr(fault.__cause__, "response", None)
+    return isinstance(response, dict) and response.get("Error", {}).get("Code") == "NoSuchBucket"

@@ -16,8 +16,9 @@ A resumed training is bit-identical to an uninterrupted one:
 - Without ``session.batches(...)`` nobody knows which batches were done: saves wait for ``report()``, the epoch's end.
 - ``report()`` is the last statement of an epoch: the random state is saved there.
 
-Of a distributed training only rank 0 writes; the others load the weights and leave on SIGTERM, and keep their own
-random state.
+Of a distributed training only rank 0 writes; the others load the weights and keep their own random state. The ranks of
+``torch.distributed`` agree after each step: once SIGTERM has reached one, all leave at the same step, and after rank 0
+has saved. So all must take the same number of steps; a sampler that shares an epoch out evenly sees to that.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from .folder import CheckpointFolder
 from .keeper import Keeper
 from .progress import ProgressEvent
 from .progress_log import ProgressLog, as_metrics
+from .ranks import Ranks
 from .rng import RngState
 from .save_request import SaveRequest
 from .schedule import Position
@@ -88,7 +90,7 @@ class Session:
         self._keeper = Keeper(folder, TrainingState(parts), attempt=settings.attempt, writes=writes)
         self._progress = ProgressLog(settings.progress_url, attempt=settings.attempt, enabled=writes)
         self._save_request = SaveRequest(settings.save_request if writes else None)
-        self._stop = StopRequest()
+        self._ranks, self._stop = Ranks(), StopRequest()
         self._stop.listen()
         self._epoch: _Epoch | None = None
         self._total: int | None = None
@@ -245,9 +247,10 @@ class Session:
         return self._keeper.rng(), self._epoch.rng
 
     def _leave_if_asked(self) -> None:
-        if self._stop.requested:
+        if self._ranks.any(self._stop.requested):
             if self._position != self._keeper.committed:
                 self._save()
+            self._ranks.wait_for_all()  # whoever starts ranks ends the rest when the first has gone
             self._leave()
 
     def _leave_without_loader(self, epoch: _Epoch) -> NoReturn:

@@ -32,9 +32,8 @@ def main() -> int:
 
 def _lock(place: Place) -> IO[str] | None:
     """Held until this process ends; None while another agent of the same node of the attempt holds it."""
-    path = place.home / "locks" / f"{place.node.attempt_id}-{place.node.rank}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = path.open("w")
+    place.lock.parent.mkdir(parents=True, exist_ok=True)
+    lock = place.lock.open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,7 +1,8 @@
 """The nodes of one attempt watch each other: the loss of one ends the attempt for all. Pure but for `Peers`' memory.
 
 Each node keeps one small file, ``node-<rank>.json``, and reads those of the others. Silence is measured on the reader's
-own steady clock from the last time that the file changed, so clocks of different machines never meet.
+own steady clock, from the last time that the file changed to the last time that it could be read: clocks of different
+machines never meet, and a reader that is cut off itself takes nobody for dead.
 """
 
 from __future__ import annotations
@@ -10,9 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-SILENT_S = 40.0  # a node that has said nothing for so long is gone
-ABSENT_S = 600.0  # nodes come up and are set up one after the other
-FAREWELL_S = 30.0  # how long a node may go on after the first one has done all its work
+from .patience import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,8 @@ class NodeState:
     cause: str = ""  # why it is over, or about to leave: a value of EndCause
     exit_code: int | None = None
     message: str = ""
+    grace_s: float | None = None  # about to leave: how long its program had when it was told
+    because_of: int | None = None  # the rank of another node, where that was its reason
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -47,18 +48,26 @@ class NodeState:
 class PeerFault:
     """Why a node cannot go on without another."""
 
+    rank: int
     cause: str  # a value of EndCause
-    exit_code: int | None
     message: str
+    exit_code: int | None = None  # of its program, where that has ended
+    grace_s: float | None = None  # how long it has itself, where it is only about to leave
+
+    @property
+    def is_a_crash(self) -> bool:
+        """Whether it is what its program did that ends the attempt, and not what befell its machine."""
+        return self.cause in ("exited", "setup_failed")
 
 
 class Peers:
     """The other nodes as one of them sees them."""
 
-    def __init__(self, rank: int, nodes: int, now_s: float) -> None:
+    def __init__(self, rank: int, nodes: int, patience: Patience, now_s: float) -> None:
         """``now_s``: seconds of a steady clock."""
-        self._rank = rank
+        self._rank, self._patience, self._looked_at = rank, patience, now_s
         self._changed_at = {other: now_s for other in range(nodes) if other != rank}
+        self._done_at: dict[int, float] = {}
         self._states: dict[int, NodeState] = {}
 
     @property
@@ -67,34 +76,52 @@ class Peers:
 
     def update(self, states: Mapping[int, NodeState], now_s: float) -> None:
         """Take in what was read just now."""
+        self._looked_at = now_s
         for rank, state in states.items():
             if self._states.get(rank) != state:
                 self._states[rank], self._changed_at[rank] = state, now_s
+            if state.is_done:
+                self._done_at.setdefault(rank, now_s)
 
-    def all_over(self) -> bool:
-        return all(self._states.get(rank, NodeState(rank)).is_over for rank in self.ranks)
+    def not_heard(self, now_s: float) -> None:
+        """Nobody can be read. Others may be as cut off as this node is, so everybody's silence begins anew."""
+        self._looked_at = now_s
+        self._changed_at = dict.fromkeys(self._changed_at, now_s)
 
-    def fault(self, now_s: float) -> PeerFault | None:
+    def is_silent(self, rank: int) -> bool:
+        return self._silent_s(rank) > self._patience.silent_s
+
+    def all_gone(self) -> bool:
+        """Whether nothing is to be expected of any of them."""
+        states = {rank: self._states.get(rank) for rank in self.ranks}
+        return all((state is not None and state.is_over) or self.is_silent(rank) for rank, state in states.items())
+
+    def fault(self) -> PeerFault | None:
         """The first reason to end this node too; None while all is well.
 
-        A node that is done leaves the others to finish, except the first: it speaks for the attempt.
+        A node that is done leaves the others to finish, except the first: it speaks for the attempt. Programs fall
+        with a machine that is taken, so what befell a machine comes before crashes.
         """
-        for rank in self.ranks:
-            fault = self._fault_of(rank, now_s - self._changed_at[rank])
-            if fault is not None:
-                return fault
+        faults = [fault for rank in self.ranks if (fault := self._fault_of(rank)) is not None]
+        return min(faults, key=lambda fault: (fault.is_a_crash, fault.rank), default=None)
+
+    def _fault_of(self, rank: int) -> PeerFault | None:
+        state = self._states.get(rank)
+        if state is not None and state.because_of == self._rank:
+            return None  # an echo of what became of this node
+        if state is None:
+            late = self._silent_s(rank) > self._patience.absent_s
+            message = f"node {rank} did not come up in {self._patience.absent_s:.0f} s"
+            return PeerFault(rank, "vanished", message) if late else None
+        if state.is_done:
+            alone = rank == 0 and self._looked_at - self._done_at[rank] > self._patience.farewell_s
+            return PeerFault(rank, "exited", "node 0 has done all its work", 0) if alone else None
+        if state.is_over or state.cause:
+            message = f"node {rank}: {state.message or state.cause}"
+            return PeerFault(rank, state.cause, message, state.exit_code, state.grace_s)
+        if self.is_silent(rank):
+            return PeerFault(rank, "vanished", f"node {rank} has gone silent")
         return None
 
-    def _fault_of(self, rank: int, silent_s: float) -> PeerFault | None:
-        state = self._states.get(rank)
-        if state is None:
-            late = silent_s > ABSENT_S
-            return PeerFault("vanished", None, f"node {rank} did not come up in {ABSENT_S:.0f} s") if late else None
-        if state.is_done:
-            alone = rank == 0 and silent_s > FAREWELL_S
-            return PeerFault("exited", 0, "node 0 has done all its work") if alone else None
-        if state.is_over or state.cause:
-            return PeerFault(state.cause, state.exit_code, f"node {rank}: {state.message or state.cause}")
-        if silent_s > SILENT_S:
-            return PeerFault("vanished", None, f"node {rank} has gone silent")
-        return None
+    def _silent_s(self, rank: int) -> float:
+        return self._looked_at - self._changed_at[rank]

@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from ..lent_packages import PACKAGES_VARIABLE, packages_of_this_python
 from ..storage import storage_for
-from .exchange import NodeName
+from .node_name import NodeName
+from .patience import Patience, patiently
 from .task import NodeTask, NodeTaskError
 
 
@@ -21,6 +24,7 @@ class Place:
     node: NodeName
     home: Path  # for what stays on this machine
     library: str  # a folder with our package, for programs that import it
+    patience: Patience
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Place:
@@ -32,19 +36,29 @@ class Place:
                 rank=int(environ.get("SKYPILOT_NODE_RANK") or "0"),
             )
             home = Path(environ.get("SPOTWISE_NODE_HOME") or "~/.spotwise").expanduser()
-            return cls(environ["SPOTWISE_RUN_URL"], node, home, environ.get("SPOTWISE_LIBRARY", ""))
+            library, patience = environ.get("SPOTWISE_LIBRARY", ""), Patience.from_env(environ)
+            return cls(environ["SPOTWISE_RUN_URL"], node, home, library, patience)
         except (KeyError, ValueError) as error:
             raise NodeTaskError(f"not the environment of an attempt ({error}): only engines start this") from error
 
     @property
     def scratch(self) -> Path:
-        """For copies of the run's files, where they lie behind a URL."""
-        return self.home / "attempts" / self.node.attempt_id
+        """For copies of the run's files, where they lie behind a URL. Several nodes may share a home."""
+        return self.home / "attempts" / f"{self.node.attempt_id}-{self.node.rank}"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the agent of this node of the attempt."""
+        return self.home / "locks" / f"{self.node.attempt_id}-{self.node.rank}.lock"
 
     def task(self) -> NodeTask:
         """What this attempt's nodes are to do. Raises `NodeTaskError`, or what the storage raises."""
         name = f"{self.node.attempt}/request.json"
-        return NodeTask.from_json(storage_for(self.run_url).read(name), source=f"{self.run_url}/{name}")
+        try:
+            data = patiently(partial(storage_for(self.run_url).read, name), self.patience.fetch_s)
+        except FileNotFoundError as error:
+            raise NodeTaskError(f"nobody asks for this attempt: there is no {self.run_url}/{name}") from error
+        return NodeTask.from_json(data, source=f"{self.run_url}/{name}")
 
     def environment(self, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
         """What the program finds: the job's own, places on this node, and our package without installing it."""
@@ -54,6 +68,7 @@ class Place:
             "PYTHONUNBUFFERED": "1",
             "PYTHONPATH": os.pathsep.join(entry for entry in python_path if entry),
             "SPOTWISE_PYTHON": sys.executable,
+            PACKAGES_VARIABLE: packages_of_this_python(),
             "SPOTWISE_RUN_FOLDER": str(folder),
             "SPOTWISE_PROGRESS_URL": str(folder / "progress.jsonl"),
             "SPOTWISE_WORKDIR": str(Path.cwd()),

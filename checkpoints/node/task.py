@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import CheckpointError
 
 FORMAT = 1
+_LONGEST_GRACE_S = 1e6
 
 
 class NodeTaskError(CheckpointError):
@@ -68,6 +69,9 @@ class Wish:
         """A damaged wish still is one: without grace, as of now."""
         try:
             fields = json.loads(data)
-            return cls(datetime.fromisoformat(fields["asked_at"]).astimezone(UTC), float(fields["grace_s"]))
+            asked_at, grace_s = datetime.fromisoformat(fields["asked_at"]).astimezone(UTC), float(fields["grace_s"])
+            if not 0 <= grace_s <= _LONGEST_GRACE_S:
+                raise ValueError(f"grace_s is {grace_s}")
         except (ValueError, KeyError, TypeError):
             return cls(seen_at, 0.0)
+        return cls(asked_at, grace_s)

@@ -1,29 +1,29 @@
-"""One contract for every storage."""
+"""One contract for every storage; `make test-s3` runs it on S3 too."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+import sysconfig
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from storages import KINDS, empty_place
 
 from spotwise.checkpoints import ProgressEvent, ProgressReader, ProgressRecord, ProgressWriter, Storage, StorageError
+from spotwise.checkpoints.lent_packages import PACKAGES_VARIABLE, packages_of_this_python
 from spotwise.checkpoints.progress_log import utc_now
 from spotwise.checkpoints.storage import LocalStorage, locate_file, storage_for
 
 
-@pytest.fixture(params=["local", "file URL", "memory"])
+@pytest.fixture(params=KINDS)
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    urls = {
-        "local": str(tmp_path / "a b" / "checkpoints"),
-        "file URL": (tmp_path / "a b").as_uri(),
-        "memory": f"memory://{uuid.uuid4()}/checkpoints",
-    }
-    made = storage_for(urls[request.param])
+    made = storage_for(empty_place(request.param, tmp_path))
     yield made
-    made.remove(".") if request.param != "memory" else made.remove("")
+    made.remove("." if request.param in ("local", "file URL") else "")
 
 
 def test_a_stream_is_read_back(storage: Storage) -> None:
@@ -91,6 +91,34 @@ def test_delete_and_remove_may_be_repeated(storage: Storage) -> None:
     assert storage.folders() == []
 
 
+def test_files_are_listed_at_any_depth_with_their_sizes(storage: Storage) -> None:
+    assert storage.files("trials") == {}
+    storage.put("trials/0001/progress.jsonl", b"abc")
+    storage.put("trials/note", b"")
+    storage.put("elsewhere", b"x")
+    assert storage.files("trials") == {"trials/0001/progress.jsonl": 3, "trials/note": 0}
+
+
+def test_what_others_write_is_seen_though_the_folder_was_listed_before(storage: Storage) -> None:
+    """Clients remember what they have listed, and must not be asked to."""
+    storage.put("attempt/request", b"1")
+    assert storage.files("attempt") == {"attempt/request": 1}
+    assert storage.folders() == ["attempt"]
+    _write_elsewhere(storage.url, "attempt/wish", b"two")
+    assert storage.read("attempt/wish") == b"two"
+    assert storage.size("attempt/wish") == 3
+    assert storage.files("attempt") == {"attempt/request": 1, "attempt/wish": 3}
+
+
+def _write_elsewhere(url: str, name: str, data: bytes) -> None:
+    """By another process, or as near as it gets: what is in memory is in this one."""
+    if url.startswith("memory://"):
+        storage_for(url).put(name, data)
+        return
+    code = "import sys; from spotwise.checkpoints import storage_for; storage_for(sys.argv[1]).put(sys.argv[2], b'two')"
+    subprocess.run([sys.executable, "-c", code, url, name], check=True)
+
+
 def test_progress_is_followed_on_any_storage(storage: Storage) -> None:
     url = f"{storage.url}/progress.jsonl"
     writer, reader = ProgressWriter(url), ProgressReader(url)
@@ -139,3 +167,23 @@ def test_a_fault_of_a_clouds_client_becomes_ours(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(storage._files, "pipe_file", fail)
     with pytest.raises(StorageError, match="no credentials"):
         storage.put("a", b"")
+
+
+def use_memory(**environ: str) -> subprocess.CompletedProcess[str]:
+    """In a Python without any package (-S), as a job's own may be."""
+    code = "from spotwise.checkpoints import storage_for as s; s('memory://a').put('x', b'1'); print(s('memory://a').read('x'))"
+    package = Path(__file__).parents[3] / ".pkg"
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(package), **environ}
+    return subprocess.run([sys.executable, "-S", "-c", code], env=environ, capture_output=True, text=True, check=False)
+
+
+def test_a_python_without_the_packages_borrows_those_of_the_nodes_agent() -> None:
+    done = use_memory(**{PACKAGES_VARIABLE: packages_of_this_python()})
+    assert done.stdout == "b'1'\n", done.stderr
+
+
+@pytest.mark.parametrize("lent", ["", f"2.7:{sysconfig.get_paths()['purelib']}", "3.11:/nowhere", "garbage"])
+def test_where_nothing_fits_the_fault_says_what_the_jobs_setup_needs(lent: str) -> None:
+    done = use_memory(**{PACKAGES_VARIABLE: lent})
+    assert done.returncode == 1
+    assert "Add 'pip install fsspec' to the job's setup" in done.stderr
