@@ -123,7 +123,7 @@ class Liaison(threading.Thread):
 
     def _beat(self) -> None:
         with self._stating:
-            self._state = replace(self._state, beat=self._state.beat + 1)
+            self._state = replace(self._state, beat=self._state.beat + 1, at=self._now().isoformat())
         path = self._exchange.folder / self._node.state
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(path.name + ".tmp")

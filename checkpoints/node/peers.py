@@ -26,6 +26,7 @@ class NodeState:
     message: str = ""
     grace_s: float | None = None  # about to leave: how long its program had when it was told
     because_of: int | None = None  # the rank of another node, where that was its reason
+    at: str = ""  # when it said so, by its own clock: ISO 8601
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()

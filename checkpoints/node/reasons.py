@@ -42,7 +42,7 @@ class Reasons:
         self._patience, self._is_leaving = patience, False
         self._sigterm_at: datetime | None = None
         self._seen: set[str] = set()
-        left_s = _FOREVER_S if task.stop_after_s is None else task.stop_after_s - BOOT_S
+        left_s = _FOREVER_S if task.stop_after_s is None else max(task.stop_after_s - BOOT_S, task.stop_after_s / 2)
         self._budget_ends_at = now() + timedelta(seconds=min(max(left_s, 0.0), _FOREVER_S))
 
     def listen(self) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import CheckpointError
 
 FORMAT = 1
+_LONGEST_GRACE_S = 1e9
 _LONGEST_GRACE_S = 1e6
 
 
@@ -60,6 +61,11 @@ class Wish:
 
     asked_at: datetime
     grace_s: float
+
+    @property
+    def deadline(self) -> datetime:
+        """When it must be gone."""
+        return self.asked_at + timedelta(seconds=min(self.grace_s, _LONGEST_GRACE_S))
 
     def to_json(self) -> str:
         return json.dumps({"asked_at": self.asked_at.isoformat(), "grace_s": self.grace_s})

@@ -13,10 +13,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -216,20 +218,25 @@ def _prepare(home: Path, task: Mapping[str, Any]) -> None:
 
 
 def _bake(home: Path, digest: str, wheel: Path) -> None:
-    python = home / ".spotwise" / f"env-{digest}" / "bin" / "python"
-    library = home / ".spotwise" / f"lib-{digest}"
-    python.parent.mkdir(parents=True, exist_ok=True)
+    """A virtual environment with our package from the wheel, and all else from where the tests run."""
+    env, library = home / ".spotwise" / f"env-{digest}", home / ".spotwise" / f"lib-{digest}"
     zipfile.ZipFile(wheel).extractall(library)
-    python.write_text(f'#!/bin/sh\nPYTHONPATH="{library}:$PYTHONPATH" exec {sys.executable} "$@"\n')
-    python.chmod(0o755)
-    (python.parent.parent / ".ready").touch()
+    base = Path(sys.executable).resolve()
+    packages = env / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    packages.mkdir(parents=True, exist_ok=True)
+    (packages / "spotwise.pth").write_text(f"{library}\n{sysconfig.get_path('purelib')}\n")
+    (env / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
+    (env / "bin").mkdir(exist_ok=True)
+    with suppress(FileExistsError):
+        (env / "bin" / "python").symlink_to(base)
+    (env / ".ready").touch()
 
 
 def _start(home: Path, task: Mapping[str, Any], rank: int) -> subprocess.Popen[bytes]:
     """What SkyPilot does on a node: `setup`, then `run`, in the work folder."""
     workdir = Path(task["workdir"]) if task.get("workdir") else home
     env = {**_bare(), **task.get("envs", {}), **task.get("secrets", {})}
-    env |= {"HOME": str(home), "SKYPILOT_NODE_RANK": str(rank), FOLDER_VARIABLE: str(home)}
+    env |= {"HOME": str(home), "SPOTWISE_NODE_HOME": str(home / ".spotwise"), "SKYPILOT_NODE_RANK": str(rank), FOLDER_VARIABLE: str(home)}
     script = f"set -e\n({task['setup']}\n)\n{task['run']}"
     with (home / "job.log").open("ab") as log:
         return subprocess.Popen(

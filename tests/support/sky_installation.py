@@ -39,7 +39,14 @@ class SkyInstallation(Installation):
             **keys.pop("skypilot", {}),
         }
         overheads = {"provision": "40s", "restore": "2s", "checkpoint": "0s"}
-        values = {"engine": "skypilot", "tick": "0.3s", "grace": "5s", "cooldown": "10m", "overheads": overheads, **keys}
+        values = {
+            "engine": "skypilot",
+            "tick": "0.3s",
+            "grace": "5s",
+            "cooldown": "10m",
+            "overheads": overheads,
+            **keys,
+        }
         self.settings(**{**values, "skypilot": skypilot})
 
     def sky_job(self, run: str = "", **keys: Any) -> Path:

@@ -122,8 +122,10 @@ class SlurmWorld:
         return [self.reclaim(cluster, node) for node in self.layout.nodes(cluster, "spot")]
 
     def release(self, cluster: str, claim: int) -> None:
-        self.slurm(cluster, "scancel", "--signal=KILL", "--full", str(claim))
-        self.slurm(cluster, "scancel", str(claim))
+        """The end of a claim, or of any job: at once, and no matter whether it has ended by itself."""
+        for options in (("--signal=KILL", "--full"), ()):
+            command = ["scancel", *options, str(claim)]
+            subprocess.run(command, env=self.layout.slurm_env(cluster), check=False, stderr=subprocess.DEVNULL)
 
     def scancel(self, sky_cluster: str) -> None:
         """Its allocation ends: SIGTERM, then SIGKILL."""
@@ -187,9 +189,14 @@ class SlurmWorld:
         return {pid: line for pid, line in found.items() if line}
 
     def sky_clusters(self) -> list[str]:
-        """All that SkyPilot has a record of."""
-        with closing(sqlite3.connect(self.sky_home / ".sky" / "state.db")) as state:
-            return [name for (name,) in state.execute("SELECT name FROM clusters")]
+        """All that SkyPilot has a record of, and those that it is asked to launch."""
+        recorded = self._rows(".sky/state.db", "SELECT name FROM clusters")
+        asked = "SELECT cluster_name FROM requests WHERE name = 'sky.launch' AND finished_at IS NULL"
+        return sorted({*recorded, *self._rows(".sky/api_server/requests.db", asked)})
+
+    def _rows(self, database: str, query: str) -> list[str]:
+        with closing(sqlite3.connect(self.sky_home / database)) as rows:
+            return [name for (name,) in rows.execute(query)]
 
     def reset(self) -> None:
         """As it was at first: no clusters, no jobs, all nodes and ways open."""
@@ -208,6 +215,7 @@ class SlurmWorld:
             for node in self.layout.nodes(cluster):
                 self.restore_node(node)
             wait_until(lambda c=cluster: not self.jobs(c), f"no jobs on {cluster}")
+            shutil.rmtree(self.layout.path(cluster, "home", ".sky_clusters"), ignore_errors=True)
         for path in self.shared_folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

@@ -62,12 +62,14 @@ class Facts:
     asked_at: datetime
     is_spot: bool
     provision_timeout: timedelta
+    autostop: timedelta = timedelta(0)  # an idle cluster ends itself after this time
     wish: Wish | None = None  # to end it
     events: Sequence[Event] = ()  # of its first node's agent
     heard_at: datetime | None = None  # when the agent last gave a sign of life, on our clock
     is_silent: bool = False  # it has given none for too long, or never one since its cluster was set up
     closer: CloserLook | None = None
     launches: int = 0  # how often it was asked for
+    launched_at: datetime | None = None  # when it was asked for last
     launch: RequestState | None = None  # the newest launch; None: never asked for
     failure: Failure | None = None
     cluster: Cluster | None = None  # in SkyPilot's books
@@ -124,7 +126,7 @@ def closed(facts: Facts, leaving: Leaving) -> Observation:
         # Nothing ever came up, so nothing is billed: not even a failed launch's time.
         cause = leaving.cause if leaving.cause is EndCause.LAUNCH_FAILED else EndCause.NO_CAPACITY
         return Observation(Phase.ENDED, ended_at=leaving.at, cause=cause, message=leaving.message)
-    ended = max(launched, leaving.at if leaving.is_away else facts.now)
+    ended = max(launched, _billed_until(facts, leaving))
     return Observation(
         Phase.ENDED,
         launched_at=launched,
@@ -135,6 +137,13 @@ def closed(facts: Facts, leaving: Leaving) -> Observation:
         exit_code=leaving.exit_code,
         message=leaving.message,
     )
+
+
+def _billed_until(facts: Facts, leaving: Leaving) -> datetime:
+    """What went by itself, while nobody looked, went when it was taken, or when it had been idle for long enough."""
+    if leaving.is_away:
+        return leaving.at
+    return facts.now if facts.down is not None else min(facts.now, leaving.at + facts.autostop)
 
 
 def _said_by_the_agent(facts: Facts) -> Leaving | None:
@@ -184,7 +193,9 @@ def _broken_launch(facts: Facts, why: str) -> Leaving:
 
 def _too_late(facts: Facts) -> Leaving | None:
     """Provisioning that never finishes, or a node on which nothing ever starts."""
-    if "up" in facts.agent or facts.now < facts.asked_at + facts.provision_timeout:
+    if "up" in facts.agent or facts.launched_at is None:
+        return None  # what SkyPilot was never asked for, because it is away, is not late
+    if facts.now < facts.launched_at + facts.provision_timeout:
         return None
     minutes = facts.provision_timeout / timedelta(minutes=1)
     if facts.up_at is None:

@@ -90,9 +90,9 @@ class SkyPilotEngine:
     def terminate(self, handle: Handle, *, grace_s: float) -> None:
         files, now = AttemptFiles(handle), self._clock.now()
         try:
-            earlier = files.wish(now)
-            if earlier is None or grace_s < earlier.grace_s:
-                files.wish_for_the_end(Wish(now, grace_s))
+            earlier, wish = files.wish(now), Wish(now, grace_s)
+            if earlier is None or wish.deadline < earlier.deadline:
+                files.wish_for_the_end(wish)
                 self._rounds.hurry()
         except FAULTS as fault:
             raise EngineError(f"{handle.run_url} cannot be written: {fault}; trying again") from fault
@@ -139,7 +139,7 @@ def create_engine(settings: Settings, clock: Clock) -> SkyPilotEngine:
     sky = PublicSky()
 
     def read() -> list[CatalogRow]:
-        wanted = settings.skypilot.clouds
+        wanted = settings.skypilot.clouds and [cloud.lower() for cloud in settings.skypilot.clouds]
         return sky.instance_types([cloud for cloud in sky.enabled_clouds() if wanted is None or cloud in wanted])
 
     book = OfferBook(settings.skypilot, read, settings.home / "skypilot" / "catalog.json", clock)

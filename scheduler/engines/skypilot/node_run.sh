@@ -1,2 +1,5 @@
-export SPOTWISE_LIBRARY="$HOME/.spotwise/lib-@{digest}"
-exec "$HOME/.spotwise/env-@{digest}/bin/python" -I -m spotwise.checkpoints.node
+spotwise_home=$(getent passwd "$(id -u)" | cut -d: -f6)/.spotwise
+[ -e "$spotwise_home/env-@{digest}/.ready" ] || spotwise_home="$HOME/.spotwise"
+spotwise_home="${SPOTWISE_NODE_HOME:-$spotwise_home}"
+export SPOTWISE_LIBRARY="$spotwise_home/lib-@{digest}"
+exec "$spotwise_home/env-@{digest}/bin/python" -I -m spotwise.checkpoints.node

@@ -1,5 +1,10 @@
-# A Python for spotwise's agent, apart from the job's own; made once for each version of it.
-spotwise_env="$HOME/.spotwise/env-@{digest}"
+# A Python for spotwise's agent, apart from the job's own; made once for each version of it. On Slurm every cluster has
+# a home of its own within the user's, which outlives it, so it is made in that.
+spotwise_home=$(getent passwd "$(id -u)" | cut -d: -f6)/.spotwise
+mkdir -p "$spotwise_home" 2>/dev/null && [ -w "$spotwise_home" ] || spotwise_home="$HOME/.spotwise"
+spotwise_home="${SPOTWISE_NODE_HOME:-$spotwise_home}"
+mkdir -p "$spotwise_home"
+spotwise_env="$spotwise_home/env-@{digest}"
 (
     set -e
     unset PYTHONPATH PYTHONHOME # a cluster's modules may set them, for another Python
@@ -7,7 +12,7 @@ spotwise_env="$HOME/.spotwise/env-@{digest}"
     exec 9>"$spotwise_env.lock"
     flock 9 # several nodes may share this home
     [ ! -e "$spotwise_env/.ready" ] || exit 0
-    library="$HOME/.spotwise/lib-@{digest}"
+    library="$spotwise_home/lib-@{digest}"
     rm -rf "$spotwise_env" "$library"
     for python in python3.13 python3.12 python3.11 python3 python /usr/bin/python3; do
         "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue

@@ -7,14 +7,15 @@ here that the attempts' files do not hold, except what a new thread finds out ag
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from spotwise.checkpoints.node.task import NodeTask
@@ -68,6 +69,7 @@ class Watched:
     looked_at_s: float = -1e9
     look_fault: SkyUnreachableError | None = None
     failure: Failure | None = None
+    errand: Future[None] | None = None  # a launch or a closer look that is under way
     files: AttemptFiles = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,8 +81,8 @@ class Watched:
         self.journal = (self.journal or Journal()).after(event)
 
 
-class Rounds(threading.Thread):
-    """Looks after attempts until the process ends."""
+class Rounds:
+    """Looks after attempts, in a thread of its own, until the process ends."""
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class Rounds(threading.Thread):
         pace: Pace,
     ) -> None:
         """``task_of``: the SkyPilot task of a request. ``cluster_of``: an attempt's cluster, by the attempt's id."""
-        super().__init__(name="skypilot-rounds", daemon=True)
+        self._thread: threading.Thread | None = None
         self._sky, self._clock = sky, clock
         self._provision_timeout, self._autostop = provision_timeout, autostop
         self._task_of, self._cluster_of = task_of, cluster_of
@@ -102,7 +104,8 @@ class Rounds(threading.Thread):
         self._watched: dict[str, Watched] = {}
         self._changed = threading.Condition()
         self._pool = ThreadPoolExecutor(AT_ONCE, "skypilot")
-        self._over: dict[str, RequestState] = {}
+        self._errands = ThreadPoolExecutor(AT_ONCE, "skypilot-errands")  # what may take minutes
+        self._over: dict[str, RequestState] = {}  # requests that are over, and how they ended
         self._unreachable = ""  # what is wrong with SkyPilot now
 
     # for the supervisor's thread
@@ -128,15 +131,16 @@ class Rounds(threading.Thread):
             self._changed.notify_all()
 
     def _entry(self, handle: Handle) -> Watched:
-        if not self.is_alive():
-            self.start()
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="skypilot-rounds", daemon=True)
+            self._thread.start()
         watched = self._watched.setdefault(handle.attempt_id, Watched(handle, 0.0))
         watched.asked_at_s = time.monotonic()
         return watched
 
     # the thread
 
-    def run(self) -> None:
+    def _run(self) -> None:
         while True:
             began_s = time.monotonic()
             with self._changed:
@@ -157,10 +161,13 @@ class Rounds(threading.Thread):
         """SkyPilot's books; None where it does not answer.
 
         Clusters first: asked for them, SkyPilot starts its server where none runs, and asked for requests it does not.
+        And again where a request has just ended: what it brought about must not be missing.
         """
         ids = {i for w in watched if w.journal for i in (w.journal.launch, w.journal.down) if i}
         try:
-            world = World(self._sky.clusters(), self._requests(ids))
+            clusters, known = self._sky.clusters(), set(self._over)
+            requests = self._requests(ids)
+            world = World(clusters if set(self._over) == known else self._sky.clusters(), requests)
         except SkyUnreachableError as fault:
             if not self._unreachable:
                 _log.warning("%s; trying again", fault)
@@ -176,17 +183,25 @@ class Rounds(threading.Thread):
             watched.journal = watched.files.journal()
 
     def _requests(self, ids: set[str]) -> dict[str, RequestState]:
-        """How far these are; those that are over are not asked about again."""
+        """How far these are; those that are over are not asked about again. What SkyPilot does not know is gone."""
         open_ = sorted(ids - self._over.keys())
-        found = self._sky.requests(open_) if open_ else {}
-        self._over |= {i: state for i, state in found.items() if state in (RequestState.DONE, RequestState.FAILED)}
-        return {**found, **{i: self._over[i] for i in ids if i in self._over}}
+        found = dict.fromkeys(open_, RequestState.GONE) | (self._sky.requests(open_) if open_ else {})
+        self._over |= {i: state for i, state in found.items() if state is not RequestState.UNDER_WAY}
+        return {i: self._over.get(i, RequestState.UNDER_WAY) for i in ids}
 
     def _look(self, world: World | None, watched: Watched) -> None:
-        """One attempt, once. A fault is shown as an unknown phase, and the next round tries again."""
+        """One attempt, once. A fault is shown as an unknown phase, and the next round tries again.
+
+        A value that cannot be read is a file that a machine left and that is not what it should be.
+        """
+        if watched.errand is not None and not watched.errand.done():
+            return
         try:
+            errand, watched.errand = watched.errand, None
+            if errand is not None:
+                errand.result()
             seen = self._attend(watched, world)
-        except (*FAULTS, EngineError) as fault:
+        except (*FAULTS, EngineError, ValueError, KeyError, TypeError) as fault:
             seen = Observation(Phase.UNKNOWN, message=str(fault))
         with self._changed:
             watched.seen = seen
@@ -227,12 +242,14 @@ class Rounds(threading.Thread):
             asked_at=task.asked_at,
             is_spot=task.is_spot,
             provision_timeout=self._provision_timeout,
+            autostop=self._autostop,
             wish=files.wish(now),
             events=events,
             heard_at=watched.heard_at,
             is_silent=self._is_silent(watched, launch, noticed=any(event.name == "notice" for event in events)),
             closer=watched.closer,
             launches=journal.launches,
+            launched_at=journal.launched_at,
             launch=launch,
             failure=watched.failure,
             cluster=cluster,
@@ -244,11 +261,14 @@ class Rounds(threading.Thread):
         )
 
     def _listen(self, watched: Watched, launch: RequestState | None, now: datetime) -> None:
-        """Silence is measured here, on this clock, from the last change: clocks of two machines never meet."""
+        """Silence is measured here, on this clock, from the last change: clocks of two machines never meet.
+
+        When it began is the machine's own word, though: a supervisor that was away must not bill for that.
+        """
         sign = watched.files.sign_of_life()
         is_coming_up = not sign and launch is not RequestState.DONE
         if sign != watched.heard or watched.heard_at is None or is_coming_up:
-            watched.heard, watched.heard_at, watched.heard_at_s = sign, now, time.monotonic()
+            watched.heard, watched.heard_at, watched.heard_at_s = sign, told_at(sign, now), time.monotonic()
             watched.closer = watched.closer if is_coming_up else None
 
     def _is_silent(self, watched: Watched, launch: RequestState | None, *, noticed: bool) -> bool:
@@ -265,11 +285,11 @@ class Rounds(threading.Thread):
             Mirror(watched.handle).sync()
         step = decision.step
         if step is Step.LAUNCH:
-            self._launch(watched, facts.now)
+            watched.errand = self._errands.submit(self._launch, watched, facts.now)
         elif step is Step.CANCEL_LAUNCH and watched.journal is not None:
             self._sky.cancel(watched.journal.launch)
         elif step is Step.LOOK_CLOSER:
-            self._look_closer(watched)
+            self._look_closer_now_and_then(watched)
         elif step is Step.DOWN:
             watched.note("down", facts.now, request=self._sky.down(self._cluster_of(watched.handle.attempt_id)))
         if leaving is not None and (step is Step.CLOSE or (step is Step.DOWN and leaving.cause is EndCause.PREEMPTED)):
@@ -294,13 +314,15 @@ class Rounds(threading.Thread):
         else:
             watched.note("launching", now, request=request)
 
+    def _look_closer_now_and_then(self, watched: Watched) -> None:
+        """In between, a cloud that could not be asked still counts as one that cannot."""
+        if time.monotonic() - watched.looked_at_s >= self._pace.look_again_s:
+            watched.looked_at_s, watched.look_fault = time.monotonic(), None
+            watched.errand = self._errands.submit(self._look_closer, watched)
+        elif watched.look_fault is not None:
+            raise watched.look_fault
+
     def _look_closer(self, watched: Watched) -> None:
-        """Now and then. In between, a cloud that could not be asked still counts as one that cannot."""
-        if time.monotonic() - watched.looked_at_s < self._pace.look_again_s:
-            if watched.look_fault is not None:
-                raise watched.look_fault
-            return
-        watched.looked_at_s, watched.look_fault = time.monotonic(), None
         name = self._cluster_of(watched.handle.attempt_id)
         try:
             cluster = self._sky.look_closer(name)
@@ -309,3 +331,11 @@ class Rounds(threading.Thread):
         except SkyUnreachableError as fault:
             watched.look_fault = fault
             raise
+
+
+def told_at(sign: bytes, now: datetime) -> datetime:
+    """When a node gave this sign of life, by its own clock but never in our future; ``now`` where it does not say."""
+    try:
+        return min(datetime.fromisoformat(json.loads(sign)["at"]).astimezone(UTC), now)
+    except (ValueError, KeyError, TypeError):
+        return now

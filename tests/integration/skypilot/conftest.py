@@ -3,11 +3,10 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from slurm_machines import VARIABLE
 from sky_installation import SkyInstallation
+from slurm_machines import VARIABLE
 from slurm_world import SlurmWorld
 
 
@@ -23,3 +22,11 @@ def world(slurm_world: SlurmWorld) -> SlurmWorld:
     """Empty, with all nodes and ways open."""
     slurm_world.reset()
     return slurm_world
+
+
+@pytest.fixture
+def site(world: SlurmWorld, tmp_path: Path) -> Iterator[SkyInstallation]:
+    """An installation whose jobs run in this world."""
+    made = SkyInstallation(tmp_path, world=world)
+    yield made
+    made.close()

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 
@@ -80,7 +80,8 @@ def wait_for(world: subprocess.Popen[bytes]) -> int:
     try:
         return world.wait()
     except KeyboardInterrupt:  # the terminal sent it to the tests too
-        world.wait(PATIENCE_S)
+        with suppress(subprocess.TimeoutExpired):
+            world.wait(PATIENCE_S)
         return 128 + signal.SIGINT
 
 

@@ -3,6 +3,7 @@
 # Usage: run.sh PYTEST-COMMAND...    or, to look around in that world: run.sh bash
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
+: "${1:?usage: run.sh COMMAND...}"
 here=tests/integration/skypilot
 python=$(command -v "$1") && [[ $(basename "$python") == python* ]] || python=$PWD/.venv/bin/python
 
@@ -24,9 +25,9 @@ install_programs() {
 
 without_services() { # the packages bring services of their own, which would start at once
     local policy=/usr/sbin/policy-rc.d code=0
-    if [ -e "$policy" ]; then "$@"; return; fi
+    if [ -e "$policy" ] && ! grep -q spotwise "$policy"; then "$@"; return; fi # a container's: it forbids them already
     trap "rm -f $policy" EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    printf '#!/bin/sh\n# of a test run of spotwise: may be removed\nexit 101\n' >"$policy"
     chmod 755 "$policy"
     "$@" || code=$?
     rm -f "$policy"

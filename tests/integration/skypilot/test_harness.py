@@ -184,12 +184,12 @@ def test_a_machine_that_vanishes_gives_no_notice(world: SlurmWorld, sky: Sky) ->
 def test_one_cluster_spans_two_nodes_which_talk_to_each_other(world: SlurmWorld, sky: Sky) -> None:
     script = world.shared_folder / "sum.py"
     script.write_text(SUM)
-    out = world.shared_folder / "sum"
+    out = world.shared_folder / "rank"
     launcher = "python -m torch.distributed.run --nnodes $SKYPILOT_NUM_NODES --node-rank $SKYPILOT_NODE_RANK"
     head = '--master-addr $(echo "$SKYPILOT_NODE_IPS" | head -n 1) --master-port 29500'
     sky.launch("pair", f"{launcher} --nproc-per-node 1 {head} {script} {out}", nodes=2)
-    wait_until(lambda: len(list(world.shared_folder.glob("sum.*"))) == 2, "both ranks are through")
-    assert {path.read_text() for path in world.shared_folder.glob("sum.*")} == {"aws-s1 3", "aws-s2 3"}
+    wait_until(lambda: len(list(world.shared_folder.glob("rank.*"))) == 2, "both ranks are through")
+    assert {path.read_text() for path in world.shared_folder.glob("rank.*")} == {"aws-s1 3", "aws-s2 3"}
 
 
 SUM = """
@@ -226,7 +226,7 @@ def test_a_task_outlives_a_lost_login_node_and_a_restarted_api_server(
 
 def test_a_closed_partition_has_no_capacity(world: SlurmWorld, sky: Sky) -> None:
     world.close("aws", "spot")
-    with pytest.raises(RuntimeError, match="^ResourcesUnavailableError"):
+    with pytest.raises(RuntimeError, match=r"^ResourcesUnavailableError"):
         sky.launch("waits", "true")
     assert not world.jobs("aws")
     world.open("aws", "spot")

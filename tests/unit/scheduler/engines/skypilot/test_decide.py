@@ -61,7 +61,9 @@ MUTE = {"launch": DONE, "cluster": UP, "up_at": minute(0.2), "is_silent": True} 
 
 
 def facts(**known: Any) -> Facts:
-    return Facts(**{"now": minute(1), "asked_at": T0, "is_spot": True, "provision_timeout": TIMEOUT, **known})
+    asked = {"launched_at": T0} if known.get("launch") is not None or known.get("launches") else {}
+    terms = {"is_spot": True, "provision_timeout": TIMEOUT, "autostop": TIMEOUT}
+    return Facts(**{"now": minute(1), "asked_at": T0, **terms, **asked, **known})
 
 
 def rows(*table: tuple[str, dict[str, Any], Any]) -> Any:
@@ -100,7 +102,7 @@ def rows(*table: tuple[str, dict[str, Any], Any]) -> Any:
     ("ended, its cluster gone already", {**LIVE, "events": ENDED, "cluster": None}, Step.CLOSE),
     ("ended before its launch was done", {**LIVE, "events": ENDED, "launch": UNDER_WAY}, Step.CANCEL_LAUNCH),
     ("too late", {"now": minute(20), "launch": UNDER_WAY}, Step.CANCEL_LAUNCH),
-    ("too late, never asked for", {"now": minute(20)}, Step.CLOSE),
+    ("late, but never asked for: SkyPilot was away", {"now": minute(20)}, Step.LAUNCH),
     ("late, but it speaks", {**LIVE, "now": minute(20)}, Step.REST),
     ("unwanted before its launch", {"wish": WISH}, Step.CLOSE),
     ("unwanted while it comes up", {"wish": WISH, "launch": UNDER_WAY, "cluster": INIT}, Step.CANCEL_LAUNCH),

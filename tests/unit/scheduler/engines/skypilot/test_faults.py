@@ -221,6 +221,7 @@ def test_another_supervisor_sees_the_same_and_launches_nothing(scene: Scene) -> 
 
 def test_the_loss_of_one_node_ends_the_attempt_for_all(scene: Scene) -> None:
     handle = scene.running(nodes=2)
+    scene.wait(lambda: any(scene.folder.rglob("node-1.json")), "the second node's agent")
     scene.sky.clusters_[CLUSTER].processes[1].terminate()
     end = scene.ended(handle)
     assert end.cause is EndCause.PREEMPTED

@@ -64,7 +64,7 @@ class Node:
         shutil.copy(wheel.path, self.wheel)
         self.setup = task["setup"].replace("/usr/bin/python3", str(self.bin / "the-systems"))
         self.run = task["run"]
-        self.env = {"HOME": str(self.home), "PATH": str(self.bin), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
+        self.env = {"HOME": str(self.home), "PATH": str(self.bin), "SPOTWISE_NODE_HOME": str(self.home / ".spotwise"), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
         self.bin.mkdir()
         for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool) or "")
