@@ -193,10 +193,9 @@ def _broken_launch(facts: Facts, why: str) -> Leaving:
 
 def _too_late(facts: Facts) -> Leaving | None:
     """Provisioning that never finishes, or a node on which nothing ever starts."""
-    if "up" in facts.agent or facts.launched_at is None:
+    since = facts.launched_at or (None if facts.cluster is None else facts.asked_at)
+    if "up" in facts.agent or since is None or facts.now < since + facts.provision_timeout:
         return None  # what SkyPilot was never asked for, because it is away, is not late
-    if facts.now < facts.launched_at + facts.provision_timeout:
-        return None
     minutes = facts.provision_timeout / timedelta(minutes=1)
     if facts.up_at is None:
         return Leaving(EndCause.NO_CAPACITY, facts.now, message=f"it did not come up within {minutes:g} minutes")

@@ -1,8 +1,8 @@
 # A Python for spotwise's agent, apart from the job's own; made once for each version of it. On Slurm every cluster has
 # a home of its own within the user's, which outlives it, so it is made in that.
-spotwise_home=$(getent passwd "$(id -u)" | cut -d: -f6)/.spotwise
+spotwise_home=$(getent passwd "$(id -u)" | cut -d: -f6)
+spotwise_home="${SPOTWISE_NODE_HOME:-${spotwise_home:-$HOME}/.spotwise}"
 mkdir -p "$spotwise_home" 2>/dev/null && [ -w "$spotwise_home" ] || spotwise_home="$HOME/.spotwise"
-spotwise_home="${SPOTWISE_NODE_HOME:-$spotwise_home}"
 mkdir -p "$spotwise_home"
 spotwise_env="$spotwise_home/env-@{digest}"
 (

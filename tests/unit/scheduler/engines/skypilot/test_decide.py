@@ -245,8 +245,16 @@ def test_a_machine_that_is_there_is_billed_until_it_is_out_of_the_books(
 ) -> None:
     leaving = reason_to_leave(facts(**known))
     assert leaving is not None
-    end = closed(facts(**{**known, "cluster": None, "now": minute(25)}), leaving)
+    end = closed(facts(**{**known, "cluster": None, "down": DONE, "now": minute(25)}), leaving)
     assert (end.cause, end.launched_at, end.ended_at) == (expected, minute(0.2), minute(25))
+
+
+def test_nobody_pays_for_the_time_in_which_no_supervisor_looked() -> None:
+    """Its program ended, then its idle cluster itself, and that was found out days later."""
+    known = {**LIVE, "events": ENDED, "cluster": None, "autostop": timedelta(minutes=10)}
+    leaving = reason_to_leave(facts(**known))
+    assert leaving is not None
+    assert closed(facts(**{**known, "now": minute(9000)}), leaving).ended_at == leaving.at + timedelta(minutes=10)
 
 
 @rows(

@@ -25,7 +25,7 @@ from spotwise.scheduler.engines.skypilot.wheel import build_wheel, wheel_digest
 pytestmark = pytest.mark.slow
 
 PYTHON = Path(sys._base_executable)  # type: ignore[attr-defined]  # a virtual environment's python would make its twin
-TOOLS = ("bash", "cat", "dirname", "echo", "env", "flock", "mkdir", "rm", "sh", "sleep", "touch", "uname")
+TOOLS = ("getent", "id", "cut", "bash", "cat", "dirname", "echo", "env", "flock", "mkdir", "rm", "sh", "sleep", "touch", "uname")
 SENTENCE = "[spotwise] no Python for the agent: it needs Python 3.11 or newer, or uv, and a package index"
 UV = 'test "$1 $2 $3 $4 $5" = "venv --quiet --seed --python >=3.11" && exec {python} -m venv "$6"'
 NO_VENV = 'case "$*" in *ensurepip*) exit 1;; esac; echo "a Python without venv was used" >&2; exit 9'
@@ -64,7 +64,8 @@ class Node:
         shutil.copy(wheel.path, self.wheel)
         self.setup = task["setup"].replace("/usr/bin/python3", str(self.bin / "the-systems"))
         self.run = task["run"]
-        self.env = {"HOME": str(self.home), "PATH": str(self.bin), "SPOTWISE_NODE_HOME": str(self.home / ".spotwise"), "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
+        places = {"HOME": str(self.home), "SPOTWISE_NODE_HOME": str(self.home / ".spotwise"), "PATH": str(self.bin)}
+        self.env = {**places, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
         self.bin.mkdir()
         for tool in TOOLS:
             (self.bin / tool).symlink_to(shutil.which(tool) or "")
