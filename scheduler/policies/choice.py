@@ -141,8 +141,13 @@ def wait_or_stop(situation: Situation, listed: Shortlist, what: str) -> Wait | S
     """What to do when nothing is usable: wait for what may come, stop where nothing can."""
     if not listed.may_come:
         return Stop(f"no {what} can do this work{listed.rejected()}")
+    return wait(situation, f"no {what} is available{listed.rejected()}")
+
+
+def wait(situation: Situation, why: str) -> Wait:
+    """Hold nothing, and look again soon."""
     until = situation.now + timedelta(seconds=RETRY_HOURS * situation.hour_s)
-    return Wait(until, f"no {what} is available{listed.rejected()}; looking again in {RETRY_HOURS:g} h")
+    return Wait(until, f"{why}; looking again in {RETRY_HOURS:g} h")
 
 
 def held(situation: Situation) -> Candidate | None:

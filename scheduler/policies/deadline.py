@@ -17,6 +17,7 @@ from spotwise.cost_models.offer import Market, Offer
 from .base import Candidate, Decision, Move, Situation, Stay
 from .cheapest import Cheapest
 from .choice import (
+    Shortlist,
     cheapest,
     described,
     held,
@@ -29,6 +30,7 @@ from .choice import (
     refused_longest_ago,
     shortlist,
     though_refused,
+    wait,
     wait_or_stop,
     was_refused,
 )
@@ -38,7 +40,9 @@ MARGIN_HOURS = 0.25  # billed; several looks of the supervisor, and a checkpoint
 MARGIN_OF_WORK = 0.02  # of the work left: predictions are never exact
 SAVING_WORTH_A_MOVE = 0.2  # of the cost on demand; less is not worth a restart
 RESTARTS_IN_HAND = 3  # slack, in restarts, that a return to spot needs
-LEAST_HOLD_HOURS = 0.5  # billed; on demand is held at least so long, or a flickering market would be chased
+LEAST_HOLD_HOURS = 0.5  # billed; on demand is held so long, or a flickering market would be chased ...
+LEAST_HOLD_RESTARTS = 5  # ... or for so many restarts, where those are quick
+PROBE_RESTARTS = 2  # what a try costs that finds no spot capacity: leaving, and coming back
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,10 @@ class MeetDeadline:
         listed = shortlist(situation, self._cooldown_hours)
         if listed.is_empty:
             return wait_or_stop(situation, listed, "offer")
+        if guard is not None and _can_wait_for_spot(situation, guard, listed):
+            return wait(
+                situation, f"no spot offer is available, and {guard.slack_hours:.1f} h of slack to wait for one"
+            )
         likely = tuple(c for c in listed.usable if _chance(c) >= HIGH_CHANCE)
         if likely:
             late = {"unlikely to finish in time": len(listed.usable) - len(likely)}
@@ -107,21 +115,45 @@ class MeetDeadline:
     def _on_demand(self, situation: Situation, current: Offer, guard: Guard | None) -> Decision:
         if guard is None or guard.slack_hours < guard.slack_to_return_hours:
             return Stay(f"{holds(situation, current)}; too little slack to return to spot")
-        if situation.current_age_hours < LEAST_HOLD_HOURS:
-            return Stay(f"{holds(situation, current)}; held for less than {LEAST_HOLD_HOURS:g} h")
-        cost_here = (held(situation) or guard.candidate).estimate.cost_usd.expected
+        hold_hours = min(LEAST_HOLD_HOURS, LEAST_HOLD_RESTARTS * guard.candidate.estimate.overhead_hours)
+        if situation.current_age_hours < hold_hours:
+            return Stay(f"{holds(situation, current)}; held for less than {hold_hours:.2g} h")
+        here = held(situation) or guard.candidate
         worth = [
             c
             for c in shortlist(situation, self._cooldown_hours, Market.SPOT).usable
-            if c.available  # for certain: what is held is not given up for a guess
+            if not was_refused(c)
             and not is_cooling(c, situation, self._cooldown_hours)
             and _chance(c) >= HIGH_CHANCE
-            and float(c.estimate.cost_usd.expected) <= (1 - SAVING_WORTH_A_MOVE) * float(cost_here)
+            and _cost_of_a_move(c, here) <= (1 - SAVING_WORTH_A_MOVE) * float(here.estimate.cost_usd.expected)
         ]
         if not worth:
             return Stay(f"{holds(situation, current)}; no spot offer is worth a move")
-        best = cheapest(worth)
+        best, cost_here = cheapest(worth), here.estimate.cost_usd.expected
         return Move(best.offer, f"back to {described(best)}, not ${cost_here:.2f}; {guard.slack_hours:.1f} h of slack")
+
+
+def _can_wait_for_spot(situation: Situation, guard: Guard, listed: Shortlist) -> bool:
+    """Whether only on demand can be had now, spot may come back, and there is at least as much slack as work.
+
+    With less, waiting would use up what later preemptions need: then it goes on demand, and back when spot is there.
+    """
+    spot = [c for c in situation.candidates if c.offer.is_spot and c.estimate.can_finish]
+    on_demand = cheapest(listed.usable) if not any(c.offer.is_spot for c in listed.usable) else None
+    if on_demand is None or not spot or not guard.is_in_time:
+        return False
+    saves = float(cheapest(spot).estimate.cost_usd.expected) <= (1 - SAVING_WORTH_A_MOVE) * float(
+        on_demand.estimate.cost_usd.expected
+    )
+    return saves and guard.slack_hours > max(guard.candidate.estimate.work_hours, guard.slack_to_return_hours)
+
+
+def _cost_of_a_move(to: Candidate, here: Candidate) -> float:
+    """The rest of the work there, in USD; and where nobody knows whether it can be had, what finding out may cost."""
+    expected = float(to.estimate.cost_usd.expected)
+    if to.available:
+        return expected
+    return expected + PROBE_RESTARTS * here.estimate.overhead_hours * float(here.offer.price_usd_per_hour)
 
 
 def _on_spot(situation: Situation, current: Offer, guard: Guard | None) -> Decision:

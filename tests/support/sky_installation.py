@@ -73,7 +73,11 @@ class SkyInstallation(Installation):
 
     def node_of(self, run_id: str) -> tuple[str, str]:
         """Slurm cluster and node that the newest attempt is on."""
-        cluster, job = self.world.job_of(f"spotwise-{self.attempts(run_id)[-1].id}")
+        return self.node_of_attempt(self.attempts(run_id)[-1])
+
+    def node_of_attempt(self, attempt: Attempt) -> tuple[str, str]:
+        """Slurm cluster and node, or nodes, that it is on."""
+        cluster, job = self.world.job_of(f"spotwise-{attempt.id}")
         return cluster, job.node
 
     def assert_clean(self, run_id: str) -> None:

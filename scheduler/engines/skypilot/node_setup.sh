@@ -21,7 +21,7 @@ spotwise_env="$spotwise_home/env-@{digest}"
     done
     uv=$(command -v uv || echo "$HOME/.local/bin/uv")
     [ -x "$spotwise_env/bin/python" ] || "$uv" venv --quiet --seed --python '>=3.11' "$spotwise_env"
-    "$spotwise_env/bin/python" -m pip install --quiet --disable-pip-version-check @{requirements}
+    "$spotwise_env/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile @{requirements}
     "$spotwise_env/bin/python" -m zipfile -e "@{wheel}" "$library"
     site=$("$spotwise_env/bin/python" -c 'import site; print(site.getsitepackages()[0])')
     echo "$library" > "$site/spotwise.pth"
