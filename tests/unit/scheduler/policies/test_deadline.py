@@ -42,6 +42,28 @@ def test_where_a_run_starts(*, world, spot, on_demand, hours_left, spot_chance, 
     assert zone(decide(there.with_hours_left(hours_left))) == chosen
 
 
+@pytest.mark.parametrize(
+    ("hours_left", "spot_cost", "available", "chosen"),
+    [
+        (20.00, 4.0, False, "Wait"),  # 9.75 h of slack, 9.5 h of work: there is time to wait for spot
+        (19.50, 4.0, False, "od"),  # 9.25 h of slack: the rest is kept for preemptions
+        (10.00, 4.0, False, "od"),  # the safety rule
+        (20.00, 8.0, False, "od"),  # spot would save too little to wait for it
+        (20.00, 4.0, True, "spot"),
+        (20.00, 4.0, None, "spot"),  # nobody knows: trying costs nothing
+    ],
+)
+def test_a_run_waits_for_spot_while_there_is_more_slack_than_work(
+    *, world, spot, on_demand, hours_left, spot_cost, available, chosen
+) -> None:
+    there = world.having(spot("spot", spot_cost, available=available), on_demand("od", 9))
+    assert zone(decide(there.with_hours_left(hours_left))) == chosen
+
+
+def test_where_nobody_sells_spot_nothing_is_waited_for(world, on_demand) -> None:
+    assert zone(decide(world.having(on_demand("od", 9)).with_hours_left(100))) == "od"
+
+
 def test_long_work_has_a_margin_in_proportion(world, spot, on_demand) -> None:
     """2 % of 100 h of work are 2 h, so on-demand capacity starts with 102.5 h left."""
     there = world.having(spot("spot", 4), on_demand("od", 9, hours=100.5))
@@ -145,7 +167,9 @@ def test_spot_is_held_where_there_is_nothing_to_fall_back_on(world, spot, on_dem
         (20.00, 4.0, 0.95, 0.4, True, "Stay"),  # just arrived
         (20.00, 4.0, 0.95, 0.5, True, "spot"),
         (20.00, 4.0, 0.95, 2.0, False, "Stay"),
-        (20.00, 4.0, 0.95, 2.0, None, "Stay"),  # what is held is not given up for a guess
+        (20.00, 4.0, 0.95, 2.0, None, "spot"),  # nobody knows, and a try costs 2 restarts: $0.50
+        (20.00, 6.6, 0.95, 2.0, None, "spot"),
+        (20.00, 6.8, 0.95, 2.0, None, "Stay"),  # not worth the risk
     ],
 )
 def test_on_demand_is_left_only_for_safe_and_worthwhile_spot(
