@@ -8,11 +8,11 @@ WORKERS ?= 2
 bin := $(abspath $(VENV))/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
 # Tests of real parts have targets of their own; so have the docs. Whatever else lies under tests/ is `make test`.
-real_parts := postgres browser skypilot
+real_parts := postgres browser s3 skypilot
 not_in_test := $(addprefix --ignore=tests/integration/,$(real_parts)) --ignore=tests/docs
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check docs $(addprefix test-,$(real_parts)) bench-tuning
+.PHONY: demo test check docs $(addprefix test-,$(real_parts)) bench-tuning bench-recovery bench-supervising
 
 # Done once, and again when what is to be installed has changed. PyTorch comes first, by its exact version: a looser
 # request may take a build several GB larger. The build backend comes from the constraints too, hence no build isolation.
@@ -47,10 +47,16 @@ check: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(bin)/python -m pytest -q tests/docs
 
-test-skypilot: $(VENV)/.sky-installed
+test-skypilot test-s3 bench-recovery bench-supervising: $(VENV)/.sky-installed
 
 $(addprefix test-,$(real_parts)): test-%: $(VENV)/.installed
 	bash tests/integration/$*/run.sh $(bin)/python -m pytest
 
 bench-tuning: $(VENV)/.installed
 	$(bin)/python benchmarks/tuning.py
+
+bench-recovery:
+	bash tests/integration/skypilot/run.sh $(bin)/python benchmarks/recovery.py
+
+bench-supervising:
+	$(bin)/python benchmarks/supervising.py

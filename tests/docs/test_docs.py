@@ -124,7 +124,7 @@ def test_commands_that_do_not_exist_would_be_seen(tmp_path: Path) -> None:
 def test_make_targets_are_those_of_the_makefile() -> None:
     """Each is named somewhere, and none that does not exist."""
     lines = [line for page in PAGES for line in code_of(page)]
-    named = {word for line in lines if (found := re.match(r"make ([a-z -]+)", line)) for word in found[1].split()}
+    named = {word for line in lines if (found := re.match(r"make ([a-z0-9 -]+)", line)) for word in found[1].split()}
     assert named == makefile_targets()
     assert {"make demo", "make test"} <= {line.split(" #")[0].strip() for line in code_of(REPOSITORY / "README.md")}
 
