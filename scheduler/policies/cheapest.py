@@ -19,5 +19,5 @@ class Cheapest:
             return Stay(holds(situation, situation.current))
         listed = shortlist(situation, self._cooldown_hours)
         if listed.is_empty:
-            return wait_or_stop(situation, listed, "offer")
+            return wait_or_stop(situation, listed, "offer", self._cooldown_hours)
         return place(situation, listed, "available")

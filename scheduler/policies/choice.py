@@ -137,17 +137,17 @@ def cheapest(candidates: Sequence[Candidate]) -> Candidate:
     return min(candidates, key=lambda c: (c.estimate.cost_usd.expected, c.offer.price_usd_per_hour, c.offer.key))
 
 
-def wait_or_stop(situation: Situation, listed: Shortlist, what: str) -> Wait | Stop:
+def wait_or_stop(situation: Situation, listed: Shortlist, what: str, cooldown_hours: float) -> Wait | Stop:
     """What to do when nothing is usable: wait for what may come, stop where nothing can."""
     if not listed.may_come:
         return Stop(f"no {what} can do this work{listed.rejected()}")
-    return wait(situation, f"no {what} is available{listed.rejected()}")
+    return wait(situation, f"no {what} is available{listed.rejected()}", cooldown_hours)
 
 
-def wait(situation: Situation, why: str) -> Wait:
-    """Hold nothing, and look again soon."""
-    until = situation.now + timedelta(seconds=RETRY_HOURS * situation.hour_s)
-    return Wait(until, f"{why}; looking again in {RETRY_HOURS:g} h")
+def wait(situation: Situation, why: str, cooldown_hours: float) -> Wait:
+    """Hold nothing, and look again soon: no later than refusals are forgotten."""
+    hours = min(RETRY_HOURS, cooldown_hours) or RETRY_HOURS
+    return Wait(situation.now + timedelta(seconds=hours * situation.hour_s), f"{why}; looking again in {hours:.2g} h")
 
 
 def held(situation: Situation) -> Candidate | None:

@@ -99,11 +99,10 @@ class MeetDeadline:
             return _fall_back(situation, guard)
         listed = shortlist(situation, self._cooldown_hours)
         if listed.is_empty:
-            return wait_or_stop(situation, listed, "offer")
+            return wait_or_stop(situation, listed, "offer", self._cooldown_hours)
         if guard is not None and _can_wait_for_spot(situation, guard, listed):
-            return wait(
-                situation, f"no spot offer is available, and {guard.slack_hours:.1f} h of slack to wait for one"
-            )
+            slack = f"{guard.slack_hours:.1f} h of slack to wait for one"
+            return wait(situation, f"no spot offer is available, and {slack}", self._cooldown_hours)
         likely = tuple(c for c in listed.usable if _chance(c) >= HIGH_CHANCE)
         if likely:
             late = {"unlikely to finish in time": len(listed.usable) - len(likely)}

@@ -21,5 +21,5 @@ class OnDemand:
             return Stay(holds(situation, situation.current))
         listed = shortlist(situation, self._cooldown_hours, Market.ON_DEMAND)
         if listed.is_empty:
-            return wait_or_stop(situation, listed, "on-demand offer")
+            return wait_or_stop(situation, listed, "on-demand offer", self._cooldown_hours)
         return place(situation, listed, "on demand")

@@ -21,5 +21,5 @@ class SpotOnly:
             return Stay(holds(situation, situation.current))
         listed = shortlist(situation, self._cooldown_hours, Market.SPOT)
         if listed.is_empty:
-            return wait_or_stop(situation, listed, "spot offer")
+            return wait_or_stop(situation, listed, "spot offer", self._cooldown_hours)
         return place(situation, listed, "spot offers available")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -16,10 +17,14 @@ _CLOCK_TICK_S = 0.05  # start times of one process read twice may differ by roun
 
 @dataclass(frozen=True, slots=True)
 class ProcessId:
-    """A process and its group. The start time tells it from a later one with the same number."""
+    """A process and its group. The start time tells it from a later one with the same number.
+
+    What another machine wrote down, in a folder that several see, is none of this machine's: it has no processes here.
+    """
 
     pid: int
     create_time: float  # seconds since the epoch, as psutil gives it
+    machine: str = field(default_factory=platform.node)
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
@@ -42,6 +47,8 @@ class ProcessId:
 
     def leader(self) -> psutil.Process | None:
         """The process itself while it runs."""
+        if self._is_elsewhere:
+            return None
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.create_time) < _CLOCK_TICK_S
@@ -55,8 +62,14 @@ class ProcessId:
         family = [leader, *_descendants(leader)] if leader else []
         return list(dict.fromkeys([*family, *self._group()]))
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        return self.machine != platform.node()
+
     def _group(self) -> list[psutil.Process]:
         """Members of its group, which outlive it when a shell dies first; none if the number is another's by now."""
+        if self._is_elsewhere:
+            return []
         try:
             if abs(psutil.Process(self.pid).create_time() - self.create_time) >= _CLOCK_TICK_S:
                 return []

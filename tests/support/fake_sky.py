@@ -54,6 +54,7 @@ class FakeRequest:
     cluster: str
     state: RequestState = RequestState.UNDER_WAY
     failure: Failure | None = None
+    ended_at: datetime | None = None
 
 
 class FakeSky:
@@ -92,6 +93,10 @@ class FakeSky:
     def requests(self, ids: Sequence[str]) -> dict[str, RequestState]:
         self._called("requests", *ids)
         return {i: self.requests_[i].state for i in ids if i in self.requests_}
+
+    def ended_at(self, request_id: str) -> datetime | None:
+        self._called("ended_at", request_id)
+        return self.requests_[request_id].ended_at if request_id in self.requests_ else None
 
     def failure(self, request_id: str) -> Failure:
         self._called("failure", request_id)
@@ -190,7 +195,9 @@ class FakeSky:
                 _kill(known)
                 del self.clusters_[cluster]
             if request_id in self.requests_:
-                self.requests_[request_id].state = RequestState.DONE if known else RequestState.FAILED
+                request = self.requests_[request_id]
+                request.ended_at = datetime.now(UTC)
+                request.state = RequestState.DONE if known else RequestState.FAILED
 
     def _kill_after(self, cluster: str, grace_s: float) -> None:
         known = self.clusters_[cluster]
@@ -236,7 +243,12 @@ def _start(home: Path, task: Mapping[str, Any], rank: int) -> subprocess.Popen[b
     """What SkyPilot does on a node: `setup`, then `run`, in the work folder."""
     workdir = Path(task["workdir"]) if task.get("workdir") else home
     env = {**_bare(), **task.get("envs", {}), **task.get("secrets", {})}
-    env |= {"HOME": str(home), "SPOTWISE_NODE_HOME": str(home / ".spotwise"), "SKYPILOT_NODE_RANK": str(rank), FOLDER_VARIABLE: str(home)}
+    env |= {
+        "HOME": str(home),
+        "SPOTWISE_NODE_HOME": str(home / ".spotwise"),
+        "SKYPILOT_NODE_RANK": str(rank),
+        FOLDER_VARIABLE: str(home),
+    }
     script = f"set -e\n({task['setup']}\n)\n{task['run']}"
     with (home / "job.log").open("ab") as log:
         return subprocess.Popen(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from installation import TRAIN, Installation
-from slurm_world import SlurmWorld
+from slurm_world import SlurmJob, SlurmWorld
 
 from spotwise.checkpoints.node.events import Event, read_events
 from spotwise.scheduler.ledger import cost_of
@@ -26,7 +27,7 @@ class SkyInstallation(Installation):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.env = {**self.world.client_env, **self.env}
-        self.umask, self.patience_s = 0, 240.0
+        self.umask, self.patience_s = 0, 600.0  # machines that run tests may be busy
         self.sky_settings()
 
     def sky_settings(self, clusters: tuple[str, ...] = ("aws", "gcp"), **keys: Any) -> None:
@@ -35,7 +36,7 @@ class SkyInstallation(Installation):
         skypilot = {
             "storage": str(self.world.shared_folder / "spotwise"),
             "pools": pools,
-            "provision_timeout": "3m",
+            "provision_timeout": "10m",
             **keys.pop("skypilot", {}),
         }
         overheads = {"provision": "40s", "restore": "2s", "checkpoint": "0s"}
@@ -80,6 +81,42 @@ class SkyInstallation(Installation):
         cluster, job = self.world.job_of(f"spotwise-{attempt.id}")
         return cluster, job.node
 
+    def slurm_jobs(self, attempt: Attempt) -> list[SlurmJob]:
+        """All that ever carried it."""
+        jobs = [job for cluster in PRICES for job in self.world.jobs(cluster, ended=True)]
+        return [job for job in jobs if job.name.startswith(f"spotwise-{attempt.id}-")]
+
+    def sky_cost_usd(self, attempt: Attempt) -> float:
+        """What SkyPilot itself reports for an attempt's cluster."""
+        script = f"""
+import sky
+for cluster in sky.get(sky.cost_report()):
+    if cluster["name"] == "spotwise-{attempt.id}":
+        print("USD", cluster["total_cost"])
+"""
+        command = [f"{self.world.layout.venv}/bin/python", "-c", script]
+        done = subprocess.run(command, env=self.world.client_env, capture_output=True, text=True, check=True)
+        return float(next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("USD ")))
+
+    def took(self, run_id: str) -> dict[str, float]:
+        """How long each step of getting over a preemption took, in seconds."""
+        before, after = self.attempts(run_id)
+        old, new = ({event.name: event.time for event in self.machine(run_id, number)} for number in (1, 2))
+        asked = {event.name: event.time for event in self.engine_notes(after)}
+        placed = [event.time for event in self.store.events(run_id) if event.kind == "placed"][1]
+        ended = next(event.time for event in self.engine_notes(before) if event.name == "ended")
+        started = [record.time for record in self.progress(run_id) if record.event == "started"][1]
+        moments = {
+            "notice to the program's end": (old["notice"], old["ended"]),
+            "to the attempt's end": (old["ended"], ended),
+            "decision": (ended, placed),
+            "launch asked for": (placed, asked["launching"]),
+            "machine up": (asked["launching"], asked["up"]),
+            "agent up": (asked["up"], new["up"]),
+            "restored": (new["up"], started),
+        }
+        return {name: round((end - start).total_seconds(), 1) for name, (start, end) in moments.items()}
+
     def assert_clean(self, run_id: str) -> None:
         """The books balance to the last digit, and no cluster, Slurm job or process is left."""
         for attempt in self.attempts(run_id):
@@ -87,8 +124,8 @@ class SkyInstallation(Installation):
             assert attempt.ended_at is not None
             expected = Decimal(0) if attempt.state is AttemptState.REFUSED else cost_of(attempt, attempt.ended_at)
             assert booked == expected, attempt
-            launches = [event for event in self.engine_notes(attempt) if event.name == "launching"]
-            assert len(launches) <= 1, "one cluster for one attempt"
+            assert len(self.slurm_jobs(attempt)) <= 1, "one cluster for one attempt"
+        assert len({charge.id for charge in self.charges(run_id)}) == len(self.charges(run_id))
         self.wait(lambda: self.world.sky_clusters() == [], "SkyPilot's books to be empty")
         self.wait(lambda: not self._jobs_left(), "all Slurm jobs to be gone")
         assert not self.supervisors() or self.wait(lambda: not self.supervisors(), "the supervisor to leave") is None

@@ -194,6 +194,10 @@ class SlurmWorld:
         asked = "SELECT cluster_name FROM requests WHERE name = 'sky.launch' AND finished_at IS NULL"
         return sorted({*recorded, *self._rows(".sky/api_server/requests.db", asked)})
 
+    def launches(self) -> list[str]:
+        """The cluster of every launch that SkyPilot's server was asked for since it was started."""
+        return self._rows(".sky/api_server/requests.db", "SELECT cluster_name FROM requests WHERE name = 'sky.launch'")
+
     def _rows(self, database: str, query: str) -> list[str]:
         with closing(sqlite3.connect(self.sky_home / database)) as rows:
             return [name for (name,) in rows.execute(query)]

@@ -77,6 +77,7 @@ class Facts:
     leaving: Leaving | None = None  # as written down earlier
     down: RequestState | None = None  # the newest request to end the cluster
     down_at: datetime | None = None  # when that was asked for
+    gone_at: datetime | None = None  # when SkyPilot was done with it
     can_launch: bool = True  # whether all that a launch needs is at hand: secrets are not written down
 
     @property
@@ -140,10 +141,12 @@ def closed(facts: Facts, leaving: Leaving) -> Observation:
 
 
 def _billed_until(facts: Facts, leaving: Leaving) -> datetime:
-    """What went by itself, while nobody looked, went when it was taken, or when it had been idle for long enough."""
+    """What went while nobody looked went when it was taken, when SkyPilot says, or when it had been idle for long."""
     if leaving.is_away:
         return leaving.at
-    return facts.now if facts.down is not None else min(facts.now, leaving.at + facts.autostop)
+    if facts.down is None:
+        return min(facts.now, leaving.at + facts.autostop)
+    return min(facts.now, facts.gone_at or facts.now)
 
 
 def _said_by_the_agent(facts: Facts) -> Leaving | None:
@@ -228,9 +231,13 @@ def _agent_died(facts: Facts, spoke: bool) -> Leaving:
 
 
 def _is_to_be_launched(facts: Facts) -> bool:
-    if "up" in facts.agent or facts.cluster is not None:
+    """Not where it was; but a launch that SkyPilot forgot half way has to be finished: the same name, the same machine,
+    and an agent that is there after all leaves the second job nothing to do."""
+    if "up" in facts.agent:
         return False
-    return facts.launch is None or facts.launch is RequestState.GONE
+    if facts.launch is RequestState.GONE:
+        return facts.cluster is None or facts.launches < MOST_LAUNCHES
+    return facts.launch is None and facts.cluster is None
 
 
 def _step_out(facts: Facts, leaving: Leaving) -> Step:

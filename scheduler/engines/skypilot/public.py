@@ -28,6 +28,7 @@ UPLOAD_S = 1800.0
 LAST_LINES = 8
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_SERVER_BROKE = re.compile(r"API server process exited|Failed to start SkyPilot API server|Response: 5\d\d")
 _SSH_FAILED = 255  # ssh's own exit code: the other side could not be reached
 _STATES = {"SUCCEEDED": RequestState.DONE, "FAILED": RequestState.FAILED, "CANCELLED": RequestState.GONE}
 
@@ -62,6 +63,16 @@ class PublicSky:
 
             found = sky.api_status(request_ids=list(ids), fields=["request_id", "status"])
             return {r.request_id: _STATES.get(r.status, RequestState.UNDER_WAY) for r in found}
+
+        return self._answer(call)
+
+    def ended_at(self, request_id: str) -> datetime | None:
+        def call() -> datetime | None:
+            import sky
+
+            found = sky.api_status(request_ids=[request_id], fields=["request_id", "finished_at"])
+            times = [request.finished_at for request in found if request.finished_at]
+            return datetime.fromtimestamp(times[0], UTC) if times else None
 
         return self._answer(call)
 
@@ -195,6 +206,8 @@ def _failure(error: BaseException | None) -> Failure:
 
 def _is_of_the_connection(error: BaseException) -> bool:
     names = {kind.__name__ for kind in type(error).__mro__}
+    if type(error) is RuntimeError:  # of the SDK itself: it has no kinds for these
+        return bool(_SERVER_BROKE.search(str(error)))
     return bool(names & {"ApiServerConnectionError", "RequestException", "ServerTemporarilyUnavailableError"})
 
 

@@ -69,6 +69,7 @@ class Watched:
     looked_at_s: float = -1e9
     look_fault: SkyUnreachableError | None = None
     failure: Failure | None = None
+    gone_at: datetime | None = None
     errand: Future[None] | None = None  # a launch or a closer look that is under way
     files: AttemptFiles = field(init=False)
 
@@ -229,9 +230,12 @@ class Rounds:
     def _facts(self, watched: Watched, task: NodeTask, journal: Journal, world: World, now: datetime) -> Facts:
         files, events = watched.files, watched.files.events()
         cluster = world.clusters.get(self._cluster_of(task.attempt_id))
-        launch = world.requests.get(journal.launch, RequestState.GONE) if journal.launch else None
+        launch = _state(world, journal.launch)
         if launch is RequestState.FAILED and watched.failure is None:
             watched.failure = self._sky.failure(journal.launch)
+        down = _state(world, journal.down)
+        if down is RequestState.DONE and watched.gone_at is None:
+            watched.gone_at = self._sky.ended_at(journal.down)
         up_at = journal.up_at
         if cluster is not None and cluster.state is ClusterState.UP and up_at is None:
             up_at = cluster.launched_at
@@ -255,8 +259,9 @@ class Rounds:
             cluster=cluster,
             up_at=up_at,
             leaving=journal.leaving,
-            down=world.requests.get(journal.down, RequestState.GONE) if journal.down else None,
+            down=down,
             down_at=journal.down_at,
+            gone_at=watched.gone_at,
             can_launch=watched.request is not None,
         )
 
@@ -331,6 +336,11 @@ class Rounds:
         except SkyUnreachableError as fault:
             watched.look_fault = fault
             raise
+
+
+def _state(world: World, request: str) -> RequestState | None:
+    """What was asked for only after the books were read is under way."""
+    return world.requests.get(request, RequestState.UNDER_WAY) if request else None
 
 
 def told_at(sign: bytes, now: datetime) -> datetime:

@@ -74,6 +74,10 @@ class Sky(Protocol):
         """How far these requests are: one call for all."""
         ...
 
+    def ended_at(self, request_id: str) -> datetime | None:
+        """When this request was over, by the server's clock; None where that is not known any more."""
+        ...
+
     def failure(self, request_id: str) -> Failure:
         """Why this launch, known as failed, did so."""
         ...

@@ -1,6 +1,6 @@
 """What the nodes have installed: SkyPilot's runtime, a Python with PyTorch, stand-ins for what would be downloaded.
 
-Nothing is downloaded. Both Pythons are empty environments that borrow packages from the one that runs the tests.
+Nothing is downloaded. All Pythons are empty environments that borrow packages from the one that runs the tests.
 """
 
 import ast
@@ -14,25 +14,34 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from slurm_machines import Layout
 
+from spotwise.scheduler.engines.skypilot.tasks import AGENT, SWEEP
+
 HERE = Path(__file__).resolve().parent
-ON_NODES = ("torch", "numpy")  # with all that they need; nothing of spotwise's own
+ON_NODES = ("torch", "numpy", "scikit-learn")  # with all that they need; nothing of spotwise's own
+FOR_THE_AGENT = (*AGENT, *SWEEP)  # what spotwise installs in a Python of its own
 
 
 def build(layout: Layout) -> None:
     image = layout.path("image")
     packages = Path(metadata.distribution("torch").locate_file(""))
     environment(layout, image / "sky-runtime", packages)
-    (image / "packages").mkdir()
-    for name in sorted(top_level_names(ON_NODES)):
-        (image / "packages" / name).symlink_to(packages / name)
+    borrow(image / "packages", packages, ON_NODES)
+    borrow(image / "agent-packages", packages, FOR_THE_AGENT)
     environment(layout, image / "user-env", image / "packages")
     add_pip(image / "user-env", packages)
     (image / "bin").mkdir()
-    for name in ("curl", "uv", "sbatch", "epilog"):
+    scripts = {"curl": "curl", "uv": "uv", "sbatch": "sbatch", "epilog": "epilog", "python3.13": "python"}
+    for name, script in scripts.items():
         target = image / "bin" / name
-        shutil.copy(HERE / f"node_{name}.sh", target)
+        shutil.copy(HERE / f"node_{script}.sh", target)
         target.chmod(0o755)
     (image / "pip.conf").write_text(pip_settings())
+
+
+def borrow(folder: Path, packages: Path, projects: tuple[str, ...]) -> None:
+    folder.mkdir()
+    for name in sorted(top_level_names(projects)):
+        (folder / name).symlink_to(packages / name)
 
 
 def environment(layout: Layout, folder: Path, packages: Path) -> None:
@@ -59,14 +68,14 @@ def top_level_names(projects: tuple[str, ...]) -> set[str]:
 
 
 def needed(projects: tuple[str, ...]) -> set[str]:
-    """These and, where installed, what they require without extras."""
+    """These and, where installed, what they require, without extras but those that are asked for: ``ray[tune]``."""
     found: set[str] = set()
-    queue = list(projects)
+    queue = [Requirement(project) for project in projects]
     while queue:
         project = queue.pop()
-        if project in found or not installed(project):
+        if project.name.lower() in found or not installed(project.name):
             continue
-        found.add(project)
+        found.add(project.name.lower())
         queue += requirements(project)
     return found
 
@@ -75,11 +84,12 @@ def installed(project: str) -> bool:
     return next(iter(metadata.distributions(name=project)), None) is not None
 
 
-def requirements(project: str) -> Iterator[str]:
-    for line in metadata.requires(project) or ():
+def requirements(project: Requirement) -> Iterator[Requirement]:
+    for line in metadata.requires(project.name) or ():
         requirement = Requirement(line)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield requirement.name
+        marker, extras = requirement.marker, project.extras or {""}
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+            yield requirement
 
 
 def pip_settings() -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from sky_installation import SkyInstallation
+from sky_installation import PRICES, SkyInstallation
 
 from spotwise.scheduler.run import RunState
+
+TWENTY_EPOCHS = {"epochs": 20, "hours": 0.02, "reference": "V100"}
 
 
 def test_a_training_job_completes_and_is_paid_until_its_cluster_is_gone(site: SkyInstallation) -> None:
@@ -19,34 +21,34 @@ def test_a_training_job_completes_and_is_paid_until_its_cluster_is_gone(site: Sk
     attempt = site.attempts(run_id)[0]
     assert attempt.started_at is not None
     assert attempt.ended_at is not None
-    gone_at = next(event.time for event in site.engine_notes(attempt) if event.name == "ended")
-    assert attempt.ended_at == gone_at
     assert attempt.launched_at < attempt.started_at < attempt.ended_at
+    off_usd = abs(site.sky_cost_usd(attempt) - float(site.spent(run_id)))
+    assert off_usd < 5 * PRICES["gcp"]["spot"] / 3600, "SkyPilot's own report differs by more than 5 s"
     site.assert_clean(run_id)
 
 
 def test_preempted_on_one_cloud_it_continues_on_another_from_its_checkpoint(site: SkyInstallation) -> None:
-    run_id = site.submit(site.sky_job(site.sky_train(epochs=40), work={"epochs": 40, "hours": 0.02, "reference": "V100"}))
-    site.wait_for_epoch(run_id, 4)
-    cluster, node = site.node_of(run_id)
-    site.world.reclaim(cluster, node)
+    run_id = site.submit(site.sky_job(site.sky_train(epochs=20), work=TWENTY_EPOCHS))
+    site.wait_for_epoch(run_id, 3)
+    site.world.reclaim(*site.node_of(run_id))
     site.wait_for_end(run_id)
     assert site.places(run_id) == ["gcp/spot", "aws/spot"], "never blindly into the pool that just preempted"
     assert site.outcomes(run_id) == ["preempted", "completed"]
     epochs = [record.epoch for record in site.progress(run_id) if record.event == "progress"]
-    assert epochs == list(range(1, 41)), "no epoch twice, none left out"
+    assert epochs == list(range(1, 21)), "no epoch twice, none left out"
     assert "took the capacity back" in site.attempts(run_id)[0].end_reason
     site.assert_clean(run_id)
+    print(site.took(run_id))
 
 
-def test_a_machine_that_vanishes_without_a_word_costs_what_was_not_saved(site: SkyInstallation) -> None:
-    run_id = site.submit(site.sky_job(site.sky_train(epochs=40), work={"epochs": 40, "hours": 0.02, "reference": "V100"}))
-    site.wait_for_epoch(run_id, 4)
-    _, node = site.node_of(run_id)
-    site.world.kill_hard(node)
+def test_a_machine_that_vanishes_without_a_word_is_replaced(site: SkyInstallation) -> None:
+    run_id = site.submit(site.sky_job(site.sky_train(epochs=20), work=TWENTY_EPOCHS))
+    site.wait_for_epoch(run_id, 3)
+    site.world.kill_hard(site.node_of(run_id)[1])
     site.wait_for_end(run_id)
     assert site.outcomes(run_id) == ["preempted", "completed"]
-    assert "without a word" in site.notes(run_id, "preempted")[0] or "took the capacity" in site.notes(run_id, "preempted")[0]
+    epochs = {record.epoch for record in site.progress(run_id) if record.event == "progress"}
+    assert epochs == set(range(1, 21)), "one may have been done twice, none is left out"
     site.assert_clean(run_id)
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -91,6 +92,19 @@ def test_process_with_a_recycled_number_is_left_alone(make_task: MakeTask, tmp_p
     assert process is not None
     ProcessId(process.pid, process.create_time - 100).kill()
     time.sleep(0.2)
+    assert command.exit_code() is None
+    command.kill()
+
+
+def test_process_of_another_machine_is_nobody_here(make_task: MakeTask, tmp_path: Path) -> None:
+    """Machines may share the run's folder, and a number there says nothing here."""
+    command = TrialCommand(make_task(command="exec sleep 60"), 0, {})
+    process = ProcessId.load(tmp_path / "trials" / "0000" / "pid.json")
+    assert process is not None
+    there = replace(process, machine="another")
+    assert there.living() == []
+    there.kill()
+    time.sleep(0.1)
     assert command.exit_code() is None
     command.kill()
 

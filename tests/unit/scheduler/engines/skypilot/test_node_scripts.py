@@ -25,7 +25,23 @@ from spotwise.scheduler.engines.skypilot.wheel import build_wheel, wheel_digest
 pytestmark = pytest.mark.slow
 
 PYTHON = Path(sys._base_executable)  # type: ignore[attr-defined]  # a virtual environment's python would make its twin
-TOOLS = ("getent", "id", "cut", "bash", "cat", "dirname", "echo", "env", "flock", "mkdir", "rm", "sh", "sleep", "touch", "uname")
+TOOLS = (
+    "getent",
+    "id",
+    "cut",
+    "bash",
+    "cat",
+    "dirname",
+    "echo",
+    "env",
+    "flock",
+    "mkdir",
+    "rm",
+    "sh",
+    "sleep",
+    "touch",
+    "uname",
+)
 SENTENCE = "[spotwise] no Python for the agent: it needs Python 3.11 or newer, or uv, and a package index"
 UV = 'test "$1 $2 $3 $4 $5" = "venv --quiet --seed --python >=3.11" && exec {python} -m venv "$6"'
 NO_VENV = 'case "$*" in *ensurepip*) exit 1;; esac; echo "a Python without venv was used" >&2; exit 9'
