@@ -115,6 +115,9 @@ class RoundError(Exception):
     """A round that came to nothing, and why."""
 
 
+FAULTS = (RoundError, AssertionError, LookupError, StopIteration, TimeoutError, subprocess.SubprocessError)
+
+
 @dataclass(frozen=True)
 class Note:
     """What the program wrote down, by the clock that all machines here share."""
@@ -157,11 +160,17 @@ class Round:
     next: str = ""
     seconds: dict[str, float] | None = None
     chose_s: float | None = None  # of the decision: until the next attempt is in the store; ours only
+    launch_s: float | None = None  # of the provisioning: SkyPilot's own work on the request
     failure: str = ""
 
     @property
     def went_back(self) -> bool:
         return bool(self.next) and self.lost.partition("-")[0] == self.next.partition("-")[0]
+
+    def told(self) -> str:
+        if self.seconds is None:
+            return self.failure
+        return f"{self.lost} -> {self.next}, " + ", ".join(f"{part} {s:.1f} s" for part, s in self.seconds.items())
 
 
 class Ours:
@@ -187,16 +196,15 @@ class Ours:
         work = {"epochs": 10_000, "hours": 3, "reference": "V100"}
         self._run_id = self._site.submit(self._site.sky_job("exec python3 train.py", work=work, envs=self._envs))
 
-    def moments(self, sigterm: Note) -> tuple[float, float, float, float]:
-        """When the loss was known, when the choice was made, when SkyPilot was asked, when the agent was up."""
+    def moments(self) -> tuple[float, float, float]:
+        """When the loss was known, when the choice was made, when the agent was up."""
         lost, following, *_ = self._site.attempts(self._run_id)
         events = self._site.store.events(self._run_id)
         known = next(e.at for e in events if e.attempt_id == lost.id and e.kind == "preempted")
         chosen = next(e.at for e in events if e.attempt_id == following.id and e.kind == "placed")
         folder = Path(self._site.run(self._run_id).storage) / "attempts" / following.id
         up = next(e.time for e in read_events(folder / "events.jsonl") if e.name == "up")
-        asked = first_launch_after(self._world, sigterm.at)
-        return known.timestamp(), chosen.timestamp(), asked, up.timestamp()
+        return known.timestamp(), chosen.timestamp(), up.timestamp()
 
     def is_running(self) -> bool:
         """As far as it knows itself."""
@@ -229,7 +237,7 @@ class Theirs:
     def start(self) -> None:
         resources = {
             **SIZE,
-            "any_of": [{"infra": f"slurm/{cluster}/spot"} for cluster in cheapest_first()],
+            "ordered": [{"infra": f"slurm/{cluster}/spot"} for cluster in cheapest_first()],
             "job_recovery": {"strategy": "EAGER_NEXT_REGION", "recover_on_exit_codes": [75]},
         }
         task = {
@@ -241,17 +249,17 @@ class Theirs:
         }
         self._jobs = json.loads(self._sdk(LAUNCH, task).splitlines()[-1])
 
-    def moments(self, sigterm: Note) -> tuple[float, float, float, float]:
-        known, asked = self._recovering(), first_launch_after(self._world, sigterm.at)
+    def moments(self) -> tuple[float, None, float]:
+        """When it was RECOVERING, and when its program was there."""
         started = self._notes.first("started", after="sigterm")
         assert started is not None
-        return known, asked, asked, started.at
+        return self._recovering(), None, started.at
 
     def end(self) -> None:
         if not self._jobs:
             return
         self._sdk(CANCEL, self._jobs)
-        wait(lambda: self._status() in ("CANCELLED", "FAILED"), f"the managed job to end; it is {self._status()}")
+        wait(lambda: self._status() in ("CANCELLED", "FAILED"), "the managed job to end")
         wait(lambda: not self._world.sky_clusters(), "the managed job's cluster to go")
 
     def is_running(self) -> bool:
@@ -287,18 +295,18 @@ class Theirs:
 
 
 def cheapest_first() -> list[str]:
-    """Managed jobs try what ``any_of`` lists in this order."""
+    """What ``any_of`` is for; in a managed job of SkyPilot 0.14.1 that takes them in any order, so it gets this one."""
     return sorted(PRICES, key=lambda cluster: PRICES[cluster]["spot"])
 
 
-def first_launch_after(world: SlurmWorld, moment: float) -> float:
-    """When SkyPilot's server got the first request for a cluster after this."""
-    query = "SELECT MIN(created_at) FROM requests WHERE name = 'sky.launch' AND created_at > ?"
+def first_launch_after(world: SlurmWorld, moment: float) -> tuple[float, float | None]:
+    """When SkyPilot's server got the first request for a cluster after this, and when it was done with it."""
+    query = "SELECT created_at, finished_at FROM requests WHERE name = 'sky.launch' AND created_at > ? ORDER BY 1"
     with closing(sqlite3.connect(world.sky_home / ".sky/api_server/requests.db")) as database:
-        (found,) = database.execute(query, [moment]).fetchone()
+        found = database.execute(query, [moment]).fetchone()
     if found is None:
         raise RoundError("SkyPilot was not asked for another machine")
-    return float(found)
+    return float(found[0]), found[1]
 
 
 def wait(happened: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
@@ -311,7 +319,10 @@ def wait(happened: Callable[[], object], what: str, patience_s: float = PATIENCE
 
 def measure(kind: type[Ours] | type[Theirs], number: int, phase: float, world: SlurmWorld) -> Round:
     """One round, from empty clusters to empty clusters."""
-    world.reset()
+    try:
+        world.reset()
+    except FAULTS as fault:
+        return Round(kind.side, number, failure=f"the clusters could not be emptied: {fault}"[:600])
     with tempfile.TemporaryDirectory() as folder:
         notes = Notes(world.shared_folder / "recovery")
         notes.folder.mkdir()
@@ -321,7 +332,7 @@ def measure(kind: type[Ours] | type[Theirs], number: int, phase: float, world: S
         with ended(job):
             try:
                 return recovery(job, number, phase, world, notes)
-            except (RoundError, AssertionError, LookupError, StopIteration, subprocess.SubprocessError) as fault:
+            except FAULTS as fault:
                 return Round(kind.side, number, failure=f"{fault or type(fault).__name__}; {job.state()}"[:600])
 
 
@@ -333,7 +344,7 @@ def ended(job: Ours | Theirs) -> Iterator[None]:
     finally:
         try:
             job.end()
-        except (RoundError, AssertionError, subprocess.SubprocessError) as fault:
+        except FAULTS as fault:
             print(f"{job.side}: the job could not be ended: {str(fault)[:300]}", flush=True)
 
 
@@ -348,11 +359,13 @@ def recovery(job: Ours | Theirs, number: int, phase: float, world: SlurmWorld, n
     sigterm, first_step = notes.first("sigterm"), notes.first("step", after="restored")
     assert sigterm is not None, "the program got no notice"
     assert first_step is not None
-    known, chosen, asked, up = job.moments(sigterm)
+    known, chosen, up = job.moments()
+    asked, done = first_launch_after(world, sigterm.at)
     times = (sigterm.at, known, asked, up, first_step.at)
     seconds = {part: b - a for part, a, b in zip(PARTS, times[:-1], times[1:], strict=False)}
     seconds["total"] = first_step.at - sigterm.at
-    return Round(job.side, number, before.node, first_step.node, seconds, chosen - known if chosen != asked else None)
+    chose_s, launch_s = chosen and chosen - known, done and done - asked
+    return Round(job.side, number, before.node, first_step.node, seconds, chose_s, launch_s)
 
 
 def serve_managed_jobs(world: SlurmWorld) -> None:
@@ -383,9 +396,10 @@ def show(side: str, rounds: list[Round]) -> None:
     for part in PARTS if done else ():
         values = [seconds[part] for seconds in done]
         print(f"  {part:<14}{statistics.median(values):8.1f}{min(values):8.1f}{max(values):8.1f}")
-    chose = [one.chose_s for one in rounds if one.chose_s is not None]
-    if chose:
-        print(f"  (of the decision, until the next attempt is in the store: {statistics.median(chose):.2f})")
+    for name, what in (("chose_s", "until the next attempt is in the store"), ("launch_s", "sky.launch in its server")):
+        values = [value for one in rounds if (value := getattr(one, name)) is not None]
+        if values:
+            print(f"    of that, {what}: {statistics.median(values):.1f}")
     for one in rounds:
         if one.failure:
             print(f"  round {one.number} failed: {one.failure}")
@@ -414,8 +428,7 @@ def main(arguments: list[str]) -> int:
         for kind in (Ours, Theirs):
             one = measure(kind, number, (number - 0.5) / options.rounds, world)
             rounds.append(one)
-            told = one.failure or f"{one.seconds and one.seconds['total']:.1f} s, {one.lost} -> {one.next}"
-            print(f"round {number}, {kind.side}: {told}", flush=True)
+            print(f"round {number}, {kind.side}: {one.told()}", flush=True)
     world.reset()
     report(rounds, before, options.json)
     return verdict(*([one for one in rounds if one.side == side] for side in (OURS, THEIRS)))

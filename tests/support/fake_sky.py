@@ -215,13 +215,14 @@ class FakeSky:
 def _prepare(home: Path, task: Mapping[str, Any]) -> None:
     """Home, file mounts, and a Python for the agent that costs nothing: this one."""
     home.mkdir(parents=True, exist_ok=True)
-    for there, here in task["file_mounts"].items():
+    for there, here in task.get("file_mounts", {}).items():
         path = Path(there.replace("~", str(home), 1))
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(here, path)
-        digest = re.search(r"/env-(\w+(?:-\w+)?)/bin/python", task["run"])
-        if digest and path.suffix == ".whl":
-            _bake(home, digest[1], path)
+    digest = re.search(r"/env-(\w+(?:-\w+)?)/bin/python", task["run"])
+    wheel = re.search(r'-m zipfile -e "([^"]+)"', task["setup"])
+    if digest and wheel:
+        _bake(home, digest[1], Path(wheel[1].replace("$HOME", str(home))))
 
 
 def _bake(home: Path, digest: str, wheel: Path) -> None:

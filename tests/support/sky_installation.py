@@ -127,10 +127,10 @@ for cluster in sky.get(sky.cost_report()):
             assert len(self.slurm_jobs(attempt)) <= 1, "one cluster for one attempt"
         assert len({charge.id for charge in self.charges(run_id)}) == len(self.charges(run_id))
         self.wait(lambda: self.world.sky_clusters() == [], "SkyPilot's books to be empty")
-        self.wait(lambda: not self._jobs_left(), "all Slurm jobs to be gone")
+        self.wait(lambda: not self.jobs_left(), "all Slurm jobs to be gone")
         assert not self.supervisors() or self.wait(lambda: not self.supervisors(), "the supervisor to leave") is None
 
-    def _jobs_left(self) -> list[Any]:
+    def jobs_left(self) -> list[Any]:
         return [job for cluster in PRICES for job in self.world.jobs(cluster) if job.partition != "reclaim"]
 
     def _pool(self, cluster: str, partition: str) -> dict[str, Any]:

@@ -12,12 +12,15 @@ from __future__ import annotations
 import importlib.metadata
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from spotwise.checkpoints import storage_for
 from spotwise.checkpoints.node.task import NodeTask, Wish
+from spotwise.checkpoints.storage import LocalStorage
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow
@@ -111,7 +114,24 @@ class SkyPilotEngine:
     def task_of(self, request: LaunchRequest) -> Mapping[str, Any]:
         """The SkyPilot task that runs this attempt."""
         requirements = [_as_installed_here(name) for name in requirement_names(request)]
-        return sky_task(request, self._wheel, requirements, self._settings.skypilot.pools)
+        return sky_task(request, self._wheel_for(request.run_url), requirements, self._settings.skypilot.pools)
+
+    def _wheel_for(self, run_url: str) -> Wheel:
+        """Into a folder that nodes see it is put once; copying it to each node takes SkyPilot seconds.
+
+        Raises:
+            EngineError: the folder cannot be written.
+        """
+        wheel, storage = self._wheel, storage_for(run_url.rpartition("/")[0])
+        if not isinstance(storage, LocalStorage):
+            return wheel
+        name = f"wheels/{wheel.digest}/{wheel.path.name}"
+        try:
+            if name not in storage.files(f"wheels/{wheel.digest}"):
+                storage.put(name, wheel.path.read_bytes())
+        except FAULTS as fault:
+            raise EngineError(f"{storage.url} cannot be written: {fault}; `spotwise doctor` checks it") from fault
+        return replace(wheel, on_nodes=f"{storage.url}/{name}")
 
     @cached_property
     def _wheel(self) -> Wheel:

@@ -57,6 +57,7 @@ class Wheel:
 
     path: Path
     digest: str  # of its content: nodes that have it need not unpack it again
+    on_nodes: str = ""  # where nodes see it already, in a folder that they share; "": it has to travel along
 
 
 def cluster_name(attempt_id: str) -> str:
@@ -80,9 +81,10 @@ def sky_task(
     """
     pool = next((pool for pool in pools if is_of(request.offer, pool)), None)
     task = {key: value for key, value in request.task.items() if key not in _NOT_AS_THEY_ARE | UNKNOWN_TO_SKYPILOT}
-    wheel_on_node = f"{NODE_HOME}/wheels/{wheel.digest}/{wheel.path.name}"
+    place = f"{NODE_HOME}/wheels/{wheel.digest}/{wheel.path.name}"
     digest = hashlib.sha256(" ".join([wheel.digest, *requirements]).encode()).hexdigest()[:12]
-    names = {"wheel": wheel_on_node.replace("~", "$HOME"), "digest": digest}
+    names = {"wheel": wheel.on_nodes or place.replace("~", "$HOME"), "digest": digest}
+    file_mounts = {**mounts(request.task), **({} if wheel.on_nodes else {place: str(wheel.path)})}
     config = config_on(request.task.get("config") or {}, pool)
     return {
         **task,
@@ -91,7 +93,7 @@ def sky_task(
         "resources": pinned(request.task.get("resources") or {}, request.offer, pool),
         "envs": _environment(request),
         **({"secrets": dict(request.secrets)} if request.secrets else {}),
-        "file_mounts": {**mounts(request.task), wheel_on_node: str(wheel.path)},
+        **({"file_mounts": file_mounts} if file_mounts else {}),
         "setup": _script("node_setup.sh", requirements=" ".join(f"'{r}'" for r in requirements), **names),
         "run": _script("node_run.sh", **names),
         **({"config": config} if config else {}),

@@ -10,6 +10,8 @@ from sky_installation import SkyInstallation
 
 from spotwise.scheduler.run import RunState
 
+AGENT = "/bin/python -I -m spotwise.checkpoints.node"
+
 
 def test_the_api_server_dies_during_a_launch_and_during_training(site: SkyInstallation) -> None:
     """It forgets what it was asked to do. The launch is finished on the same machine, the training goes on."""
@@ -33,7 +35,7 @@ def test_a_login_node_out_of_reach_is_no_loss_and_a_launch_goes_elsewhere(site: 
     here = site.submit(site.sky_job(site.sky_train(epochs=1000), name="here"))
     site.wait_for_epoch(here, 1)
     cluster, node = site.node_of(here)
-    agent = next(pid for pid, line in site.world.processes(node).items() if "spotwise.checkpoints.node" in line)
+    agent = next(pid for pid, line in site.world.processes(node).items() if line.endswith(AGENT))
     site.world.ssh_down(cluster)
     os.kill(agent, signal.SIGSTOP)
     elsewhere = site.submit(site.sky_job(site.sky_train(epochs=2), name="elsewhere"))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from factories import offer
-from sky_tasks import EKS, GCP, GOLDEN, POOLS, SECRET, STORIES, pool_offer, request, task_of
+from sky_tasks import EKS, GCP, GOLDEN, POOLS, SECRET, STORIES, WHEEL, pool_offer, request, task_of
 
 from spotwise.cost_models.offer import Market, Offer, Pool
 from spotwise.scheduler.engines.skypilot.offers import pool_offers
@@ -27,6 +27,7 @@ from spotwise.scheduler.engines.skypilot.tasks import (
     pinned,
     pool_of,
     requirement_names,
+    sky_task,
 )
 from spotwise.scheduler.settings import SkyPool
 
@@ -294,3 +295,10 @@ def test_the_jobs_scripts_find_conda_where_there_is_one_and_run_without() -> Non
     )
     assert done.stdout == "ran 0\n"
     assert as_skypilot_runs_it("") == "", "no setup stays none"
+
+
+def test_a_wheel_that_nodes_see_does_not_travel_along() -> None:
+    there = "/shared/spotwise/wheels/0123456789abcdef/spotwise-0.1.0-py3-none-any.whl"
+    task = sky_task(request(offer()), replace(WHEEL, on_nodes=there), ["psutil==7.0.0"])
+    assert "file_mounts" not in task
+    assert f'-m zipfile -e "{there}"' in task["setup"]
