@@ -1,7 +1,7 @@
 """SkyPilot in a folder: clusters are folders of this machine, their jobs real processes. Keeps the port's contract.
 
 Tell it with `refuse`, `hang`, `preempt`, `vanish`, `disconnect`, `forget`. Share one between engines to play a
-supervisor that starts again. It does what SkyPilot does with a task: home and file mounts, ``setup``, then ``run``.
+supervisor that starts again. It does what SkyPilot does with a task: home and file mounts, then ``run``.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def _prepare(home: Path, task: Mapping[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(here, path)
     digest = re.search(r"/env-(\w+(?:-\w+)?)/bin/python", task["run"])
-    wheel = re.search(r'-m zipfile -e "([^"]+)"', task["setup"])
+    wheel = re.search(r'-m zipfile -e "([^"]+)"', task["run"])
     if digest and wheel:
         _bake(home, digest[1], Path(wheel[1].replace("$HOME", str(home))))
 
@@ -241,7 +241,7 @@ def _bake(home: Path, digest: str, wheel: Path) -> None:
 
 
 def _start(home: Path, task: Mapping[str, Any], rank: int) -> subprocess.Popen[bytes]:
-    """What SkyPilot does on a node: `setup`, then `run`, in the work folder."""
+    """What SkyPilot does on a node: `run`, in the work folder."""
     workdir = Path(task["workdir"]) if task.get("workdir") else home
     env = {**_bare(), **task.get("envs", {}), **task.get("secrets", {})}
     env |= {
@@ -250,7 +250,7 @@ def _start(home: Path, task: Mapping[str, Any], rank: int) -> subprocess.Popen[b
         "SKYPILOT_NODE_RANK": str(rank),
         FOLDER_VARIABLE: str(home),
     }
-    script = f"set -e\n({task['setup']}\n)\n{task['run']}"
+    script = task["run"]
     with (home / "job.log").open("ab") as log:
         return subprocess.Popen(
             ["bash", "-c", script],

