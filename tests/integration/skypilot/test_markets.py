@@ -21,8 +21,7 @@ def test_without_spot_capacity_and_slack_a_run_goes_on_demand_and_the_next_one_d
     assert site.places(first) == ["gcp/spot", "aws/spot", "gcp/ondemand"]
     assert site.outcomes(first) == ["refused", "refused", "completed"]
     assert {charge.offer.pool.zone for charge in site.charges(first)} == {"ondemand"}
-    plan = site.cli("plan", job, "--explain").out
-    assert "no capacity" in plan
+    assert site.cli("plan", job).out.count("no capacity") == 2
     second = site.submit(job)
     site.wait_for_end(second)
     assert site.places(second) == ["gcp/ondemand"]
@@ -32,13 +31,14 @@ def test_without_spot_capacity_and_slack_a_run_goes_on_demand_and_the_next_one_d
 
 def test_a_run_that_wants_spot_only_waits_until_a_market_opens(site: SkyInstallation) -> None:
     close_spot(site)
-    site.sky_settings(clusters=("gcp",), cooldown="15s")
+    site.sky_settings(clusters=("gcp",), cooldown="45s")  # counted from when it was asked for: a refusal takes 25 s
     run_id = site.submit(site.sky_job(site.sky_train(epochs=2), policy="spot_only"))
     site.wait(lambda: site.notes(run_id, "waiting"), "it to wait")
-    assert site.outcomes(run_id) == ["refused"]
+    assert set(site.outcomes(run_id)) == {"refused"}
     assert not site.charges(run_id)
     site.world.open("gcp", "spot")
     site.wait_for_end(run_id)
-    assert site.outcomes(run_id) == ["refused", "completed"]
-    assert site.places(run_id) == ["gcp/spot", "gcp/spot"]
+    *earlier, last = site.outcomes(run_id)
+    assert (set(earlier), last) == ({"refused"}, "completed")
+    assert set(site.places(run_id)) == {"gcp/spot"}
     site.assert_clean(run_id)
