@@ -103,7 +103,7 @@ for cluster in sky.get(sky.cost_report()):
         before, after = self.attempts(run_id)
         old, new = ({event.name: event.time for event in self.machine(run_id, number)} for number in (1, 2))
         asked = {event.name: event.time for event in self.engine_notes(after)}
-        placed = [event.time for event in self.store.events(run_id) if event.kind == "placed"][1]
+        placed = [event.at for event in self.store.events(run_id) if event.kind == "placed"][1]
         ended = next(event.time for event in self.engine_notes(before) if event.name == "ended")
         started = [record.time for record in self.progress(run_id) if record.event == "started"][1]
         moments = {
