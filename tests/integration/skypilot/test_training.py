@@ -23,9 +23,7 @@ def test_a_training_job_completes_and_is_paid_until_its_cluster_is_gone(site: Sk
     assert attempt.ended_at is not None
     assert attempt.launched_at < attempt.started_at < attempt.ended_at
     off_usd = abs(site.sky_cost_usd(attempt) - float(site.spent(run_id)))
-    assert off_usd < 30 * PRICES["gcp"]["spot"] / 3600, (
-        "SkyPilot reports half a minute more or less"
-    )
+    assert off_usd < 30 * PRICES["gcp"]["spot"] / 3600, "SkyPilot reports half a minute more or less"
     site.assert_clean(run_id)
 
 
