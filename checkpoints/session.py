@@ -264,7 +264,7 @@ class Session:
         saved = self._position == self._keeper.committed
         if saved:
             self._write(ProgressEvent.STOPPING)
-        self._stop.close()
+        self._stop.leave()
         raise SystemExit(EXIT_PREEMPTED if saved else EXIT_UNSAVED)
 
     def _write(self, event: ProgressEvent, *, samples_per_second: float | None = None) -> None:

@@ -187,3 +187,29 @@ def test_loader_processes_that_die_of_the_notice_do_not_spoil_the_save(tmp_path:
     assert latest_checkpoint(str(interrupted / "checkpoints")).position.batch == 3
     assert run(interrupted, WITH_LOADER_WORKERS) == 0
     assert totals(interrupted) == totals(undisturbed)
+
+
+SLOW_TO_LEAVE = """
+import atexit, time
+from spotwise.checkpoints import Session
+
+def farewell():
+    print("leaving", flush=True)
+    time.sleep(1)
+
+atexit.register(farewell)
+session = Session.from_env()
+print("ready", flush=True)
+for epoch in session.epochs(600):
+    time.sleep(0.05)
+"""
+
+
+def test_a_second_notice_changes_nothing_for_a_program_that_has_saved_and_leaves(tmp_path: Path) -> None:
+    """A platform signals every process of a machine, and then our agent does."""
+    with started(tmp_path, SLOW_TO_LEAVE) as process:
+        wait_for(process, "ready")
+        process.send_signal(signal.SIGTERM)
+        wait_for(process, "leaving")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == EXIT_PREEMPTED
