@@ -68,11 +68,6 @@ class SlurmWorld:
         """Scheduler (root) and nodes write here; both run with umask 0, so each can replace what the other wrote."""
         return self.layout.path("shared")
 
-    @property
-    def node_python(self) -> str:
-        """What `python` is in a task, too. It has torch and pip."""
-        return str(self.layout.path("image", "user-env", "bin", "python"))
-
     def machine(self, name: str) -> Machine:
         return Machine(name, self.layout)
 
@@ -117,9 +112,6 @@ class SlurmWorld:
             end = f"sleep {notice_s}; scancel {' '.join(victims)}"
             subprocess.Popen(["sh", "-c", end], env=self.layout.slurm_env(cluster), start_new_session=True)
         return claim
-
-    def reclaim_all(self, cluster: str) -> list[int]:
-        return [self.reclaim(cluster, node) for node in self.layout.nodes(cluster, "spot")]
 
     def release(self, cluster: str, claim: int) -> None:
         """The end of a claim, or of any job: at once, and no matter whether it has ended by itself."""
