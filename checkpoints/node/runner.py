@@ -90,7 +90,7 @@ class Runner:
             return None
         code, at = self._run(script, "setup")
         if self.leave is not None:
-            return Ending(self.leave.cause, at, code, f"{self.leave.cause} during setup")
+            return Ending(self.leave.cause, at, None, f"{self.leave.cause} during setup")  # no program has run
         return Ending("setup_failed", at, code, f"setup failed with exit code {code}") if code else None
 
     def work(self, command: str) -> Ending:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -117,17 +117,10 @@ def load_market(path: Path) -> EmulatedMarket:
         file = _MarketFile.model_validate(read.data)
         faults = list(_faults_of_pools(file))
     except ValidationError as error:
-        faults = list(faults_of(error, _schema()))
+        faults = list(faults_of(error, _MarketFile.model_json_schema()))
     if file is None or faults or read.faults or read.empty:
         raise JobFileError(read.all_faults(faults))
     return file.value()
-
-
-def _schema() -> dict[str, Any]:
-    """Which keys are right, for messages; every entry of a list has the keys of a pool."""
-    schema = _MarketFile.model_json_schema()
-    schema["properties"]["pools"] = {"additionalProperties": schema["properties"]["pools"]["items"]}
-    return schema
 
 
 def _faults_of_pools(file: _MarketFile) -> Iterator[Fault]:
