@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from spotwise.cost_models.availability import Sightings
 from spotwise.cost_models.estimate import Overheads
 from spotwise.cost_models.hazard import Hazard, HazardBelief, published_belief
 from spotwise.cost_models.offer import Offer, Pool
@@ -16,6 +17,7 @@ from spotwise.cost_models.throughput import relative_speed
 from .engines.base import NEVER_LAUNCHED, Engine
 from .ledger import billed_hours
 from .run import Attempt, AttemptState, CostBasis
+from .sightings import sightings
 
 # Refused attempts that say nothing of capacity: we gave them up ourselves.
 _OUR_OWN_ENDS = ("ended by spotwise", NEVER_LAUNCHED.message)
@@ -34,6 +36,12 @@ class Knowledge:
     one_machine: bool  # whatever the offer, all runs on this machine: at its speed, as one node
     # By offer key: not stated by the engine but found by an attempt, so less certain. `available` is False there.
     no_capacity_at: Mapping[str, datetime] = field(default_factory=dict)
+    seen: Mapping[Pool, Sightings] = field(default_factory=dict)  # spot capacity, by the attempts of this installation
+
+    @property
+    def restart_hours(self) -> float:
+        """From a start until work goes on."""
+        return self.overheads.provision_hours + self.overheads.restore_hours
 
     def hazard(self, offer: Offer) -> Hazard:
         return self.beliefs[offer.pool].hazard() if offer.is_spot else Hazard.none()
@@ -64,10 +72,12 @@ class Knowledge:
     def with_refusals(self, attempts: Iterable[Attempt], now: datetime, cooldown_hours: float) -> Knowledge:
         """The same, where offers that refused lately are not available; what the engine states counts more."""
         stated = {key: there for key, there in self.available.items() if key not in self.no_capacity_at}
-        here = [attempt for attempt in attempts if attempt.cost_basis is self.cost_basis]  # no emulated market's word
+        # No emulated market's word, and nothing of attempts that we gave up ourselves.
+        here = [a for a in attempts if a.cost_basis is self.cost_basis and not _says_nothing(a)]
         found = without_capacity(here, now, timedelta(seconds=cooldown_hours * float(self.hour_s)))
         found = {key: at for key, at in found.items() if key not in stated}
-        return replace(self, available={**stated, **dict.fromkeys(found, False)}, no_capacity_at=found)
+        available = {**stated, **dict.fromkeys(found, False)}
+        return replace(self, available=available, no_capacity_at=found, seen=sightings(here, now))
 
 
 def gather(
@@ -94,11 +104,17 @@ def without_capacity(attempts: Iterable[Attempt], now: datetime, cooldown: timed
     came_up: dict[str, datetime] = {}
     for attempt in attempts:
         key, at = attempt.offer.key, attempt.launched_at
-        if attempt.state is AttemptState.REFUSED and not attempt.end_reason.startswith(_OUR_OWN_ENDS):
+        if _says_nothing(attempt):
+            continue
+        if attempt.state is AttemptState.REFUSED:
             refused[key] = max(refused.get(key, at), attempt.ended_at or at)
         elif attempt.started_at is not None:
             came_up[key] = max(came_up.get(key, at), at)
     return {key: at for key, at in refused.items() if now - at < cooldown and not came_up.get(key, at) > at}
+
+
+def _says_nothing(attempt: Attempt) -> bool:
+    return attempt.state is AttemptState.REFUSED and attempt.end_reason.startswith(_OUR_OWN_ENDS)
 
 
 def exposure(pool: Pool, attempts: Iterable[Attempt], now: datetime) -> tuple[int, float]:

@@ -68,6 +68,7 @@ class Outlook:
             current=None if live is None else live.offer,
             current_age_hours=0.0 if live is None else _age_hours(live, now),
             refused=_refused(attempts),
+            submitted_at=run.submitted_at,
         )
         return situation, known
 

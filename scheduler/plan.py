@@ -20,6 +20,7 @@ from .policies.deadline import HIGH_CHANCE
 from .work import Work
 
 CHANGING_POLICIES = frozenset({"auto", "deadline"})
+LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
 CENT = Decimal("0.01")
 
@@ -133,6 +134,7 @@ def make_situation(
     current: Offer | None = None,
     current_age_hours: float = 0.0,
     refused: Mapping[Pool, datetime] | None = None,
+    submitted_at: datetime | None = None,
 ) -> Situation:
     """What a policy looks at: every fitting offer with the estimate of the work that is left on it.
 
@@ -156,7 +158,8 @@ def make_situation(
         )
         when = (refused or {}).get(offer.pool) if offer.is_spot else None
         tried_at = known.no_capacity_at.get(offer.key)
-        candidates.append(Candidate(offer, predicted, known.available.get(offer.key), when, tried_at))
+        available, seen = known.available.get(offer.key), known.seen.get(offer.pool) if offer.is_spot else None
+        candidates.append(Candidate(offer, predicted, available, when, tried_at, known.restart_hours, seen))
     return Situation(
         now=now,
         deadline_at=deadline_at,
@@ -165,7 +168,18 @@ def make_situation(
         current=current,
         current_age_hours=current_age_hours,
         money_left_usd=money_left,
+        starting_hours=max(0.0, known.restart_hours - current_age_hours) if current else 0.0,
+        at_risk_hours=_at_risk_hours(candidates),
+        look_hours=LOOK_HOURS,
+        share_done=1.0 - left,
+        submitted_at=submitted_at,
     )
+
+
+def _at_risk_hours(candidates: Sequence[Candidate]) -> float:
+    """Work between two checkpoints on spot capacity: what a preemption takes at worst."""
+    spot = [c.estimate for c in candidates if c.offer.is_spot and c.estimate.can_finish]
+    return max((min(e.checkpoint_interval_hours or 0.0, e.work_hours) for e in spot), default=0.0)
 
 
 def _unsafe(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | None:

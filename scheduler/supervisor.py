@@ -316,7 +316,8 @@ class Supervisor:
         attempts = self._store.attempts(run.id)
         situation, _ = self._outlook.situation(run, job, workload.progress(), attempts, attempt)
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
-        if isinstance(decision, Move) and decision.offer != attempt.offer:
+        elsewhere = isinstance(decision, Move) and decision.offer != attempt.offer
+        if elsewhere or isinstance(decision, Wait):  # to wait is to hold nothing
             self._store.save_attempt(attempt.evolve(migrating=True), self._leases[run.id][0])
             self._note(run, "migrating", decision.reason, attempt)
             engine.terminate(handle, grace_s=self._settings.grace.total_seconds())

@@ -16,6 +16,8 @@ _POLICIES = {
     "cheapest": ("cheapest", "Cheapest"),
     "on_demand": ("on_demand", "OnDemand"),
     "spot_only": ("spot_only", "SpotOnly"),
+    "greedy": ("greedy", "Greedy"),
+    "uniform_progress": ("uniform_progress", "UniformProgress"),
 }
 NAMES = tuple(_POLICIES)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
 
+from spotwise.cost_models.availability import Sightings
 from spotwise.cost_models.estimate import Estimate
 from spotwise.cost_models.offer import Offer
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # what the clock of sightings counts from
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Candidate:
     refused_at: datetime | None = None  # when this pool last preempted or refused this run
     # When an attempt of any run last found it without capacity. It is then not available, but that may have changed.
     no_capacity_at: datetime | None = None
+    restart_hours: float = 0.0  # billed; from a start there until work goes on
+    seen: Sightings | None = None  # of spot capacity in this pool; clock: billed hours since ``EPOCH``
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,17 @@ class Situation:
     current: Offer | None  # what the run holds
     current_age_hours: float
     money_left_usd: Decimal | None
+    starting_hours: float = 0.0  # billed; until what the run holds works
+    at_risk_hours: float = 0.0  # of work between two checkpoints
+    look_hours: float = 0.0  # billed; until the policy is asked again
+    share_done: float = 0.0  # of all work
+    submitted_at: datetime | None = None  # None: now
+    margin_hours: float | None = None  # billed; kept in hand against wrong predictions. None: the policy's own
+
+    @property
+    def clock_hours(self) -> float:
+        """Now, on the clock of sightings."""
+        return (self.now - EPOCH).total_seconds() / self.hour_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +67,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Hold nothing until this moment."""
+    """Hold nothing until this moment; what is held is given up."""
 
     until: datetime
     reason: str

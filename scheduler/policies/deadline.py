@@ -1,8 +1,8 @@
 """The lowest expected cost that still meets the deadline.
 
-The safety rule: once the time left is no more than the work left on demand, with its restart and a margin, the run goes
-on demand and stays there. Until then it may use spot, because on-demand capacity can still finish in time whatever
-happens. The gap between the two is the slack; waiting and preemptions use it up, work on spot does not.
+The safety rule (``safety``): a run holds only what leaves on-demand capacity enough time to finish, whatever happens until
+the next look. Within it, the run does what is expected to cost least (``weighing``, ``cost_to_go``): spot capacity, on
+demand, or nothing until spot is back. docs/policies.md explains the model.
 
 On-demand capacity that an attempt found wanting is still what a run falls back on: it is tried again now and again, and
 meanwhile the run takes what it can get.
@@ -10,6 +10,8 @@ meanwhile the run takes what it can get.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from spotwise.cost_models.offer import Market, Offer
@@ -17,14 +19,13 @@ from spotwise.cost_models.offer import Market, Offer
 from .base import Candidate, Decision, Move, Situation, Stay
 from .cheapest import Cheapest
 from .choice import (
-    Shortlist,
     cheapest,
     described,
     held,
     holds,
     hours_between,
-    is_cooling,
     is_just_refused,
+    named,
     no_capacity_ago,
     place,
     refused_longest_ago,
@@ -34,15 +35,16 @@ from .choice import (
     wait_or_stop,
     was_refused,
 )
+from .cost_to_go import SPOT
+from .safety import Position, position
+from .weighing import Weighed, weigh
 
 HIGH_CHANCE = 0.9  # of meeting the deadline, before an offer counts as one that does
 MARGIN_HOURS = 0.25  # billed; several looks of the supervisor, and a checkpoint
 MARGIN_OF_WORK = 0.02  # of the work left: predictions are never exact
-SAVING_WORTH_A_MOVE = 0.2  # of the cost on demand; less is not worth a restart
-RESTARTS_IN_HAND = 3  # slack, in restarts, that a return to spot needs
-LEAST_HOLD_HOURS = 0.5  # billed; on demand is held so long, or a flickering market would be chased ...
-LEAST_HOLD_RESTARTS = 5  # ... or for so many restarts, where those are quick
-PROBE_RESTARTS = 2  # what a try costs that finds no spot capacity: leaving, and coming back
+SAVING_WORTH_A_MOVE = 0.2  # from one spot pool to another: their estimates are not as exact as that
+LEAST_HOLD_HOURS = 0.5  # billed; spot is held so long before on-demand capacity that refused is tried again
+WORTH_SAYING = 0.005  # USD; less is no difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +53,28 @@ class Guard:
 
     candidate: Candidate
     hours_left: float  # to the deadline
+    margin_hours: float
 
-    @property
-    def margin_hours(self) -> float:
-        return max(MARGIN_HOURS, MARGIN_OF_WORK * self.candidate.estimate.work_hours)
+    @classmethod
+    def of(cls, candidate: Candidate, situation: Situation, hours_left: float) -> Guard:
+        own = max(MARGIN_HOURS, MARGIN_OF_WORK * candidate.estimate.work_hours)
+        return cls(candidate, hours_left, own if situation.margin_hours is None else situation.margin_hours)
 
     @property
     def is_in_time(self) -> bool:
-        return self.candidate.estimate.hours.p90 <= self.hours_left
+        return self.candidate.estimate.hours.p90 <= self.hours_left + EPSILON_HOURS
 
     @property
     def slack_hours(self) -> float:
         """How long on-demand capacity can still be put off; an estimate's hours include its restart."""
         return self.hours_left - self.candidate.estimate.hours.p90 - self.margin_hours
 
-    @property
-    def slack_to_return_hours(self) -> float:
-        """The slack that makes it safe to give up on-demand capacity for spot again."""
-        return RESTARTS_IN_HAND * self.candidate.estimate.overhead_hours + 2 * self.margin_hours
+
+EPSILON_HOURS = 1e-9
 
 
 class MeetDeadline:
-    """Spot while there is slack, on demand once there is none."""
+    """What is expected to cost least, of all that is safe."""
 
     name = "deadline"
 
@@ -90,82 +92,114 @@ class MeetDeadline:
         if situation.current is None:
             return self._start(situation, guard)
         if situation.current.is_spot:
-            return _on_spot(situation, situation.current, guard)
+            return self._on_spot(situation, situation.current, guard)
         return self._on_demand(situation, situation.current, guard)
 
     def _start(self, situation: Situation, guard: Guard | None) -> Decision:
-        due = guard is not None and guard.is_in_time and guard.slack_hours <= 0
-        if guard is not None and due and not is_just_refused(guard.candidate, situation):
-            return _fall_back(situation, guard)
         listed = shortlist(situation, self._cooldown_hours)
+        if guard is not None and guard.is_in_time and not is_just_refused(guard.candidate, situation):
+            choices = self._weighed(situation, guard)
+            best = _least(choices)
+            if best is None or (best.candidate is not None and not best.candidate.offer.is_spot):
+                return self._on_demand_for_want_of_spot(situation, guard, choices)
+            if best.candidate is None:
+                return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
+            return Move(best.candidate.offer, _why(best, choices, situation, guard))
         if listed.is_empty:
             return wait_or_stop(situation, listed, "offer", self._cooldown_hours)
-        if guard is not None and _can_wait_for_spot(situation, guard, listed):
-            slack = f"{guard.slack_hours:.1f} h of slack to wait for one"
-            return wait(situation, f"no spot offer is available, and {slack}", self._cooldown_hours)
         likely = tuple(c for c in listed.usable if _chance(c) >= HIGH_CHANCE)
         if likely:
             late = {"unlikely to finish in time": len(listed.usable) - len(likely)}
             return place(situation, replace(listed, usable=likely), "that can finish in time", late)
-        best = min(listed.usable, key=lambda c: (-_chance(c), c.estimate.hours.expected, c.offer.key))
-        chance = f"{100 * _chance(best):.0f} % chance to meet the deadline{though_refused(best, situation)}"
-        return Move(best.offer, f"{described(best)}, {chance}, the best of {len(listed.usable)}{listed.rejected()}")
+        best_chance = min(listed.usable, key=lambda c: (-_chance(c), c.estimate.hours.expected, c.offer.key))
+        chance = (
+            f"{100 * _chance(best_chance):.0f} % chance to meet the deadline{though_refused(best_chance, situation)}"
+        )
+        return Move(
+            best_chance.offer,
+            f"{described(best_chance)}, {chance}, the best of {len(listed.usable)}{listed.rejected()}",
+        )
+
+    def _on_demand_for_want_of_spot(self, situation: Situation, guard: Guard, choices: Sequence[Weighed]) -> Move:
+        spot = [each for each in choices if each.candidate is not None and each.candidate.offer.is_spot]
+        if guard.slack_hours <= 0 or any(math.isinf(each.cost_usd) for each in spot):
+            return _fall_back(situation, guard)
+        best = next((each for each in choices if each.candidate is guard.candidate), None)
+        if best is None:
+            listed = shortlist(situation, self._cooldown_hours, Market.ON_DEMAND)
+            return place(situation, replace(listed, usable=(guard.candidate,)), "on demand")
+        return Move(guard.candidate.offer, _why(best, choices, situation, guard))
+
+    def _on_spot(self, situation: Situation, current: Offer, guard: Guard | None) -> Decision:
+        if guard is None:
+            return Stay(f"{holds(situation, current)}; there is no on-demand offer to fall back on")
+        here = held(situation)
+        if not guard.is_in_time and here is not None and _chance(here) >= _chance(guard.candidate):
+            return Stay(f"{holds(situation, current)}; on demand would not be done in time either")
+        where = _where(situation, guard)
+        safe = where.is_safe(SPOT, situation.look_hours, starts=False, restart_hours=where.restart_hours)
+        if not safe:
+            if _is_unlikely_to_be_had(situation, guard):
+                return Stay(f"{holds(situation, current)}; on demand had {no_capacity_ago(guard.candidate, situation)}")
+            return _fall_back(situation, guard)
+        choices = self._weighed(situation, guard) if here is not None else []
+        best, mine = _least(choices), next((each for each in choices if each.candidate is here), None)
+        if best is None or mine is None or best.candidate is None or best.candidate is here:
+            return Stay(f"{holds(situation, current)}; {where.slack_hours:.1f} h of slack")
+        needed = 1.0 if not best.candidate.offer.is_spot else 1.0 - SAVING_WORTH_A_MOVE
+        if best.cost_usd >= needed * mine.cost_usd - WORTH_SAYING or was_refused(best.candidate):
+            return Stay(f"{holds(situation, current)}; {where.slack_hours:.1f} h of slack")
+        return Move(best.candidate.offer, _why(best, choices, situation, guard))
 
     def _on_demand(self, situation: Situation, current: Offer, guard: Guard | None) -> Decision:
-        if guard is None or guard.slack_hours < guard.slack_to_return_hours:
-            return Stay(f"{holds(situation, current)}; too little slack to return to spot")
-        hold_hours = min(LEAST_HOLD_HOURS, LEAST_HOLD_RESTARTS * guard.candidate.estimate.overhead_hours)
-        if situation.current_age_hours < hold_hours:
-            return Stay(f"{holds(situation, current)}; held for less than {hold_hours:.2g} h")
-        here = held(situation) or guard.candidate
-        worth = [
-            c
-            for c in shortlist(situation, self._cooldown_hours, Market.SPOT).usable
-            if not was_refused(c)
-            and not is_cooling(c, situation, self._cooldown_hours)
-            and _chance(c) >= HIGH_CHANCE
-            and _cost_of_a_move(c, here) <= (1 - SAVING_WORTH_A_MOVE) * float(here.estimate.cost_usd.expected)
-        ]
-        if not worth:
+        if guard is None:
+            return Stay(f"{holds(situation, current)}; there is no other on-demand offer")
+        choices = self._weighed(situation, guard)
+        best, mine = _least(choices), next((each for each in choices if each.candidate is guard.candidate), None)
+        if best is None or mine is None or best.candidate is guard.candidate:
             return Stay(f"{holds(situation, current)}; no spot offer is worth a move")
-        best, cost_here = cheapest(worth), here.estimate.cost_usd.expected
-        return Move(best.offer, f"back to {described(best)}, not ${cost_here:.2f}; {guard.slack_hours:.1f} h of slack")
+        if best.candidate is None:
+            return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
+        return Move(best.candidate.offer, f"back to {_why(best, choices, situation, guard)}")
+
+    def _weighed(self, situation: Situation, guard: Guard) -> list[Weighed]:
+        """Every choice. Pools without capacity count too: what they may bring is what waiting is for."""
+        spot = [c for c in situation.candidates if c.offer.is_spot and c.estimate.can_finish]
+        tried = {c.offer.key for c in shortlist(situation, self._cooldown_hours, Market.SPOT).usable}
+        choices = weigh(situation, _where(situation, guard), guard.candidate, spot)
+        return [
+            each
+            for each in choices
+            if each.candidate is None or not each.candidate.offer.is_spot or each.candidate.offer.key in tried
+        ]
 
 
-def _can_wait_for_spot(situation: Situation, guard: Guard, listed: Shortlist) -> bool:
-    """Whether only on demand can be had now, spot may come back, and there is at least as much slack as work.
-
-    With less, waiting would use up what later preemptions need: then it goes on demand, and back when spot is there.
-    """
-    spot = [c for c in situation.candidates if c.offer.is_spot and c.estimate.can_finish]
-    on_demand = cheapest(listed.usable) if not any(c.offer.is_spot for c in listed.usable) else None
-    if on_demand is None or not spot or not guard.is_in_time:
-        return False
-    saves = float(cheapest(spot).estimate.cost_usd.expected) <= (1 - SAVING_WORTH_A_MOVE) * float(
-        on_demand.estimate.cost_usd.expected
-    )
-    return saves and guard.slack_hours > max(guard.candidate.estimate.work_hours, guard.slack_to_return_hours)
+def _where(situation: Situation, guard: Guard) -> Position:
+    return position(situation, guard.candidate, guard.margin_hours)
 
 
-def _cost_of_a_move(to: Candidate, here: Candidate) -> float:
-    """The rest of the work there, in USD; and where nobody knows whether it can be had, what finding out may cost."""
-    expected = float(to.estimate.cost_usd.expected)
-    if to.available:
-        return expected
-    return expected + PROBE_RESTARTS * here.estimate.overhead_hours * float(here.offer.price_usd_per_hour)
+def _least(choices: Sequence[Weighed]) -> Weighed | None:
+    """The choice that is expected to cost least; equals: the one that holds something, then by name."""
+    safe = [each for each in choices if each.is_safe and not math.isinf(each.cost_usd)]
+    return min(safe, key=lambda each: (each.cost_usd, each.candidate is None, _key(each)), default=None)
 
 
-def _on_spot(situation: Situation, current: Offer, guard: Guard | None) -> Decision:
-    if guard is None:
-        return Stay(f"{holds(situation, current)}; there is no on-demand offer to fall back on")
-    if guard.slack_hours > 0:
-        return Stay(f"{holds(situation, current)}; {guard.slack_hours:.1f} h of slack")
-    here = held(situation)
-    if not guard.is_in_time and here is not None and _chance(here) >= _chance(guard.candidate):
-        return Stay(f"{holds(situation, current)}; on demand would not be done in time either")
-    if _is_unlikely_to_be_had(situation, guard):
-        return Stay(f"{holds(situation, current)}; on demand had {no_capacity_ago(guard.candidate, situation)}")
-    return _fall_back(situation, guard)
+def _key(choice: Weighed) -> str:
+    return "" if choice.candidate is None else choice.candidate.offer.key
+
+
+def _why(best: Weighed, choices: Sequence[Weighed], situation: Situation, guard: Guard) -> str:
+    """What was chosen and what the rest of the work is expected to cost, beside the other choices."""
+    slack = f"{_where(situation, guard).slack_hours:.1f} h of slack"
+    others = [each for each in choices if each is not best and each.is_safe and not math.isinf(each.cost_usd)]
+    beside: dict[str, float] = {}
+    for each in others:
+        name = "waiting" if each.candidate is None else each.candidate.offer.market.value.replace("_", " ")
+        beside[name] = min(each.cost_usd, beside.get(name, math.inf))
+    others_text = "".join(f", {name} ${cost:.2f}" for name, cost in sorted(beside.items(), key=lambda item: item[1]))
+    what = "no spot capacity: waiting" if best.candidate is None else named(best.candidate.offer)
+    unsure = "" if best.chance_available > HIGH_CHANCE else f"; {100 * best.chance_available:.0f} % likely to be had"
+    return f"{what}: the rest is expected to cost ${best.cost_usd:.2f}{others_text}; {slack}{unsure}"
 
 
 def _fall_back(situation: Situation, guard: Guard) -> Move:
@@ -187,11 +221,11 @@ def _guard(situation: Situation, hours_left: float) -> Guard | None:
     """
     on_demand = [c for c in situation.candidates if not c.offer.is_spot and c.estimate.can_finish]
     offers = [c for c in on_demand if c.available is not False or was_refused(c)]
-    in_time = _rather_untried([c for c in offers if Guard(c, hours_left).is_in_time])
+    in_time = _rather_untried([c for c in offers if Guard.of(c, situation, hours_left).is_in_time])
     if in_time:
-        return Guard(cheapest(in_time), hours_left)
+        return Guard.of(cheapest(in_time), situation, hours_left)
     fastest = sorted(_rather_untried(offers), key=lambda c: (c.estimate.hours.p90, c.offer.key))
-    return Guard(fastest[0], hours_left) if fastest else None
+    return Guard.of(fastest[0], situation, hours_left) if fastest else None
 
 
 def _rather_untried(offers: list[Candidate]) -> list[Candidate]:

@@ -1,0 +1,107 @@
+"""What is believed of one pool: a distribution over the model's states, updated as its capacity is seen or missed.
+
+The forward algorithm of hidden Markov models (Rabiner, Proc. IEEE 77, 1989).
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+
+from .model import TICK_HOURS, Array, PoolModel
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
+class Sightings:
+    """When capacity was looked for in a pool, and whether it was there: a chain, the newest first.
+
+    ``held`` says that an instance was held there since the sighting before, so that the capacity never was away.
+    """
+
+    at_hours: float  # on any clock of billed hours
+    available: bool
+    before: Sightings | None = None
+    held: bool = False
+
+    def then(self, at_hours: float, available: bool, *, held: bool = False) -> Sightings:
+        return Sightings(at_hours, available, self, held)
+
+
+@dataclass(frozen=True, eq=False)
+class Belief:
+    """How likely each state of the model is."""
+
+    model: PoolModel
+    weights: Array  # (states,); they add up to 1
+
+    @classmethod
+    def of_an_unseen_pool(cls, model: PoolModel) -> Belief:
+        return cls(model, model.unseen)
+
+    @property
+    def chance_available(self) -> float:
+        return float(self.weights @ self.model.has_capacity)
+
+    def chance_unbroken(self, hours: float) -> float:
+        """How likely a spell with capacity, if there is one now, lasts for so many hours more."""
+        now = self.given(available=True)
+        return float((now.weights @ self.model.steps(hours).unbroken).sum())
+
+    def later(self, hours: float, *, held: bool = False) -> Belief:
+        """After so many hours without a look; ``held``: with an instance that was not lost meanwhile."""
+        if hours <= 0:
+            return self
+        steps = self.model.steps(hours)
+        return self._scaled(self.weights @ (steps.unbroken if held else steps.any))
+
+    def given(self, *, available: bool) -> Belief:
+        """Having seen that there is capacity, or none."""
+        there = self.model.has_capacity
+        return self._scaled(self.weights * (there if available else 1.0 - there))
+
+    def _scaled(self, weights: Array) -> Belief:
+        total = float(weights.sum())
+        if total < _TINY:  # the model holds what was seen for impossible: it knows nothing of this pool
+            return Belief.of_an_unseen_pool(self.model)
+        return Belief(self.model, weights / total)
+
+
+def believe(model: PoolModel, sightings: Sightings | None, now_hours: float | None = None) -> Belief:
+    """What is believed of a pool at ``now_hours`` (default: at the last sighting)."""
+    if sightings is None:
+        return Belief.of_an_unseen_pool(model)
+    belief = _at_last_sighting(model, sightings)
+    return belief if now_hours is None else belief.later(now_hours - sightings.at_hours)
+
+
+_known: weakref.WeakKeyDictionary[Sightings, dict[int, Belief]] = weakref.WeakKeyDictionary()
+
+
+def _at_last_sighting(model: PoolModel, sightings: Sightings) -> Belief:
+    """Every sighting is worked in once, however often and from wherever the chain is read."""
+    chain: list[Sightings] = []
+    link: Sightings | None = sightings
+    belief: Belief | None = None
+    while link is not None and (belief := _known.get(link, {}).get(id(model))) is None:
+        chain.append(link)
+        link = link.before
+    for each in reversed(chain):
+        if belief is None:
+            belief = Belief.of_an_unseen_pool(model)
+        elif each.before is not None:
+            belief = _through(belief, each.at_hours - each.before.at_hours, held=each.held)
+        belief = belief.given(available=each.available)
+        _known.setdefault(each, {})[id(model)] = belief
+    return belief or Belief.of_an_unseen_pool(model)
+
+
+def _through(belief: Belief, hours: float, *, held: bool) -> Belief:
+    """Long stretches in whole ticks, since steps are made for those."""
+    if hours <= TICK_HOURS:
+        return belief.later(hours, held=held)
+    ticks = np.floor(hours / TICK_HOURS + 1e-9)
+    return belief.later(float(ticks) * TICK_HOURS, held=held)

@@ -1,0 +1,246 @@
+"""The least expected cost of finishing in time, from every state a run can be in: tables that policies look things up in.
+
+A Markov decision process over ticks. A state is: the ticks to the deadline; the slack (hours to the deadline less hours
+of work left); what is held, and for how long where it is still starting; the pool's state (see
+``cost_models.availability``: regime, with or without capacity, age of the spell). An action holds or starts spot or
+on-demand capacity for a tick, or nothing. It is solved backwards from the deadline.
+
+The pool's regime cannot be seen. A decision takes the tables' mean under what is believed of it, which is right as long as
+one decision changes little of what will be learned (QMDP: Littman, Cassandra and Kaelbling, ICML 1995). Here capacity is
+seen whatever is held, so there is nothing to be gained from finding out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from spotwise.cost_models.availability import Belief, PoolModel
+
+Table = npt.NDArray[np.float32]
+
+KEPT_TABLES = 24
+KEPT_EVERY = 3  # ticks; between two that are kept, costs are a straight line
+LATE_HOURS = 5.0  # on demand; what being late costs on top, so that it is never planned
+_EPSILON = 1e-9
+_FINE_HOURS, _MIDDLE_HOURS = 1.0, 4.2  # slack up to which a fifth and a half of a tick counts
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a table holds for. Hours are billed hours; money is counted in hours of on-demand capacity."""
+
+    tick_hours: float
+    ticks: int  # the longest time to the deadline
+    slack_hours: float  # the most slack
+    restart_hours: float  # from a start until work goes on
+    spot_share: float  # price of spot capacity, as a share of on-demand's
+    at_risk_hours: float = 0.0  # work between two checkpoints: lost at worst, and half of it on average
+    elsewhere: float = 0.0  # chance that another pool has spot capacity when this one takes its own away
+    elsewhere_later: float = 0.0  # chance a tick that another pool gets some while none has
+
+    @property
+    def starting_ticks(self) -> int:
+        """Ticks until an instance that was started works all the time."""
+        return max(1, math.ceil(self.restart_hours / self.tick_hours - _EPSILON))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held after a tick."""
+
+    kind: int  # NOTHING, SPOT, ON_DEMAND
+    starting_hours: float = 0.0  # until it works
+
+
+NOTHING, SPOT, ON_DEMAND = range(3)
+
+
+class CostToGo:
+    """Tables for a pool model under some terms; ``after`` reads them."""
+
+    def __init__(self, model: PoolModel, terms: Terms) -> None:
+        self.model, self.terms = model, terms  # the model is kept, so that its id stays its own
+        self._slack = _slack_grid(terms)
+        self._tables = _solved(model, terms, self._slack)  # (kept ticks, states, held, slack)
+        starting = terms.starting_ticks
+        self._starting = np.array(
+            [max(0.0, terms.restart_hours - n * terms.tick_hours) for n in range(1, starting + 1)]
+        )
+
+    def after(self, belief: Belief, hours_left: float, slack_hours: float, held: Held) -> float:
+        """Expected cost after a tick, in hours of on-demand capacity.
+
+        Args:
+            hours_left: to the deadline, before the tick.
+            slack_hours: after the tick.
+            held: after the tick.
+        """
+        kept, share = self._kept(hours_left / self.terms.tick_hours)
+        low, high, weight = self._between(slack_hours)
+        cost = 0.0
+        for index, part in self._held(held):
+            for table, portion in ((kept, 1.0 - share), (kept + 1, share)):
+                if portion > 0.0:
+                    costs = self._tables[min(table, len(self._tables) - 1), :, index]
+                    at = costs[:, low] * (1.0 - weight) + costs[:, high] * weight
+                    cost += part * portion * float(belief.weights @ at)
+        return cost
+
+    def _kept(self, ticks: float) -> tuple[int, float]:
+        position = max(ticks - 1.0, 0.0) / KEPT_EVERY
+        whole = math.floor(position + _EPSILON)
+        return whole, max(position - whole, 0.0)
+
+    def _between(self, slack_hours: float) -> tuple[int, int, float]:
+        grid = self._slack
+        inside = min(max(slack_hours, 0.0), grid[-1] - _EPSILON)
+        low = min(max(int(np.searchsorted(grid, inside + _EPSILON, side="right")) - 1, 0), len(grid) - 2)
+        return low, low + 1, max(inside - grid[low], 0.0) / (grid[low + 1] - grid[low])
+
+    def _held(self, held: Held) -> list[tuple[int, float]]:
+        if held.kind == NOTHING:
+            return [(0, 1.0)]
+        first = 1 if held.kind == SPOT else 1 + len(self._starting)
+        position = float(np.interp(-held.starting_hours, -self._starting, np.arange(len(self._starting))))
+        whole = math.floor(position)
+        if position - whole < _EPSILON:
+            return [(first + whole, 1.0)]
+        return [(first + whole, 1.0 - position + whole), (first + whole + 1, position - whole)]
+
+
+_made: OrderedDict[tuple[int, Terms], CostToGo] = OrderedDict()
+
+
+def cost_to_go(model: PoolModel, terms: Terms) -> CostToGo:
+    """The tables for these terms, made on first use: about a second, and some 50 MB; kept for later.
+
+    Tables for a longer way and more slack serve as well: a run that goes on needs no others.
+    """
+    key = (id(model), replace(terms, ticks=0, slack_hours=0.0))
+    made = _made.get(key)
+    if made is None or made.terms.ticks < terms.ticks or made.terms.slack_hours < terms.slack_hours - _EPSILON:
+        if made is not None:
+            longer, wider = max(made.terms.ticks, terms.ticks), max(made.terms.slack_hours, terms.slack_hours)
+            terms = replace(terms, ticks=longer, slack_hours=wider)
+        made = _made[key] = CostToGo(model, terms)
+    _made.move_to_end(key)
+    if len(_made) > KEPT_TABLES:
+        _made.popitem(last=False)
+    return made
+
+
+def _slack_grid(terms: Terms) -> npt.NDArray[np.float64]:
+    """Fine where slack is short: there a few minutes decide whether a start is still possible."""
+    tick, most = terms.tick_hours, max(terms.slack_hours, 2 * terms.restart_hours + 2 * terms.tick_hours)
+    parts = [
+        np.arange(0.0, min(most, _FINE_HOURS) + tick / 5, tick / 5),
+        np.arange(0.0, min(most, _MIDDLE_HOURS) + tick / 2, tick / 2),
+        np.arange(_MIDDLE_HOURS, most + 3 * tick, 3 * tick),
+        terms.restart_hours + tick * np.arange(3),
+    ]
+    return np.unique(np.round(np.concatenate(parts), 9))
+
+
+def _solved(model: PoolModel, terms: Terms, slack: npt.NDArray[np.float64]) -> Table:
+    steps, starting = model.steps(terms.tick_hours), terms.starting_ticks
+    anything, unbroken = steps.any.astype(np.float32), steps.unbroken.astype(np.float32)
+    broken = anything - unbroken
+    there = model.has_capacity.astype(bool)
+    fresh = np.where(there, model.unseen, 0.0).astype(np.float32)
+    fresh /= fresh.sum()
+    value = np.zeros((model.states, 1 + 2 * starting, len(slack)), dtype=np.float32)
+    shifts = _Shifts(terms, slack)
+    kept = []
+    for ticks in range(1, terms.ticks + KEPT_EVERY + 1):
+        after = _expected(value, terms, shifts, anything, unbroken, broken, there, fresh)
+        if ticks % KEPT_EVERY == 1:
+            kept.append(after)
+        value = _best(after, terms, shifts, there, ticks * terms.tick_hours)
+    return np.stack(kept)
+
+
+class _Shifts:
+    """Where slack moves to in a tick, as places in the grid."""
+
+    def __init__(self, terms: Terms, slack: npt.NDArray[np.float64]) -> None:
+        self.slack = slack
+        tick, restart, starting = terms.tick_hours, terms.restart_hours, terms.starting_ticks
+        left = [max(0.0, restart - n * tick) for n in range(starting + 1)]  # until it works, after n ticks
+        self.left = [*left[1:], 0.0]
+        self.worked = [max(0.0, tick - hours) for hours in left[:-1]] + [tick]  # in the tick after n ticks
+        self.nothing = self._places(tick)
+        self.running = [self._places(tick - worked) for worked in self.worked]
+        self.lost = self._places(terms.at_risk_hours / 2)
+
+    def _places(self, hours: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+        slack = self.slack
+        to = np.clip(slack - hours, 0.0, None)
+        low = np.clip(np.searchsorted(slack, to + _EPSILON, side="right") - 1, 0, len(slack) - 2)
+        return low, np.clip((to - slack[low]) / (slack[low + 1] - slack[low]), 0.0, 1.0).astype(np.float32)
+
+
+def _at(value: Table, places: tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]) -> Table:
+    low, weight = places
+    return np.asarray(value[..., low] * (1 - weight) + value[..., low + 1] * weight)
+
+
+def _expected(
+    value: Table,
+    terms: Terms,
+    shifts: _Shifts,
+    anything: Table,
+    unbroken: Table,
+    broken: Table,
+    there: npt.NDArray[np.bool_],
+    fresh: Table,
+) -> Table:
+    """What the next tick costs on average, by the state before the step and by what is held over it."""
+    starting = terms.starting_ticks
+    elsewhere = np.einsum("x,xhs->hs", fresh, value)
+    later = value.copy()  # nothing or on-demand capacity is held
+    later[~there] += terms.elsewhere_later * (elsewhere - value[~there])
+    lost = _at(value[:, 0], shifts.lost)  # spot capacity was taken
+    lost[~there] += terms.elsewhere * (_at(elsewhere[0], shifts.lost) - lost[~there])
+    after = np.empty_like(value)
+    flat = later.reshape(len(value), -1)
+    after[:] = (anything @ flat).reshape(value.shape)
+    held = value[:, 1 : 1 + starting].reshape(len(value), -1)
+    kept = (unbroken @ held).reshape(len(value), starting, -1)
+    after[:, 1 : 1 + starting] = kept + (broken @ lost)[:, None]
+    return after
+
+
+def _best(after: Table, terms: Terms, shifts: _Shifts, there: npt.NDArray[np.bool_], hours_left: float) -> Table:
+    """The least cost over the actions, by what was held before."""
+    starting, tick, slack = terms.starting_ticks, terms.tick_hours, shifts.slack
+    work = hours_left - slack
+
+    def run(price: float, first: int, ticks_held: int, needs_hours: float) -> Table:
+        """Hold for a tick what was held for so many before; 0: start it."""
+        worked = shifts.worked[min(ticks_held, starting)]
+        held = first + min(ticks_held, starting - 1)
+        cost = _at(after[:, held], shifts.running[min(ticks_held, starting)]) + np.float32(price * tick)
+        cost[:, slack - (tick - worked) < needs_hours - _EPSILON] = np.inf
+        cost[:, work <= worked + _EPSILON] = price * tick
+        return cost
+
+    back = terms.restart_hours  # what going on demand takes
+    nothing = _at(after[:, 0], shifts.nothing)
+    nothing[:, slack - tick < back - _EPSILON] = np.inf
+    start_on_demand = run(1.0, 1 + starting, 0, shifts.left[0])
+    base = np.minimum(nothing, start_on_demand)
+    start_spot = run(terms.spot_share, 1, 0, back + terms.at_risk_hours)
+    best = np.empty_like(after)
+    best[:, 0] = np.where(there[:, None], np.minimum(base, start_spot), base)
+    for held in range(1, starting + 1):
+        stay = run(terms.spot_share, 1, held, back + terms.at_risk_hours)
+        best[:, held] = np.where(there[:, None], np.minimum(base, stay), base)
+        best[:, starting + held] = np.minimum(best[:, 0], run(1.0, 1 + starting, held, shifts.left[held]))
+    best[:, :, work <= _EPSILON] = 0.0
+    late = (np.maximum(work, 0.0) + terms.restart_hours + LATE_HOURS).astype(np.float32)
+    return np.where(np.isfinite(best), best, late)
