@@ -308,6 +308,34 @@ def prices(context: Context, engine: str | None, as_json: bool, accelerators: st
 
 
 @cli.command()
+@click.argument("traces", type=FILE, nargs=-1, required=True)
+@click.option("--policy", "policies", multiple=True, default=("deadline",), show_default=True, help="May be repeated.")
+@click.option("--work", required=True, help="How much there is to do, such as 48h.")
+@click.option("--deadline", required=True, help="From the start of an episode, such as 52h.")
+@click.option("--restart", required=True, help="From a start until work goes on, such as 12m.")
+@click.option("--tick", default="10m", show_default=True, help="How often the policy decides.")
+@click.option("--stride", help="Start an episode every so often; default: one, at the first tick.")
+@click.option("--checkpoint-interval", default="0m", show_default=True, help="Work between checkpoints; lost at worst.")
+@click.option("--spot-price", help="USD per hour, instead of the recorded prices.")
+@click.option("--on-demand-price", help="USD per hour, instead of the recorded one.")
+@click.option("--together", is_flag=True, help="Side by side: each episode may use the capacity of every trace.")
+@click.option("--probe", default="2m", show_default=True, help="--together: lost by asking in vain for spot capacity.")
+@click.option("--move", default="0m", show_default=True, help="--together: on top of a restart in another zone.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object an episode.")
+@click.option("--decisions", type=FILE, help="Write a JSON line an episode: a letter a tick.")
+@click.option("--plot", is_flag=True, help="Show the first episode tick by tick.")
+def backtest(
+    traces: tuple[Path, ...], policies: tuple[str, ...], as_json: bool, decisions: Path | None, plot: bool, **terms: Any
+) -> int:
+    """Replay policies on recorded spot availability: what would they have paid, and been in time?"""
+    from .backtest.command import backtest as play
+    from .backtest.terms import asked_for
+
+    play(asked_for(traces, policies, **terms), _console(), as_json=as_json, decisions=decisions, plot=plot)
+    return 0
+
+
+@cli.command()
 @click.argument("files", type=FILE, nargs=-1, required=True)
 def validate(files: tuple[Path, ...]) -> int:
     """Check job files; prints every fault of every file."""

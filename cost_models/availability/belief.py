@@ -51,6 +51,11 @@ class Belief:
         now = self.given(available=True)
         return float((now.weights @ self.model.steps(hours).unbroken).sum())
 
+    @property
+    def hours_unbroken(self) -> float:
+        """How long a spell with capacity, if there is one now, is expected to last."""
+        return float(self.given(available=True).weights @ self.model.hours_unbroken)
+
     def later(self, hours: float, *, held: bool = False) -> Belief:
         """After so many hours without a look; ``held``: with an instance that was not lost meanwhile."""
         if hours <= 0:

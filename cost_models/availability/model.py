@@ -1,9 +1,10 @@
 """How a pool's spot capacity comes and goes: spells with and without it, under regimes that shift.
 
-A pool is in one of K regimes. In a regime, a spell (time with spot capacity, or without) ends at a hazard of its own for
-each phase of the spell's age: young spells end sooner than old ones. Now and then the pool shifts to another regime.
-Whether there is capacity can be seen; the regime cannot, and is inferred (see ``belief``). That is a hidden semi-Markov
-model with phase-type ages (Yu, Hidden semi-Markov models, Artificial Intelligence 174, 2010), fitted by ``fitting``.
+A pool is in one of K regimes. In a regime, a spell (time with spot capacity, or without) ends at a hazard of its own
+for each phase of the spell's age: young spells end sooner than old ones. Now and then the pool shifts to another
+regime. Whether there is capacity can be seen; the regime cannot, and is inferred (see ``belief``). That is a hidden
+semi-Markov model with phase-type ages (Yu, Hidden semi-Markov models, Artificial Intelligence 174, 2010), fitted by
+``fitting``.
 
 A state is a regime and a place in a spell. Vectors over states have shape (K * 2A,): for each regime first the A phases
 without capacity, then the A phases with it.
@@ -85,6 +86,12 @@ class PoolModel:
         resting = np.stack([np.linalg.matrix_power(each, _LONG).mean(axis=0) for each in step])
         start = (resting * self.prior[:, None]).ravel()
         return np.asarray(start / start.sum())
+
+    @cached_property
+    def hours_unbroken(self) -> Array:
+        """(states,): expected hours until the spell that a pool is in ends."""
+        unbroken = self.steps(TICK_HOURS).unbroken
+        return np.asarray(TICK_HOURS * np.linalg.solve(np.eye(self.states) - unbroken, np.ones(self.states)))
 
     def steps(self, hours: float) -> Steps:
         """The step of so many hours; a whole number of ticks where it is longer than one.

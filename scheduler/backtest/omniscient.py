@@ -1,8 +1,8 @@
 """The least that an episode could have cost with knowledge of the future: the bound that policies are held against.
 
 Exact, by dynamic programming backwards over ticks. A state is what is held and how much work is left. A start adds its
-restart to the work that is left at once: that is the same as working nothing for so long, except where an instance is given
-up before it works, which the least cost never does.
+restart to the work that is left at once: that is the same as working nothing for so long, except where an instance is
+given up before it works, which the least cost never does.
 """
 
 from __future__ import annotations

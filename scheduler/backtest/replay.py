@@ -2,8 +2,8 @@
 
 - A policy sees the past and the present. It holds spot or on-demand capacity for a tick, or nothing; whole ticks are
   billed.
-- Spot capacity can be had where the recording says so, and what is held is lost in a tick without. On-demand capacity can
-  always be had.
+- Spot capacity can be had where the recording says so, and what is held is lost in a tick without. On-demand capacity
+  can always be had.
 - A start, also of the other market, takes ``restart_hours`` of an instance that is billed and does no work.
 - With several recordings, what goes on in one is seen only by holding capacity there or by asking for some.
 """
@@ -168,6 +168,7 @@ class _World:
             look_hours=rules.tick_hours,
             share_done=1.0 - self._work / rules.work_hours,
             submitted_at=EPOCH,
+            vain_hours=rules.probe_hours,
             margin_hours=0.0,
         )
 

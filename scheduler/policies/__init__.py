@@ -16,10 +16,10 @@ _POLICIES = {
     "cheapest": ("cheapest", "Cheapest"),
     "on_demand": ("on_demand", "OnDemand"),
     "spot_only": ("spot_only", "SpotOnly"),
-    "greedy": ("greedy", "Greedy"),
-    "uniform_progress": ("uniform_progress", "UniformProgress"),
 }
+_PEERS = {"greedy": ("greedy", "Greedy"), "uniform_progress": ("uniform_progress", "UniformProgress")}
 NAMES = tuple(_POLICIES)
+PEERS = tuple(_PEERS)  # to be compared with, in backtests
 
 
 def policy_named(name: str, cooldown_hours: float = 1.0) -> Policy:
@@ -31,7 +31,8 @@ def policy_named(name: str, cooldown_hours: float = 1.0) -> Policy:
     Raises:
         InputError: there is no such policy.
     """
-    if name not in _POLICIES:
+    known = _POLICIES | _PEERS
+    if name not in known:
         raise InputError(f"policy: found {name!r}; allowed: {', '.join(NAMES)}")
-    module, cls = _POLICIES[name]
+    module, cls = known[name]
     return cast("Policy", getattr(import_module(f".{module}", __package__), cls)(cooldown_hours=cooldown_hours))

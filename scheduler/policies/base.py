@@ -44,6 +44,7 @@ class Situation:
     look_hours: float = 0.0  # billed; until the policy is asked again
     share_done: float = 0.0  # of all work
     submitted_at: datetime | None = None  # None: now
+    vain_hours: float | None = None  # of on-demand work, lost by asking in vain for spot while held. None: two restarts
     margin_hours: float | None = None  # billed; kept in hand against wrong predictions. None: the policy's own
 
     @property

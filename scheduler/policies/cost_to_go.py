@@ -1,13 +1,12 @@
-"""The least expected cost of finishing in time, from every state a run can be in: tables that policies look things up in.
+"""The least expected cost of finishing in time, from every state that a run can be in, as tables to look things up in.
 
 A Markov decision process over ticks. A state is: the ticks to the deadline; the slack (hours to the deadline less hours
 of work left); what is held, and for how long where it is still starting; the pool's state (see
 ``cost_models.availability``: regime, with or without capacity, age of the spell). An action holds or starts spot or
 on-demand capacity for a tick, or nothing. It is solved backwards from the deadline.
 
-The pool's regime cannot be seen. A decision takes the tables' mean under what is believed of it, which is right as long as
-one decision changes little of what will be learned (QMDP: Littman, Cassandra and Kaelbling, ICML 1995). Here capacity is
-seen whatever is held, so there is nothing to be gained from finding out.
+The pool's regime cannot be seen. A decision takes the tables' mean under what is believed of it, which is right as long
+as one decision changes little of what will be learned (QMDP: Littman, Cassandra and Kaelbling, ICML 1995).
 """
 
 from __future__ import annotations
@@ -66,7 +65,7 @@ class CostToGo:
     def __init__(self, model: PoolModel, terms: Terms) -> None:
         self.model, self.terms = model, terms  # the model is kept, so that its id stays its own
         self._slack = _slack_grid(terms)
-        self._tables = _solved(model, terms, self._slack)  # (kept ticks, states, held, slack)
+        self._tables = _Solver(model, terms, self._slack).solved()  # (kept ticks, states, held, slack)
         starting = terms.starting_ticks
         self._starting = np.array(
             [max(0.0, terms.restart_hours - n * terms.tick_hours) for n in range(1, starting + 1)]
@@ -146,22 +145,83 @@ def _slack_grid(terms: Terms) -> npt.NDArray[np.float64]:
     return np.unique(np.round(np.concatenate(parts), 9))
 
 
-def _solved(model: PoolModel, terms: Terms, slack: npt.NDArray[np.float64]) -> Table:
-    steps, starting = model.steps(terms.tick_hours), terms.starting_ticks
-    anything, unbroken = steps.any.astype(np.float32), steps.unbroken.astype(np.float32)
-    broken = anything - unbroken
-    there = model.has_capacity.astype(bool)
-    fresh = np.where(there, model.unseen, 0.0).astype(np.float32)
-    fresh /= fresh.sum()
-    value = np.zeros((model.states, 1 + 2 * starting, len(slack)), dtype=np.float32)
-    shifts = _Shifts(terms, slack)
-    kept = []
-    for ticks in range(1, terms.ticks + KEPT_EVERY + 1):
-        after = _expected(value, terms, shifts, anything, unbroken, broken, there, fresh)
-        if ticks % KEPT_EVERY == 1:
-            kept.append(after)
-        value = _best(after, terms, shifts, there, ticks * terms.tick_hours)
-    return np.stack(kept)
+class _Solver:
+    """Goes backwards from the deadline. Tables have shape (states, held, slack)."""
+
+    def __init__(self, model: PoolModel, terms: Terms, slack: npt.NDArray[np.float64]) -> None:
+        steps = model.steps(terms.tick_hours)
+        self._terms, self._shifts = terms, _Shifts(terms, slack)
+        self._any, self._unbroken = steps.any.astype(np.float32), steps.unbroken.astype(np.float32)
+        self._broken = self._any - self._unbroken
+        self._there = model.has_capacity.astype(bool)
+        strange = np.where(self._there, model.unseen, 0.0)
+        self._strange = (strange / strange.sum()).astype(np.float32)  # the state of a pool with capacity, unseen before
+        self._value = np.zeros((model.states, 1 + 2 * terms.starting_ticks, len(slack)), dtype=np.float32)
+        self._elsewhere = np.zeros(len(slack), dtype=np.float32)  # what a start in another pool costs
+
+    def solved(self) -> Table:
+        """(kept ticks, states, held, slack): what is still to be paid after a tick."""
+        kept = []
+        for ticks in range(1, self._terms.ticks + KEPT_EVERY + 1):
+            after = self._expected()
+            if ticks % KEPT_EVERY == 1:
+                kept.append(after)
+            self._value, self._elsewhere = self._best(after, ticks * self._terms.tick_hours)
+        return np.stack(kept)
+
+    def _expected(self) -> Table:
+        """What the next tick costs on average, by the state before the step and by what is held over it.
+
+        The state of another pool is not known when it is entered: its cost is a mean, and no choice can be made by it.
+        """
+        terms, value, gone, starting = self._terms, self._value, ~self._there, self._terms.starting_ticks
+        later = value.copy()  # nothing or on-demand capacity is held
+        better = np.minimum(value[gone], self._elsewhere)
+        later[gone] += terms.elsewhere_later * (better - value[gone])
+        lost = _at(value[:, 0], self._shifts.lost)  # spot capacity was taken
+        better = np.minimum(lost[gone], _at(self._elsewhere, self._shifts.lost))
+        lost[gone] += terms.elsewhere * (better - lost[gone])
+        after = (self._any @ later.reshape(len(value), -1)).reshape(value.shape)
+        held = value[:, 1 : 1 + starting].reshape(len(value), -1)
+        kept = (self._unbroken @ held).reshape(len(value), starting, -1)
+        after[:, 1 : 1 + starting] = kept + (self._broken @ lost)[:, None]
+        return np.asarray(after)
+
+    def _best(self, after: Table, hours_left: float) -> tuple[Table, Table]:
+        """The least cost over the actions, by what was held before; and that of a start in another pool."""
+        terms, shifts, starting = self._terms, self._shifts, self._terms.starting_ticks
+        tick, slack, there = terms.tick_hours, shifts.slack, self._there[:, None]
+        work = hours_left - slack
+        back = terms.restart_hours  # what going on demand takes
+
+        def run(price: float, first: int, ticks_held: int, needs_hours: float) -> Table:
+            """Hold for a tick what was held for so many before; 0: start it."""
+            worked = shifts.worked[min(ticks_held, starting)]
+            held = first + min(ticks_held, starting - 1)
+            cost = _at(after[:, held], shifts.running[min(ticks_held, starting)]) + np.float32(price * tick)
+            cost[:, slack - (tick - worked) < needs_hours - _EPSILON] = np.inf
+            cost[:, work <= worked + _EPSILON] = price * tick
+            return cost
+
+        def spot(ticks_held: int) -> Table:
+            return run(terms.spot_share, 1, ticks_held, back + terms.at_risk_hours)
+
+        def on_demand(ticks_held: int) -> Table:
+            return run(1.0, 1 + starting, ticks_held, shifts.left[ticks_held])
+
+        nothing = _at(after[:, 0], shifts.nothing)
+        nothing[:, slack - tick < back - _EPSILON] = np.inf
+        base, start_spot = np.minimum(nothing, on_demand(0)), spot(0)
+        best = np.empty_like(after)
+        best[:, 0] = np.where(there, np.minimum(base, start_spot), base)
+        for held in range(1, starting + 1):
+            best[:, held] = np.where(there, np.minimum(base, spot(held)), base)
+            best[:, starting + held] = np.minimum(best[:, 0], on_demand(held))
+        late = (np.maximum(work, 0.0) + terms.restart_hours + LATE_HOURS).astype(np.float32)
+        best = np.where(np.isfinite(best), best, late)
+        best[:, :, work <= _EPSILON] = 0.0
+        elsewhere = self._strange @ np.where(np.isfinite(start_spot), start_spot, late)
+        return best, elsewhere
 
 
 class _Shifts:
@@ -187,60 +247,3 @@ class _Shifts:
 def _at(value: Table, places: tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]) -> Table:
     low, weight = places
     return np.asarray(value[..., low] * (1 - weight) + value[..., low + 1] * weight)
-
-
-def _expected(
-    value: Table,
-    terms: Terms,
-    shifts: _Shifts,
-    anything: Table,
-    unbroken: Table,
-    broken: Table,
-    there: npt.NDArray[np.bool_],
-    fresh: Table,
-) -> Table:
-    """What the next tick costs on average, by the state before the step and by what is held over it."""
-    starting = terms.starting_ticks
-    elsewhere = np.einsum("x,xhs->hs", fresh, value)
-    later = value.copy()  # nothing or on-demand capacity is held
-    later[~there] += terms.elsewhere_later * (elsewhere - value[~there])
-    lost = _at(value[:, 0], shifts.lost)  # spot capacity was taken
-    lost[~there] += terms.elsewhere * (_at(elsewhere[0], shifts.lost) - lost[~there])
-    after = np.empty_like(value)
-    flat = later.reshape(len(value), -1)
-    after[:] = (anything @ flat).reshape(value.shape)
-    held = value[:, 1 : 1 + starting].reshape(len(value), -1)
-    kept = (unbroken @ held).reshape(len(value), starting, -1)
-    after[:, 1 : 1 + starting] = kept + (broken @ lost)[:, None]
-    return after
-
-
-def _best(after: Table, terms: Terms, shifts: _Shifts, there: npt.NDArray[np.bool_], hours_left: float) -> Table:
-    """The least cost over the actions, by what was held before."""
-    starting, tick, slack = terms.starting_ticks, terms.tick_hours, shifts.slack
-    work = hours_left - slack
-
-    def run(price: float, first: int, ticks_held: int, needs_hours: float) -> Table:
-        """Hold for a tick what was held for so many before; 0: start it."""
-        worked = shifts.worked[min(ticks_held, starting)]
-        held = first + min(ticks_held, starting - 1)
-        cost = _at(after[:, held], shifts.running[min(ticks_held, starting)]) + np.float32(price * tick)
-        cost[:, slack - (tick - worked) < needs_hours - _EPSILON] = np.inf
-        cost[:, work <= worked + _EPSILON] = price * tick
-        return cost
-
-    back = terms.restart_hours  # what going on demand takes
-    nothing = _at(after[:, 0], shifts.nothing)
-    nothing[:, slack - tick < back - _EPSILON] = np.inf
-    start_on_demand = run(1.0, 1 + starting, 0, shifts.left[0])
-    base = np.minimum(nothing, start_on_demand)
-    start_spot = run(terms.spot_share, 1, 0, back + terms.at_risk_hours)
-    best = np.empty_like(after)
-    best[:, 0] = np.where(there[:, None], np.minimum(base, start_spot), base)
-    for held in range(1, starting + 1):
-        stay = run(terms.spot_share, 1, held, back + terms.at_risk_hours)
-        best[:, held] = np.where(there[:, None], np.minimum(base, stay), base)
-        best[:, starting + held] = np.minimum(best[:, 0], run(1.0, 1 + starting, held, shifts.left[held]))
-    best[:, :, work <= _EPSILON] = 0.0
-    late = (np.maximum(work, 0.0) + terms.restart_hours + LATE_HOURS).astype(np.float32)
-    return np.where(np.isfinite(best), best, late)

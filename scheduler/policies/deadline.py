@@ -1,7 +1,7 @@
 """The lowest expected cost that still meets the deadline.
 
-The safety rule (``safety``): a run holds only what leaves on-demand capacity enough time to finish, whatever happens until
-the next look. Within it, the run does what is expected to cost least (``weighing``, ``cost_to_go``): spot capacity, on
+The safety rule (``safety``): a run holds only what leaves on-demand capacity enough time to finish, whatever happens
+until the next look. Within it, the run does what is expected to cost least (``weighing``, ``cost_to_go``): spot, on
 demand, or nothing until spot is back. docs/policies.md explains the model.
 
 On-demand capacity that an attempt found wanting is still what a run falls back on: it is tried again now and again, and
@@ -24,6 +24,7 @@ from .choice import (
     held,
     holds,
     hours_between,
+    is_cooling,
     is_just_refused,
     named,
     no_capacity_ago,
@@ -42,9 +43,11 @@ from .weighing import Weighed, weigh
 HIGH_CHANCE = 0.9  # of meeting the deadline, before an offer counts as one that does
 MARGIN_HOURS = 0.25  # billed; several looks of the supervisor, and a checkpoint
 MARGIN_OF_WORK = 0.02  # of the work left: predictions are never exact
-SAVING_WORTH_A_MOVE = 0.2  # from one spot pool to another: their estimates are not as exact as that
+SAVING_WORTH_A_MOVE = 0.05  # from one spot pool to another: their estimates are not as exact as that
+WORTH_ASKING = 0.02  # chance that spot capacity is there
 LEAST_HOLD_HOURS = 0.5  # billed; spot is held so long before on-demand capacity that refused is tried again
-WORTH_SAYING = 0.005  # USD; less is no difference
+EPSILON_HOURS = 1e-9
+WORTH_SAYING_USD = 0.005  # less is no difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +73,6 @@ class Guard:
         return self.hours_left - self.candidate.estimate.hours.p90 - self.margin_hours
 
 
-EPSILON_HOURS = 1e-9
-
-
 class MeetDeadline:
     """What is expected to cost least, of all that is safe."""
 
@@ -96,39 +96,31 @@ class MeetDeadline:
         return self._on_demand(situation, situation.current, guard)
 
     def _start(self, situation: Situation, guard: Guard | None) -> Decision:
-        listed = shortlist(situation, self._cooldown_hours)
         if guard is not None and guard.is_in_time and not is_just_refused(guard.candidate, situation):
-            choices = self._weighed(situation, guard)
-            best = _least(choices)
-            if best is None or (best.candidate is not None and not best.candidate.offer.is_spot):
-                return self._on_demand_for_want_of_spot(situation, guard, choices)
-            if best.candidate is None:
-                return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
-            return Move(best.candidate.offer, _why(best, choices, situation, guard))
+            return self._start_in_time(situation, guard)
+        listed = shortlist(situation, self._cooldown_hours)
         if listed.is_empty:
             return wait_or_stop(situation, listed, "offer", self._cooldown_hours)
         likely = tuple(c for c in listed.usable if _chance(c) >= HIGH_CHANCE)
         if likely:
             late = {"unlikely to finish in time": len(listed.usable) - len(likely)}
             return place(situation, replace(listed, usable=likely), "that can finish in time", late)
-        best_chance = min(listed.usable, key=lambda c: (-_chance(c), c.estimate.hours.expected, c.offer.key))
-        chance = (
-            f"{100 * _chance(best_chance):.0f} % chance to meet the deadline{though_refused(best_chance, situation)}"
-        )
-        return Move(
-            best_chance.offer,
-            f"{described(best_chance)}, {chance}, the best of {len(listed.usable)}{listed.rejected()}",
-        )
+        best = min(listed.usable, key=lambda c: (-_chance(c), c.estimate.hours.expected, c.offer.key))
+        chance = f"{100 * _chance(best):.0f} % chance to meet the deadline{though_refused(best, situation)}"
+        return Move(best.offer, f"{described(best)}, {chance}, the best of {len(listed.usable)}{listed.rejected()}")
 
-    def _on_demand_for_want_of_spot(self, situation: Situation, guard: Guard, choices: Sequence[Weighed]) -> Move:
-        spot = [each for each in choices if each.candidate is not None and each.candidate.offer.is_spot]
-        if guard.slack_hours <= 0 or any(math.isinf(each.cost_usd) for each in spot):
-            return _fall_back(situation, guard)
-        best = next((each for each in choices if each.candidate is guard.candidate), None)
-        if best is None:
+    def _start_in_time(self, situation: Situation, guard: Guard) -> Decision:
+        """On-demand capacity could do it all: then what is likely is no matter of being late, only of money."""
+        choices = self._weighed(situation, guard)
+        best = _least(choices)
+        if best is None:  # nobody sells spot capacity
             listed = shortlist(situation, self._cooldown_hours, Market.ON_DEMAND)
             return place(situation, replace(listed, usable=(guard.candidate,)), "on demand")
-        return Move(guard.candidate.offer, _why(best, choices, situation, guard))
+        if best.candidate is None:
+            return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
+        if len(choices) == 1:
+            return _fall_back(situation, guard)
+        return Move(best.candidate.offer, _why(best, choices, situation, guard))
 
     def _on_spot(self, situation: Situation, current: Offer, guard: Guard | None) -> Decision:
         if guard is None:
@@ -137,51 +129,77 @@ class MeetDeadline:
         if not guard.is_in_time and here is not None and _chance(here) >= _chance(guard.candidate):
             return Stay(f"{holds(situation, current)}; on demand would not be done in time either")
         where = _where(situation, guard)
-        safe = where.is_safe(SPOT, situation.look_hours, starts=False, restart_hours=where.restart_hours)
-        if not safe:
-            if _is_unlikely_to_be_had(situation, guard):
-                return Stay(f"{holds(situation, current)}; on demand had {no_capacity_ago(guard.candidate, situation)}")
-            return _fall_back(situation, guard)
-        choices = self._weighed(situation, guard) if here is not None else []
-        best, mine = _least(choices), next((each for each in choices if each.candidate is here), None)
-        if best is None or mine is None or best.candidate is None or best.candidate is here:
-            return Stay(f"{holds(situation, current)}; {where.slack_hours:.1f} h of slack")
-        needed = 1.0 if not best.candidate.offer.is_spot else 1.0 - SAVING_WORTH_A_MOVE
-        if best.cost_usd >= needed * mine.cost_usd - WORTH_SAYING or was_refused(best.candidate):
-            return Stay(f"{holds(situation, current)}; {where.slack_hours:.1f} h of slack")
+        if where.is_safe(SPOT, situation.look_hours, starts=False, restart_hours=where.restart_hours):
+            return self._on_safe_spot(situation, current, guard)
+        if _is_unlikely_to_be_had(situation, guard):
+            return Stay(f"{holds(situation, current)}; on demand had {no_capacity_ago(guard.candidate, situation)}")
+        return _fall_back(situation, guard)
+
+    def _on_safe_spot(self, situation: Situation, current: Offer, guard: Guard) -> Decision:
+        """Stay, unless something else is worth the move: estimates are not exact enough for small differences."""
+        choices = self._weighed(situation, guard)
+        better = [each for each in choices if _key(each) == current.key or self._is_to_be_had(each, situation)]
+        best, mine = _least(better), _of(current, choices)
+        if best is None or mine is None or best is mine or best.cost_usd > (1 - SAVING_WORTH_A_MOVE) * mine.cost_usd:
+            return Stay(f"{holds(situation, current)}; {_slack(situation, guard)}")
+        if best.candidate is None:
+            return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
         return Move(best.candidate.offer, _why(best, choices, situation, guard))
 
     def _on_demand(self, situation: Situation, current: Offer, guard: Guard | None) -> Decision:
         if guard is None:
-            return Stay(f"{holds(situation, current)}; there is no other on-demand offer")
-        choices = self._weighed(situation, guard)
-        best, mine = _least(choices), next((each for each in choices if each.candidate is guard.candidate), None)
-        if best is None or mine is None or best.candidate is guard.candidate:
-            return Stay(f"{holds(situation, current)}; no spot offer is worth a move")
+            return Stay(f"{holds(situation, current)}; there is no spot offer to return to")
+        choices = [each for each in self._weighed(situation, guard) if self._is_to_be_had(each, situation)]
+        best, mine = _least(choices), _of(guard.candidate.offer, choices)
+        if best is None or mine is None or best.cost_usd > mine.cost_usd - WORTH_SAYING_USD:
+            return Stay(f"{holds(situation, current)}; {_slack(situation, guard)}, and no spot offer is worth a move")
         if best.candidate is None:
             return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
         return Move(best.candidate.offer, f"back to {_why(best, choices, situation, guard)}")
 
+    def _is_to_be_had(self, choice: Weighed, situation: Situation) -> bool:
+        """Capacity in hand is not given up for a pool that just preempted the run or had nothing."""
+        to = choice.candidate
+        if to is None or not to.offer.is_spot:
+            return True
+        return not was_refused(to) and not is_cooling(to, situation, self._cooldown_hours)
+
     def _weighed(self, situation: Situation, guard: Guard) -> list[Weighed]:
-        """Every choice. Pools without capacity count too: what they may bring is what waiting is for."""
+        """The choices that are safe and can be made now.
+
+        Pools without capacity are weighed as well, since what they may bring is what waiting is for. Nothing is waited
+        for where capacity may be there to be taken: that looks cheaper than it is to tables that take the pool's regime
+        for something that will be seen.
+        """
         spot = [c for c in situation.candidates if c.offer.is_spot and c.estimate.can_finish]
         tried = {c.offer.key for c in shortlist(situation, self._cooldown_hours, Market.SPOT).usable}
-        choices = weigh(situation, _where(situation, guard), guard.candidate, spot)
-        return [
-            each
-            for each in choices
-            if each.candidate is None or not each.candidate.offer.is_spot or each.candidate.offer.key in tried
-        ]
+        safe = [c for c in weigh(situation, _where(situation, guard), guard.candidate, spot) if c.is_safe]
+        open_ = [each for each in safe if _is_spot(each) and _key(each) in tried]
+        to_wait = not any(each.chance_available >= WORTH_ASKING for each in open_)
+        return [each for each in safe if not _is_spot(each) and (to_wait or each.candidate is not None)] + open_
 
 
 def _where(situation: Situation, guard: Guard) -> Position:
     return position(situation, guard.candidate, guard.margin_hours)
 
 
+def _slack(situation: Situation, guard: Guard) -> str:
+    return f"{_where(situation, guard).slack_hours:.1f} h of slack"
+
+
 def _least(choices: Sequence[Weighed]) -> Weighed | None:
-    """The choice that is expected to cost least; equals: the one that holds something, then by name."""
-    safe = [each for each in choices if each.is_safe and not math.isinf(each.cost_usd)]
-    return min(safe, key=lambda each: (each.cost_usd, each.candidate is None, _key(each)), default=None)
+    """The choice that is expected to cost least; of equals one that holds something, then by name."""
+    return min(
+        choices, key=lambda each: (each.cost_usd + WORTH_SAYING_USD * (not _key(each)), _key(each)), default=None
+    )
+
+
+def _of(offer: Offer, choices: Sequence[Weighed]) -> Weighed | None:
+    return next((each for each in choices if _key(each) == offer.key), None)
+
+
+def _is_spot(choice: Weighed) -> bool:
+    return choice.candidate is not None and choice.candidate.offer.is_spot
 
 
 def _key(choice: Weighed) -> str:
@@ -189,17 +207,18 @@ def _key(choice: Weighed) -> str:
 
 
 def _why(best: Weighed, choices: Sequence[Weighed], situation: Situation, guard: Guard) -> str:
-    """What was chosen and what the rest of the work is expected to cost, beside the other choices."""
-    slack = f"{_where(situation, guard).slack_hours:.1f} h of slack"
-    others = [each for each in choices if each is not best and each.is_safe and not math.isinf(each.cost_usd)]
+    """What was chosen and what the rest of the work is expected to cost, beside the least of every other kind."""
     beside: dict[str, float] = {}
-    for each in others:
-        name = "waiting" if each.candidate is None else each.candidate.offer.market.value.replace("_", " ")
-        beside[name] = min(each.cost_usd, beside.get(name, math.inf))
-    others_text = "".join(f", {name} ${cost:.2f}" for name, cost in sorted(beside.items(), key=lambda item: item[1]))
-    what = "no spot capacity: waiting" if best.candidate is None else named(best.candidate.offer)
+    for each in choices:
+        kind = "waiting" if each.candidate is None else each.candidate.offer.market.value.replace("_", "-")
+        if each is not best:
+            beside[kind] = min(each.cost_usd, beside.get(kind, math.inf))
+    others = "".join(f", {kind} ${cost:.2f}" for kind, cost in sorted(beside.items(), key=lambda item: item[1]))
+    what = "waiting for spot" if best.candidate is None else named(best.candidate.offer)
+    again = "" if best.candidate is None else though_refused(best.candidate, situation)
     unsure = "" if best.chance_available > HIGH_CHANCE else f"; {100 * best.chance_available:.0f} % likely to be had"
-    return f"{what}: the rest is expected to cost ${best.cost_usd:.2f}{others_text}; {slack}{unsure}"
+    cost = f"${best.cost_usd:.2f} expected for the rest"
+    return f"{what}{again}: {cost}{others}; {_slack(situation, guard)}{unsure}"
 
 
 def _fall_back(situation: Situation, guard: Guard) -> Move:

@@ -1,7 +1,7 @@
 """The safety rule: what can be done now so that on-demand capacity can still finish the work in time.
 
-It looks one step ahead, from now to when the policy is asked again. It does not depend on what is believed of a pool, so a
-deadline is met however wrong that is, as long as on-demand capacity can be had and the work is what it is said to be.
+It looks one step ahead, from now to when the policy is asked again. It does not depend on what is believed of a pool:
+a deadline is met however wrong that is, as long as on-demand capacity can be had and the work is what it is said to be.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Keep up with a straight line from the start to the deadline: Uniform Progress.
 
-Wu et al., Can't Be Late: Optimizing Spot Instance Savings under Deadlines, NSDI 2024, section 4. With ``c`` the share of the
-work that is done and ``e`` the share that the line asks for:
+Wu et al., Can't Be Late: Optimizing Spot Instance Savings under Deadlines, NSDI 2024, section 4. With ``c`` the share
+of the work that is done and ``e`` the share that the line asks for:
 
-- no capacity held and ``c < e``: on demand, unless there is spot capacity, which is taken even then ("taking risks") and
-  held until it is lost ("exploitation");
+- no capacity held and ``c < e``: on demand, unless there is spot capacity, which is taken even then ("taking risks")
+  and held until it is lost ("exploitation");
 - on demand: stay there until the work is ahead of where the line will be two restarts from now ("hysteresis");
 - not on spot, and less slack than two restarts: on demand to the end ("safety net").
 """

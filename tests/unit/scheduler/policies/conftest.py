@@ -87,8 +87,8 @@ def _candidate(market: Market, default_price: str) -> CandidateFactory:
         refused = None if refused_hours_ago is None else NOW - timedelta(hours=refused_hours_ago)
         if sold_out_hours_ago is not None:  # remembered, not stated
             available, found_at = False, NOW - timedelta(hours=sold_out_hours_ago)
-            return Candidate(offer, estimate(cost, hours, chance), available, refused, found_at)
-        return Candidate(offer, estimate(cost, hours, chance), available, refused_at=refused)
+            return Candidate(offer, estimate(cost, hours, chance), available, refused, found_at, RESTART_HOURS)
+        return Candidate(offer, estimate(cost, hours, chance), available, refused, None, RESTART_HOURS)
 
     return make
 

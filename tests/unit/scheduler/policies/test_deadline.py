@@ -1,13 +1,16 @@
 """The deadline policy as tables.
 
-On demand needs 10 h (9.5 h of work, 0.5 h of restart) and costs $9 unless said otherwise; its margin is 0.25 h (2 % of
-the work are 0.19 h, less than the least margin). So slack = hours left - 10.25 h.
+On demand needs 10 h (9.5 h of work, 0.5 h of restart) unless said otherwise; 0.25 h are kept in hand (2 % of the work
+are 0.19 h, less than the least margin). So slack = hours left - 9.75 h, and on-demand capacity takes 0.5 h of it.
 """
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from spotwise.cost_models.availability import Sightings
 from spotwise.scheduler.policies import policy_named
 from spotwise.scheduler.policies.base import Decision, Move, Stay, Stop, Wait
 
@@ -26,11 +29,11 @@ def zone(decision: Decision) -> str:
 @pytest.mark.parametrize(
     ("hours_left", "spot_chance", "chosen"),
     [
-        (20.0, 0.95, "spot"),  # 9.75 h of slack
-        (20.0, 0.90, "spot"),
-        (20.0, 0.89, "od"),  # too unlikely
-        (10.3, 0.95, "spot"),  # 0.05 h of slack
-        (10.25, 0.95, "od"),  # none: the safety rule
+        (20.0, 0.95, "spot"),
+        (20.0, 0.10, "spot"),  # on-demand capacity can still take over
+        (11.0, 0.95, "spot"),  # 1.25 h of slack
+        (10.5, 0.95, "od"),  # a start that may fail, and one on demand, cost as much as spot saves in what is left
+        (10.4, 0.95, "od"),  # the safety rule: after a tick of it on-demand capacity could not be started any more
         (10.0, 0.95, "od"),  # on demand is just in time
         (9.9, 0.95, "spot"),  # on demand is late: the better chance
         (9.9, 0.10, "spot"),
@@ -43,21 +46,39 @@ def test_where_a_run_starts(*, world, spot, on_demand, hours_left, spot_chance, 
 
 
 @pytest.mark.parametrize(
-    ("hours_left", "spot_cost", "available", "chosen"),
+    ("hours_left", "price", "available", "chosen"),
     [
-        (20.00, 4.0, False, "Wait"),  # 9.75 h of slack, 9.5 h of work: there is time to wait for spot
-        (19.50, 4.0, False, "od"),  # 9.25 h of slack: the rest is kept for preemptions
-        (10.00, 4.0, False, "od"),  # the safety rule
-        (20.00, 8.0, False, "od"),  # spot would save too little to wait for it
-        (20.00, 4.0, True, "spot"),
-        (20.00, 4.0, None, "spot"),  # nobody knows: trying costs nothing
+        (40.0, "0.16", False, "Wait"),
+        (20.0, "0.16", False, "Wait"),
+        (10.4, "0.16", False, "od"),  # the safety rule
+        (20.0, "0.48", False, "od"),  # spot would save too little to wait for it
+        (20.0, "0.16", True, "spot"),
+        (20.0, "0.16", None, "spot"),  # nobody knows: trying costs nothing
     ],
 )
-def test_a_run_waits_for_spot_while_there_is_more_slack_than_work(
-    *, world, spot, on_demand, hours_left, spot_cost, available, chosen
+def test_a_run_waits_for_spot_while_that_is_expected_to_pay(
+    *, world, spot, on_demand, hours_left, price, available, chosen
 ) -> None:
-    there = world.having(spot("spot", spot_cost, available=available), on_demand("od", 9))
+    there = world.having(spot("spot", 4, available=available, price=price), on_demand("od", 9))
     assert zone(decide(there.with_hours_left(hours_left))) == chosen
+
+
+def test_nothing_is_waited_for_where_spot_is_there(world, spot, on_demand) -> None:
+    many = world.having(*(spot(name) for name in "abcdef"), on_demand("od", 9))
+    assert zone(decide(many.with_hours_left(100))) == "a"
+
+
+def test_what_was_seen_of_a_pool_counts(world, spot, on_demand) -> None:
+    """Of two pools at one price the one that lasted is taken; the other lost its capacity again and again."""
+    steady, shaky = spot("steady"), spot("shaky")
+    now = world.situation.clock_hours
+    lasted, flickered = Sightings(now - 48, True), Sightings(now - 48, True)
+    for tick in range(1, 48 * 6 + 1):
+        lasted = lasted.then(now - 48 + tick / 6, True)
+        flickered = flickered.then(now - 48 + tick / 6, tick % 3 != 0 or tick == 48 * 6)
+    there = world.having(replace(shaky, seen=flickered), replace(steady, seen=lasted), on_demand("od", 9))
+    decision = decide(there.with_hours_left(14))
+    assert zone(decision) == "steady"
 
 
 def test_where_nobody_sells_spot_nothing_is_waited_for(world, on_demand) -> None:
@@ -65,19 +86,28 @@ def test_where_nobody_sells_spot_nothing_is_waited_for(world, on_demand) -> None
 
 
 def test_long_work_has_a_margin_in_proportion(world, spot, on_demand) -> None:
-    """2 % of 100 h of work are 2 h, so on-demand capacity starts with 102.5 h left."""
-    there = world.having(spot("spot", 4), on_demand("od", 9, hours=100.5))
-    assert zone(decide(there.with_hours_left(102.6))) == "spot"
+    """2 % of 100 h of work are 2 h, so that spot is left with 102.5 h to go."""
+    held = spot("spot", 40, hours=100.5)
+    there = world.having(held, on_demand("od", 90, hours=100.5)).holding(held)
+    assert zone(decide(there.with_hours_left(102.6))) == "Stay"
     assert zone(decide(there.with_hours_left(102.4))) == "od"
 
 
-def test_the_cheapest_of_those_in_time_is_chosen(world, spot, on_demand) -> None:
-    there = world.having(spot("a", 3, chance=0.5), spot("b", 4), spot("c", 5), on_demand("od", 9)).with_hours_left(20)
-    assert decide(there) == Move(
-        spot("b", 4).offer,
-        "aws/b/gpu spot at $0.16/h: expected $4.00, the cheapest of 3 that can finish in time; "
-        "1 rejected: 1 unlikely to finish in time",
-    )
+def test_the_cheaper_of_two_pools_of_which_as_much_is_known_is_chosen(world, spot, on_demand) -> None:
+    there = world.having(spot("a", price="0.20"), spot("b", price="0.15"), on_demand("od", 9)).with_hours_left(20)
+    assert zone(decide(there)) == "b"
+
+
+def test_a_faster_offer_is_worth_its_price(world, spot, on_demand) -> None:
+    there = world.having(spot("slow", price="0.20"), spot("fast", price="0.25", hours=5.25), on_demand("od", 9))
+    assert zone(decide(there.with_hours_left(20))) == "fast"
+
+
+def test_the_reason_gives_the_expected_cost_beside_that_of_the_other_choices(world, spot, on_demand) -> None:
+    reason = decide(world.having(spot("a"), on_demand("od", 9)).with_hours_left(20)).reason
+    assert re.fullmatch(
+        r"aws/a/gpu spot at \$0\.16/h: \$2\.\d\d expected for the rest, on-demand \$2\.\d\d; 10\.2 h of slack", reason
+    ), reason
 
 
 def test_the_safety_rule_says_so(world, spot, on_demand) -> None:
@@ -88,7 +118,7 @@ def test_the_safety_rule_says_so(world, spot, on_demand) -> None:
 def test_a_faster_offer_is_the_guard_where_the_cheaper_is_late(world, spot, on_demand) -> None:
     there = world.having(spot("a", 4), on_demand("slow", 9, hours=10), on_demand("fast", 15, hours=5))
     assert zone(decide(there.with_hours_left(10.1))) == "slow"
-    assert zone(decide(there.with_hours_left(8.0))) == "a"  # the fast one leaves 2.75 h of slack
+    assert zone(decide(there.with_hours_left(9.5))) == "a"  # the fast one leaves 4.75 h of slack
     assert zone(decide(there.with_hours_left(5.1))) == "fast"
 
 
@@ -122,7 +152,7 @@ def test_work_of_unknown_length_goes_where_it_is_cheapest(world, spot, on_demand
         (20.0, 0.95, "Stay"),
         (20.0, 0.10, "Stay"),  # there is slack: on-demand capacity can still take over
         (10.3, 0.95, "Stay"),
-        (10.25, 0.95, "od"),  # the safety rule, however likely spot is to finish
+        (10.2, 0.95, "od"),  # the safety rule, however likely spot is to finish
         (10.0, 0.10, "od"),
         (9.9, 0.30, "Stay"),  # on demand would be late: a move would only cost a restart
         (-5.0, 0.0, "Stay"),
@@ -150,34 +180,28 @@ def test_spot_is_held_where_there_is_nothing_to_fall_back_on(world, spot, on_dem
         )
 
 
-# holding on demand. To return takes 3 restarts (1.5 h) + 2 margins (0.5 h) = 2 h of slack, so 12.25 h left
+# holding on demand
 
 
 @pytest.mark.parametrize(
-    ("hours_left", "spot_cost", "spot_chance", "age_hours", "available", "decision"),
+    ("hours_left", "price", "available", "decision"),
     [
-        (20.00, 4.0, 0.95, 2.0, True, "spot"),
-        (12.25, 4.0, 0.95, 2.0, True, "spot"),
-        (12.20, 4.0, 0.95, 2.0, True, "Stay"),  # too little slack
-        (10.00, 4.0, 0.95, 2.0, True, "Stay"),  # the safety rule
-        (5.00, 4.0, 0.95, 2.0, True, "Stay"),  # late, but nothing is faster
-        (20.00, 7.2, 0.95, 2.0, True, "spot"),  # saves 20 %
-        (20.00, 7.3, 0.95, 2.0, True, "Stay"),
-        (20.00, 4.0, 0.89, 2.0, True, "Stay"),  # too unlikely
-        (20.00, 4.0, 0.95, 0.4, True, "Stay"),  # just arrived
-        (20.00, 4.0, 0.95, 0.5, True, "spot"),
-        (20.00, 4.0, 0.95, 2.0, False, "Stay"),
-        (20.00, 4.0, 0.95, 2.0, None, "spot"),  # nobody knows, and a try costs 2 restarts: $0.50
-        (20.00, 6.6, 0.95, 2.0, None, "spot"),
-        (20.00, 6.8, 0.95, 2.0, None, "Stay"),  # not worth the risk
+        (20.0, "0.16", True, "spot"),
+        (12.0, "0.16", True, "spot"),
+        (10.4, "0.16", True, "Stay"),  # too little slack
+        (5.0, "0.16", True, "Stay"),  # late, but nothing is faster
+        (20.0, "0.49", True, "Stay"),  # not worth a restart
+        (20.0, "0.16", False, "Stay"),
+        (20.0, "0.16", None, "spot"),  # nobody knows, and a try may cost two restarts
+        (20.0, "0.35", None, "Stay"),  # not worth the risk
     ],
 )
 def test_on_demand_is_left_only_for_safe_and_worthwhile_spot(
-    *, world, spot, on_demand, hours_left, spot_cost, spot_chance, age_hours, available, decision
+    *, world, spot, on_demand, hours_left, price, available, decision
 ) -> None:
     held = on_demand("od", 9)
-    there = world.having(held, spot("spot", spot_cost, chance=spot_chance, available=available))
-    assert zone(decide(there.holding(held, age_hours).with_hours_left(hours_left))) == decision
+    there = world.having(held, spot("spot", 4, available=available, price=price))
+    assert zone(decide(there.holding(held).with_hours_left(hours_left))) == decision
 
 
 def test_it_does_not_return_to_a_pool_that_just_preempted(world, spot, on_demand) -> None:
@@ -188,8 +212,8 @@ def test_it_does_not_return_to_a_pool_that_just_preempted(world, spot, on_demand
 
 def test_going_back_says_what_it_saves(world, spot, on_demand) -> None:
     held = on_demand("od", 9)
-    decision = decide(world.having(held, spot("a", 4)).holding(held).with_hours_left(20))
-    assert decision.reason == "back to aws/a/gpu spot at $0.16/h: expected $4.00, not $9.00; 9.8 h of slack"
+    reason = decide(world.having(held, spot("a", 4)).holding(held).with_hours_left(20)).reason
+    assert re.fullmatch(r"back to aws/a/gpu spot at .* expected for the rest, on-demand \$.*; 10\.2 h of slack", reason)
 
 
 def test_it_does_not_swing_between_markets(world, spot, on_demand) -> None:
@@ -221,8 +245,8 @@ def test_without_slack_and_without_spot_it_waits_only_until_on_demand_can_be_tri
     assert decide(there).until == there.situation.now + timedelta(minutes=6)
     later = world.having(on_demand("od", 9, sold_out_hours_ago=0.15)).with_hours_left(10.1)
     assert decide(later).reason == (
-        "aws/od/gpu on-demand at $0.50/h: expected $9.00, though it had no capacity 9 min ago; "
-        "no slack is left for spot"
+        "aws/od/gpu on-demand at $0.50/h: expected $9.00, though it had no capacity 9 min ago, "
+        "the cheapest of 1 on demand"
     )
 
 

@@ -201,7 +201,7 @@ def test_an_unknown_name_is_bad_input() -> None:
 def test_auto_minds_the_deadline_if_there_is_one(world, spot, on_demand) -> None:
     there = world.having(spot("a", 4, chance=0.3), on_demand("b", 9))
     assert zone(decide(there, "auto")) == "a"
-    assert zone(decide(there.with_hours_left(12), "auto")) == "b"
+    assert zone(decide(there.with_hours_left(10.3), "auto")) == "b"
 
 
 def test_deadline_without_a_deadline_is_cheapest(world, spot, on_demand) -> None:
