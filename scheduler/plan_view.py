@@ -11,9 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .fitting import Fitting, stacked
 from .plan import Option, Plan
 
 SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
+LEAST_WHY = 24  # characters of a line: in fewer, reasons are hard to read
 
 
 def print_plan(plan: Plan, console: Console) -> None:
@@ -95,18 +97,46 @@ def _print_head(plan: Plan, console: Console) -> None:
         console.print(text, style="yellow", highlight=False)
 
 
-def _table(plan: Plan, options: list[Option]) -> Table:
-    unknown = plan.work.hours is None
+def _table(plan: Plan, options: list[Option]) -> Fitting:
+    cost = "USD/h of work" if plan.work.hours is None else "cost USD"
+    return Fitting(_wide(options, cost), _narrow(options, cost))
+
+
+def _wide(options: list[Option], cost: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in ("offer", "market"):
+    for name in ("", "offer", "market"):
         table.add_column(name, no_wrap=True)
-    for name in ("USD/h", "USD/h of work" if unknown else "cost USD", "10-90 %", "hours", "preempt.", "in time"):
+    for name in ("USD/h", cost, "10-90 %", "hours", "preempt.", "in time"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
+    table.add_column("why", overflow="fold", min_width=LEAST_WHY)
     for option in options:
-        table.add_row(*_cells(option), style="bold green" if option.chosen else "")
+        table.add_row(*_cells(option), style=_style(option))
     return table
+
+
+def _narrow(options: list[Option], cost: str) -> Table:
+    """Two lines an offer."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column(stacked("offer", "why"), overflow="fold")
+    for above, below in (("market", "USD/h"), (cost, "10-90 %"), ("hours", "preempt."), ("in time", "")):
+        table.add_column(stacked(above, below), justify="right", no_wrap=True)
+    for option in options:
+        marker, place, market, price, expected, spread, hours, preemptions, chance, why = _cells(option)
+        table.add_row(
+            marker,
+            stacked(place, Text(why, style="dim")),
+            stacked(market, price),
+            stacked(expected, spread),
+            stacked(hours, preemptions),
+            chance,
+            style=_style(option),
+        )
+    return table
+
+
+def _style(option: Option) -> str:
+    return "bold green" if option.chosen else ""
 
 
 def _cells(option: Option) -> list[str]:

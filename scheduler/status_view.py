@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .errors import ExitCode
+from .fitting import Fitting, stacked
 from .job import JobSpec, parse_job
 from .ledger import cost_of
 from .run import Attempt, AttemptState, Run, RunState
@@ -36,6 +37,7 @@ STATE_STYLES = {
     "stopped": "red",
 }
 SHOWN_EVENTS = 6
+LEAST_TEXT = 24  # characters of a line: in fewer, progress and reasons are hard to read
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,28 +96,33 @@ class RunWatcher:
         return replace(seen, fraction=1.0) if run.state is RunState.COMPLETED else seen
 
 
-def status_table(views: Sequence[RunView]) -> Table:
-    """One line a run, newest last."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def status_table(views: Sequence[RunView]) -> Fitting:
+    """One line a run, newest last; more lines a run where a terminal is narrow."""
+    wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("run", "team", "kind", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("progress", overflow="fold")
+        wide.add_column(name, no_wrap=True)
+    wide.add_column("progress", overflow="fold", min_width=LEAST_TEXT)
     for name in ("attempts", "preempted", "USD", "of budget"):
-        table.add_column(name, justify="right", no_wrap=True)
+        wide.add_column(name, justify="right", no_wrap=True)
+    narrow = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    narrow.add_column(stacked("run", "team, kind", "progress"), overflow="fold")
+    narrow.add_column("state", no_wrap=True)
+    for above, below in (("attempts", "preempted"), ("USD", "of budget")):
+        narrow.add_column(stacked(above, below), justify="right", no_wrap=True)
     for view in views:
-        run = view.run
-        table.add_row(
-            run.id,
-            run.team,
-            run.kind.value,
-            _state(run.state.value),
-            view.progress.text,
-            str(len(view.attempts)),
-            str(view.preemptions),
-            f"{view.spent_usd:.2f}",
-            "" if not run.budget_usd else f"{view.spent_usd / run.budget_usd:.0%}",
+        run, state, progress = view.run, _state(view.run.state.value), view.progress.text
+        attempts, preemptions = str(len(view.attempts)), str(view.preemptions)
+        spent = f"{view.spent_usd:.2f}"
+        share = "" if not run.budget_usd else f"{view.spent_usd / run.budget_usd:.0%}"
+        wide.add_row(run.id, run.team, run.kind.value, state, progress, attempts, preemptions, spent, share)
+        about = Text(f"{run.team}, {run.kind.value}" if run.team else run.kind.value, style="dim")
+        narrow.add_row(
+            stacked(run.id, about, Text(progress, style="dim")),
+            state,
+            stacked(attempts, preemptions),
+            stacked(spent, share),
         )
-    return table
+    return Fitting(wide, narrow)
 
 
 def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
@@ -227,50 +234,53 @@ def _bars(view: RunView) -> Table:
     return grid
 
 
-def _attempts(view: RunView) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("#", justify="right")
+def _attempts(view: RunView) -> Fitting:
+    wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    wide.add_column("#", justify="right", no_wrap=True)
     for name in ("where", "market", "state"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("hours", justify="right")
-    table.add_column("USD", justify="right")
-    table.add_column("how it ended", overflow="ellipsis", no_wrap=True, max_width=70)
+        wide.add_column(name, no_wrap=True)
+    for name in ("hours", "USD"):
+        wide.add_column(name, justify="right", no_wrap=True)
+    wide.add_column("how it ended", min_width=LEAST_TEXT, max_width=70)
+    narrow = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    narrow.add_column("#", justify="right", no_wrap=True)
+    narrow.add_column(stacked("where", "how it ended"), overflow="fold")
+    narrow.add_column(stacked("market", "state"), no_wrap=True)
+    narrow.add_column(stacked("hours", "USD"), justify="right", no_wrap=True)
     for attempt in view.attempts:
+        number, place = str(attempt.number), str(attempt.offer.pool)
+        market, state = attempt.offer.market.value.replace("_", "-"), _state(attempt.state.value)
         end = attempt.ended_at or view.now
-        hours = max(0.0, (end - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
-        table.add_row(
-            str(attempt.number),
-            str(attempt.offer.pool),
-            attempt.offer.market.value.replace("_", "-"),
-            _state(attempt.state.value),
-            f"{hours:.2f}",
-            f"{cost_of(attempt, end):.3f}",
-            attempt.end_reason or attempt.reason,
-        )
-    return table
+        hours = f"{max(0.0, (end - attempt.launched_at).total_seconds()) / float(attempt.hour_s):.2f}"
+        usd = f"{cost_of(attempt, end):.3f}"
+        why = attempt.end_reason or attempt.reason
+        wide.add_row(number, place, market, state, hours, usd, _one_line(why))
+        narrow.add_row(number, stacked(place, Text(why, style="dim")), stacked(market, state), stacked(hours, usd))
+    return Fitting(wide, narrow)
 
 
-def _trials(study: StudyRecord) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def _trials(study: StudyRecord) -> Fitting:
+    wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("trial", "epochs", study.metric, "resumed after", "USD"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("configuration", overflow="ellipsis", no_wrap=True, max_width=80)
+        wide.add_column(name, justify="right", no_wrap=True)
+    wide.add_column("state", no_wrap=True)
+    wide.add_column("configuration", min_width=LEAST_TEXT, max_width=80)
+    narrow = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for above, below in (("trial", ""), ("epochs", "resumed after"), (study.metric, "USD")):
+        narrow.add_column(stacked(above, below), justify="right", no_wrap=True)
+    narrow.add_column(stacked("state", "configuration"), overflow="fold")
     best = study.best()
     for trial in study.trials:
-        shown = shown_params(trial.params)
-        prior = "prior: " if trial.source == "prior" else ""
-        table.add_row(
-            str(trial.number),
-            str(trial.epoch),
-            "" if trial.value is None else f"{trial.value:.4f}",
-            ", ".join(str(epoch) for epoch in trial.restored_epochs),
-            "" if trial.cost_usd is None else f"{trial.cost_usd:.3f}",
-            _state(trial.state.value),
-            prior + shown,
-            style="bold" if best is not None and trial.number == best.number else "",
-        )
-    return table
+        number, epochs, state = str(trial.number), str(trial.epoch), _state(trial.state.value)
+        value = "" if trial.value is None else f"{trial.value:.4f}"
+        resumed = ", ".join(str(epoch) for epoch in trial.restored_epochs)
+        usd = "" if trial.cost_usd is None else f"{trial.cost_usd:.3f}"
+        shown = ("prior: " if trial.source == "prior" else "") + shown_params(trial.params)
+        style = "bold" if best is not None and trial.number == best.number else ""
+        wide.add_row(number, epochs, value, resumed, usd, state, _one_line(shown), style=style)
+        about = stacked(state, Text(shown, style="dim"))
+        narrow.add_row(number, stacked(epochs, resumed), stacked(value, usd), about, style=style)
+    return Fitting(wide, narrow)
 
 
 def _events(events: Sequence[Event]) -> Text:
@@ -281,6 +291,11 @@ def _events(events: Sequence[Event]) -> Text:
         text.append(f"{event.kind:10s} ", style=STATE_STYLES.get(event.kind, ""))
         text.append(f"{first}\n")
     return text
+
+
+def _one_line(text: str) -> Text:
+    """Takes the room that numbers and states leave. As a Text, since a column without wrapping would take its own."""
+    return Text(text, no_wrap=True, overflow="ellipsis")
 
 
 def _count(number: int, one: str) -> str:

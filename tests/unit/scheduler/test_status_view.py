@@ -1,0 +1,100 @@
+"""Runs on terminals of any width, and what is said of them while they live."""
+
+from __future__ import annotations
+
+import io
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from factories import JOB_YAML, T0, at, attempt, offer, run
+from rich.console import Console, RenderableType
+
+from spotwise.cost_models.offer import Market, Pool
+from spotwise.scheduler.job import parse_job
+from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.status_view import RunView, run_detail, status_table
+from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.workloads import Progress
+
+RUN_ID = "shelf-detector-nightly-377k2f"
+SPOT = offer(pool=Pool("slurm", "gcp", "spot", "V100:1"), price="0.4")
+ON_DEMAND = offer(
+    pool=Pool("azure", "southcentralus", "southcentralus-1", "Standard_NC4as_T4_v3"),
+    market=Market.ON_DEMAND,
+    price="31.212",
+)
+TAKEN = "slurm/gcp/spot/V100:1/spot took the capacity back; the program left after saving a checkpoint"
+ATTEMPTS = (
+    attempt(1, offer=SPOT, state=AttemptState.PREEMPTED, started_at=T0, ended_at=at(2), end_reason=TAKEN),
+    attempt(2, offer=ON_DEMAND, launched_at=at(3), started_at=at(3.1)),
+)
+
+
+def view(**changes: Any) -> RunView:
+    values: dict[str, Any] = {
+        "run": run(RUN_ID, state=RunState.RUNNING, budget_usd=Decimal(400)),
+        "job": parse_job(JOB_YAML, source="job"),
+        "attempts": ATTEMPTS,
+        "events": (),
+        "progress": Progress(0.3, 3, "epoch 3 of 10, 3 kept  val_accuracy 0.9321"),
+        "study": None,
+        "spent_usd": Decimal("163.224"),
+        "now": at(8),
+    }
+    return RunView(**{**values, **changes})
+
+
+def shown(what: RenderableType, width: int) -> str:
+    console = Console(width=width, file=io.StringIO())
+    console.print(what)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert max(len(line) for line in text.splitlines()) <= width
+    return text
+
+
+@pytest.mark.parametrize("width", [80, 100, 150])
+def test_ids_states_and_money_of_all_runs_are_there_in_full(width: int) -> None:
+    ended = view(run=run("digits-aaaaaa", state=RunState.COMPLETED), spent_usd=Decimal("2.50"))
+    text = shown(status_table([view(), ended]), width)
+    assert {RUN_ID, "running", "163.22", "41%", "digits-aaaaaa", "completed", "2.50"} <= set(text.split())
+    assert {"3", "kept", "val_accuracy", "0.9321"} <= set(text.split())
+    assert "…" not in text
+
+
+@pytest.mark.parametrize("width", [80, 100, 150])
+def test_place_market_state_hours_and_money_of_attempts_are_there_in_full(width: int) -> None:
+    text = shown(run_detail(view()), width)
+    wanted = {str(SPOT.pool), "spot", "preempted", "2.00", "0.800", str(ON_DEMAND.pool), "on-demand", "running"}
+    assert wanted | {"5.00", "156.060"} <= set(text.split())
+
+
+def test_the_whole_reason_is_there_on_a_narrow_terminal() -> None:
+    assert set(TAKEN.split()) <= set(shown(run_detail(view()), 80).split())
+
+
+@pytest.mark.parametrize("width", [80, 100, 150])
+def test_numbers_and_states_of_trials_are_there_in_full(width: int) -> None:
+    trial = TrialRecord(
+        number=12,
+        params={"lr": 0.0138, "width": 63, "dropout": 0.0654, "optimizer": "adam"},
+        state=TrialState.COMPLETED,
+        value=0.9667,
+        epoch=10,
+        restored_epochs=(3, 7),
+        cost_usd=Decimal("1.234"),
+    )
+    study = StudyRecord(RUN_ID, "shelf", "val_accuracy", "maximize", {}, T0, trials=(trial,))
+    words = set(shown(run_detail(view(study=study)), width).split())
+    wanted = {"12", "10", "0.9667", "3,", "7", "1.234", "completed"}
+    assert wanted <= words
+    assert "optimizer=adam" in words or width == 100  # one line a trial there, as far as it goes
+
+
+def test_a_run_and_an_attempt_have_one_line_each_where_there_is_room() -> None:
+    (line,) = [line for line in shown(status_table([view()]), 150).splitlines() if RUN_ID in line]
+    assert {"vision", "training", "running", "163.22", "41%"} < set(line.split())
+    assert "epoch 3 of 10" in line
+    (line,) = [line for line in shown(run_detail(view()), 150).splitlines() if "preempted" in line]
+    assert {str(SPOT.pool), "spot", "2.00", "0.800"} < set(line.split())
