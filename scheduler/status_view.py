@@ -28,6 +28,7 @@ STATE_STYLES = {
     "completed": "green",
     "running": "cyan",
     "launching": "cyan",
+    "cancelling": "yellow",
     "preempted": "yellow",
     "migrated": "yellow",
     "pruned": "dim",
@@ -54,6 +55,16 @@ class RunView:
     now: datetime
 
     @property
+    def state(self) -> str:
+        """The run's state, and what is on the way to another."""
+        if self.run.state.is_final:
+            return self.run.state.value
+        if self.run.cancel_requested:
+            return "cancelling"
+        live = {attempt.state for attempt in self.attempts if not attempt.state.is_final}
+        return AttemptState.LAUNCHING.value if live == {AttemptState.LAUNCHING} else self.run.state.value
+
+    @property
     def preemptions(self) -> int:
         return sum(attempt.state is AttemptState.PREEMPTED for attempt in self.attempts)
 
@@ -78,13 +89,14 @@ class RunWatcher:
     def look(self, now: datetime) -> RunView:
         run = self._store.run(self._id)
         attempts, charges = self._store.attempts(self._id), self._store.charges(self._id)
+        events = self._store.events(self._id)
         booked = sum((charge.amount_usd for charge in charges), Decimal(0))
-        open_ = sum((cost_of(a, now) for a in attempts if not a.state.is_final), Decimal(0))
+        open_ = sum((cost_of(a, now) for a in attempts if not a.state.is_final and _is_up(a, events)), Decimal(0))
         return RunView(
             run=run,
             job=self._job,
             attempts=tuple(attempts),
-            events=tuple(self._store.events(self._id)),
+            events=tuple(events),
             progress=self._progress(run),
             study=self._workload.study(charges, attempts, now),
             spent_usd=booked + open_,
@@ -94,6 +106,18 @@ class RunWatcher:
     def _progress(self, run: Run) -> Progress:
         seen = self._workload.progress()
         return replace(seen, fraction=1.0) if run.state is RunState.COMPLETED else seen
+
+
+def _is_up(attempt: Attempt, events: Sequence[Event]) -> bool:
+    """Whether its machine is known to be there, or to have been: a launch that comes to nothing costs nothing.
+
+    An attempt is recorded with the moment at which it is asked for, then noted as placed. Once its machine is up, the
+    engine puts the moment at which billing began in its place.
+    """
+    if attempt.state is not AttemptState.LAUNCHING:
+        return True
+    placed = (event.at for event in events if event.attempt_id == attempt.id and event.kind == "placed")
+    return any(attempt.launched_at > moment for moment in placed)
 
 
 def status_table(views: Sequence[RunView]) -> Fitting:
@@ -110,7 +134,7 @@ def status_table(views: Sequence[RunView]) -> Fitting:
     for above, below in (("attempts", "preempted"), ("USD", "of budget")):
         narrow.add_column(stacked(above, below), justify="right", no_wrap=True)
     for view in views:
-        run, state, progress = view.run, _state(view.run.state.value), view.progress.text
+        run, state, progress = view.run, _state(view.state), view.progress.text
         attempts, preemptions = str(len(view.attempts)), str(view.preemptions)
         spent = f"{view.spent_usd:.2f}"
         share = "" if not run.budget_usd else f"{view.spent_usd / run.budget_usd:.0%}"
@@ -164,6 +188,7 @@ def status_json(view: RunView) -> dict[str, Any]:
         "team": run.team,
         "project": run.project,
         "state": run.state.value,
+        "cancel_requested": run.cancel_requested,
         "reason": run.end_reason,
         "submitted_at": run.submitted_at.isoformat(),
         "ended_at": _iso(run.ended_at),
@@ -214,7 +239,7 @@ def _trial_json(trial: TrialRecord) -> dict[str, Any]:
 def _headline(view: RunView) -> Text:
     text = Text(view.run.id, style="bold")
     text.append("  ")
-    text.append(_state(view.run.state.value))
+    text.append(_state(view.state))
     text.append(f"  {view.progress.text}", style="default not bold")
     return text
 
@@ -250,13 +275,19 @@ def _attempts(view: RunView) -> Fitting:
     for attempt in view.attempts:
         number, place = str(attempt.number), str(attempt.offer.pool)
         market, state = attempt.offer.market.value.replace("_", "-"), _state(attempt.state.value)
-        end = attempt.ended_at or view.now
-        hours = f"{max(0.0, (end - attempt.launched_at).total_seconds()) / float(attempt.hour_s):.2f}"
-        usd = f"{cost_of(attempt, end):.3f}"
-        why = attempt.end_reason or attempt.reason
+        hours, usd = _hours_and_cost(view, attempt)
+        why = attempt.end_reason if attempt.state.is_final else f"placed: {attempt.reason}"
         wide.add_row(number, place, market, state, hours, usd, _one_line(why))
         narrow.add_row(number, stacked(place, Text(why, style="dim")), stacked(market, state), stacked(hours, usd))
     return Fitting(wide, narrow)
+
+
+def _hours_and_cost(view: RunView, attempt: Attempt) -> tuple[str, str]:
+    if not _is_up(attempt, view.events):
+        return "-", "-"
+    end = attempt.ended_at or view.now
+    hours = max(0.0, (end - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
+    return f"{hours:.2f}", f"{cost_of(attempt, end):.3f}"
 
 
 def _trials(study: StudyRecord) -> Fitting:

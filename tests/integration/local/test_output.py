@@ -76,6 +76,7 @@ RUN_KEYS = {
     "team": str,
     "project": str,
     "state": str,
+    "cancel_requested": bool,
     "reason": str,
     "progress": float,
     "preemptions": int,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +14,9 @@ from rich.console import Console, RenderableType
 
 from spotwise.cost_models.offer import Market, Pool
 from spotwise.scheduler.job import parse_job
-from spotwise.scheduler.run import AttemptState, RunState
-from spotwise.scheduler.status_view import RunView, run_detail, status_table
+from spotwise.scheduler.run import Attempt, AttemptState, RunState
+from spotwise.scheduler.status_view import RunView, RunWatcher, run_detail, status_json, status_table
+from spotwise.scheduler.store import Event, Store
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.workloads import Progress
 
@@ -98,3 +101,61 @@ def test_a_run_and_an_attempt_have_one_line_each_where_there_is_room() -> None:
     assert "epoch 3 of 10" in line
     (line,) = [line for line in shown(run_detail(view()), 150).splitlines() if "preempted" in line]
     assert {str(SPOT.pool), "spot", "2.00", "0.800"} < set(line.split())
+
+
+PLACED = Event(RUN_ID, at(3), "placed", "the cheapest", ATTEMPTS[1].id)
+LAUNCHING = ATTEMPTS[1].evolve(state=AttemptState.LAUNCHING, launched_at=PLACED.at - timedelta(milliseconds=2))
+UP = LAUNCHING.evolve(launched_at=at(3.1))  # as the engine saw it
+
+
+@pytest.mark.parametrize(
+    ("changes", "attempts", "state"),
+    [
+        ({}, ATTEMPTS, "running"),
+        ({}, (ATTEMPTS[0], LAUNCHING), "launching"),
+        ({}, (ATTEMPTS[1], LAUNCHING.evolve(host=1)), "running"),  # one of a sweep's hosts
+        ({"state": RunState.WAITING}, ATTEMPTS[:1], "waiting"),
+        ({"cancel_requested": True}, ATTEMPTS, "cancelling"),
+        ({"cancel_requested": True, "state": RunState.WAITING}, (), "cancelling"),
+        ({"cancel_requested": True, "state": RunState.CANCELLED}, ATTEMPTS[:1], "cancelled"),
+    ],
+)
+def test_a_run_shows_what_it_is_about_to_be(changes: dict[str, Any], attempts: tuple[Attempt, ...], state: str) -> None:
+    found = view(run=run(RUN_ID, **{"state": RunState.RUNNING, **changes}), attempts=attempts)
+    assert f"{RUN_ID}  {state}  " in shown(run_detail(found), 150)
+    (line,) = [line for line in shown(status_table([found]), 150).splitlines() if RUN_ID in line]
+    assert state in line.split()
+
+
+def test_json_keeps_the_state_and_says_that_a_cancel_was_asked_for() -> None:
+    document = status_json(view(run=run(RUN_ID, state=RunState.RUNNING, cancel_requested=True)))
+    assert (document["state"], document["cancel_requested"]) == ("running", True)
+
+
+@pytest.mark.parametrize(
+    ("last", "cells", "spent"),
+    [
+        (LAUNCHING, ["launching", "-", "-"], "0"),
+        (UP, ["launching", "4.90", "152.939"], "152.9388"),  # its set-up is billed
+        (UP.evolve(state=AttemptState.RUNNING), ["running", "4.90", "152.939"], "152.9388"),
+    ],
+)
+def test_an_attempt_costs_nothing_until_its_machine_is_known_to_be_up(
+    last: Attempt, cells: list[str], spent: str, tmp_path: Path
+) -> None:
+    text = shown(run_detail(view(attempts=(last,), events=(PLACED,))), 150)
+    (line,) = [line for line in text.splitlines() if str(ON_DEMAND.pool) in line]
+    assert line.split()[3:6] == cells
+    store = Store.open(f"sqlite:///{tmp_path / 'store.db'}")
+    store.add_run(run(RUN_ID, folder=str(tmp_path)), RUN_ID)
+    lease = store.lease(RUN_ID, "test", T0, at(9))
+    assert lease is not None
+    store.save_attempt(last.evolve(run_id=RUN_ID), lease)
+    store.note(PLACED)
+    assert RunWatcher(store, RUN_ID).look(at(8)).spent_usd == Decimal(spent)
+    store.close()
+
+
+@pytest.mark.parametrize("width", [80, 150])
+def test_why_a_live_attempt_was_placed_is_not_shown_as_its_end(width: int) -> None:
+    assert "placed: the cheapest" in shown(run_detail(view()), width)
