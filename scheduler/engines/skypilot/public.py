@@ -26,9 +26,14 @@ ANSWER_S = 60.0  # starting a local server takes up to 30 s
 CLOUD_S = 180.0
 UPLOAD_S = 1800.0
 LAST_LINES = 8
+MOST_CHARACTERS = 600  # of what SkyPilot says
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SERVER_BROKE = re.compile(r"API server process exited|Failed to start SkyPilot API server|Response: 5\d\d")
+# Before the cause: advice on flags and logs that nobody has here, and the place, of which an attempt has one.
+_PREFACE = re.compile(r"\A.*(?:--retry-until-up` flag\.|✗[^\n]*\n)(?=.*\w)", re.DOTALL)
+_REASON = re.compile(r"\A.*\bReason: (?=.*\w)", re.DOTALL)
+_SENTENCE = re.compile(r"\S.*?(?:\.(?=\s)|$)", re.MULTILINE)
 _SSH_FAILED = 255  # ssh's own exit code: the other side could not be reached
 _STATES = {"SUCCEEDED": RequestState.DONE, "FAILED": RequestState.FAILED, "CANCELLED": RequestState.GONE}
 
@@ -201,7 +206,9 @@ def _failure(error: BaseException | None) -> Failure:
         return Failure(of_capacity=False, message="SkyPilot says that the launch failed, and not why")
     kinds = {kind.__name__ for kind in type(error).__mro__}
     is_away = getattr(error, "returncode", None) == _SSH_FAILED
-    return Failure("ResourcesUnavailableError" in kinds or is_away, _in_one_line(error))
+    if "ResourcesUnavailableError" in kinds:
+        return Failure(of_capacity=True, message=_cause(error))
+    return Failure(is_away, _in_one_line(error))
 
 
 def _is_of_the_connection(error: BaseException) -> bool:
@@ -213,7 +220,14 @@ def _is_of_the_connection(error: BaseException) -> bool:
 
 def _in_one_line(error: BaseException) -> str:
     text = " ".join(_COLOURS.sub("", str(error)).split())
-    return f"{text[:600]} ({type(error).__name__})"
+    return f"{text[:MOST_CHARACTERS]} ({type(error).__name__})"
+
+
+def _cause(error: BaseException) -> str:
+    """The first sentence of what SkyPilot says of capacity that names the cause, or else all of it."""
+    text = _REASON.sub("", _PREFACE.sub("", _COLOURS.sub("", str(error))))
+    sentence = _SENTENCE.search(text)
+    return _in_one_line(error) if sentence is None else sentence.group().strip()[:MOST_CHARACTERS]
 
 
 def _cluster(record: Mapping[str, Any]) -> Cluster:
