@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -46,6 +47,17 @@ def clear_json(app: App, named: Sequence[str], *, may_end: bool) -> tuple[dict[s
         "left": dict(ended.left) if may_end else dict.fromkeys(wanted, "not ended without --yes"),
     }
     return document, LEFT if is_left else ExitCode.DONE
+
+
+def confirmed(question: str) -> bool:
+    """Whether a person says yes. The end of input, as in cron, is a no; Ctrl-C still ends the command."""
+    try:
+        return click.confirm(question)
+    except click.Abort as left:
+        if not isinstance(left.__context__, EOFError):
+            raise
+        click.echo("\nnobody answers, so nothing is ended; to end it without being asked: --yes")
+        return False
 
 
 def _print_found(found: Sequence[Found], console: Console) -> None:

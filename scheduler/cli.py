@@ -225,13 +225,13 @@ def gc(context: Context, clusters: tuple[str, ...], yes: bool, as_json: bool) ->
 
     Exit codes: 0 nothing is left that should be ended, 4 something is.
     """
-    from .clearing import clear, clear_json
+    from .clearing import clear, clear_json, confirmed
 
     if as_json:
         document, code = clear_json(context.app(), clusters, may_end=yes)
         _print_json(document)
         return code
-    return clear(context.app(), clusters, _console(), may_end=lambda question: yes or click.confirm(question))
+    return clear(context.app(), clusters, _console(), may_end=lambda question: yes or confirmed(question))
 
 
 @cli.command()

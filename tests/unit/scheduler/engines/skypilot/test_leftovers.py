@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from factories import T0, at, attempt, run
@@ -16,6 +18,7 @@ from fake_sky import FakeCluster, FakeSky
 
 from spotwise.checkpoints.node.processes import FOLDER_VARIABLE
 from spotwise.scheduler import cli
+from spotwise.scheduler.clearing import confirmed
 from spotwise.scheduler.clock import ManualClock, SystemClock
 from spotwise.scheduler.engines.skypilot import leftovers, public
 from spotwise.scheduler.engines.skypilot.leftovers import Standing, look, to_end
@@ -225,6 +228,27 @@ def test_gc_ends_nothing_without_a_yes(command, store) -> None:
     assert command(books, answer="n\n").return_value == 4
     assert command(books, "--json").return_value == 4
     assert books.ended == []
+
+
+@pytest.mark.usefixtures("command")
+def test_gc_takes_the_end_of_input_for_a_no(store, monkeypatch, capsys) -> None:
+    """By itself: click's test runner answers with an empty line where a real input ends."""
+    save(store, state=AttemptState.PREEMPTED, ended_at=at(1))
+    books = Books()
+    monkeypatch.setattr("spotwise.scheduler.clearing.PublicSky", lambda: books)
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert cli.cli.main(["gc"], standalone_mode=False) == 4
+    assert books.ended == []
+    assert "without being asked: --yes" in capsys.readouterr().out
+
+
+def test_gc_leaves_at_once_on_ctrl_c(monkeypatch) -> None:
+    def interrupted(_prompt: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.termui.visible_prompt_func", interrupted)
+    with pytest.raises(click.Abort):
+        confirmed("End 1 cluster?")
 
 
 def test_gc_with_yes_does_not_ask(command, store) -> None:
