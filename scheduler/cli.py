@@ -268,8 +268,8 @@ def report(context: Context, out: Path, as_json: bool) -> int:
     if as_json:
         _print_json(report_json(built))
         return 0
+    paths = write_reports(built, data, out)  # first: `report --out DIR | head` ends at the first line that nobody reads
     render_terminal(built, _console())
-    paths = write_reports(built, data, out)
     for path in (paths.html, paths.text, paths.focus_csv):
         print(f"wrote {path.absolute()}")
     return 0

@@ -86,6 +86,18 @@ def test_validate_checks_every_file(tmp_path: Path) -> None:
     assert "good.yaml: a valid training job" in result.stdout
 
 
+def test_report_writes_its_files_though_nobody_reads_what_it_prints(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as `| head` does, only earlier
+    command = [sys.executable, "-m", "spotwise.scheduler.cli", "report", "--out", str(tmp_path / "out")]
+    try:
+        left = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(write)
+    assert (left.returncode, left.stderr) == (0, "")
+    assert {"report.html", "report.txt", "focus.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
 def test_schema_is_json() -> None:
     schema = json.loads(CliRunner().invoke(cli.cli, ["schema"]).stdout)
     assert "budget" in schema["properties"]
