@@ -54,9 +54,10 @@ def asked_for(
 
 
 def _hours(option: str, text: str, *, above_0: bool = False) -> float:
-    if text.strip("smhd ") in {"0", "0.0"} and not above_0:
-        return 0.0
-    return _parsed(option, text, parse_duration) / timedelta(hours=1)
+    hours = _parsed(option, text, parse_duration) / timedelta(hours=1)
+    if above_0 and hours == 0:
+        raise InputError(f"--{option}: found {text}; required: more than nothing")
+    return hours
 
 
 def _price(option: str, text: str | None) -> Decimal | None:

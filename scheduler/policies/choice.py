@@ -144,9 +144,9 @@ def wait_or_stop(situation: Situation, listed: Shortlist, what: str, cooldown_ho
     return wait(situation, f"no {what} is available{listed.rejected()}", cooldown_hours)
 
 
-def wait(situation: Situation, why: str, cooldown_hours: float) -> Wait:
-    """Hold nothing, and look again soon: no later than refusals are forgotten."""
-    hours = min(RETRY_HOURS, cooldown_hours) or RETRY_HOURS
+def wait(situation: Situation, why: str, cooldown_hours: float, at_most_hours: float = RETRY_HOURS) -> Wait:
+    """Hold nothing, and look again soon: no later than refusals are forgotten, nor than ``at_most_hours``."""
+    hours = max(min(min(RETRY_HOURS, cooldown_hours) or RETRY_HOURS, at_most_hours), situation.look_hours)
     return Wait(situation.now + timedelta(seconds=hours * situation.hour_s), f"{why}; looking again in {hours:.2g} h")
 
 

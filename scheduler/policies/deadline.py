@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from spotwise.cost_models.offer import Market, Offer
 
-from .base import Candidate, Decision, Move, Situation, Stay
+from .base import Candidate, Decision, Move, Situation, Stay, Wait
 from .cheapest import Cheapest
 from .choice import (
     cheapest,
@@ -117,7 +117,7 @@ class MeetDeadline:
             listed = shortlist(situation, self._cooldown_hours, Market.ON_DEMAND)
             return place(situation, replace(listed, usable=(guard.candidate,)), "on demand")
         if best.candidate is None:
-            return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
+            return self._wait(_why(best, choices, situation, guard), situation, guard)
         if len(choices) == 1:
             return _fall_back(situation, guard)
         return Move(best.candidate.offer, _why(best, choices, situation, guard))
@@ -143,7 +143,7 @@ class MeetDeadline:
         if best is None or mine is None or best is mine or best.cost_usd > (1 - SAVING_WORTH_A_MOVE) * mine.cost_usd:
             return Stay(f"{holds(situation, current)}; {_slack(situation, guard)}")
         if best.candidate is None:
-            return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
+            return self._wait(_why(best, choices, situation, guard), situation, guard)
         return Move(best.candidate.offer, _why(best, choices, situation, guard))
 
     def _on_demand(self, situation: Situation, current: Offer, guard: Guard | None) -> Decision:
@@ -154,8 +154,13 @@ class MeetDeadline:
         if best is None or mine is None or best.cost_usd > mine.cost_usd - WORTH_SAYING_USD:
             return Stay(f"{holds(situation, current)}; {_slack(situation, guard)}, and no spot offer is worth a move")
         if best.candidate is None:
-            return wait(situation, _why(best, choices, situation, guard), self._cooldown_hours)
+            return self._wait(_why(best, choices, situation, guard), situation, guard)
         return Move(best.candidate.offer, f"back to {_why(best, choices, situation, guard)}")
+
+    def _wait(self, why: str, situation: Situation, guard: Guard) -> Wait:
+        """No longer than on-demand capacity can be put off."""
+        where = _where(situation, guard)
+        return wait(situation, why, self._cooldown_hours, where.slack_hours - where.restart_hours)
 
     def _is_to_be_had(self, choice: Weighed, situation: Situation) -> bool:
         """Capacity in hand is not given up for a pool that just preempted the run or had nothing."""
