@@ -34,6 +34,7 @@ from .job_parts import (
     Triggers,
     Work,
 )
+from .mounts import missing_sources, with_whole_paths
 from .run import RunKind
 from .units import Deadline, Every, shown
 from .yaml_file import Scalars, YamlFile, parse_yaml, read_text, without_values
@@ -162,15 +163,18 @@ _PLAIN_KEYS = frozenset({"deadline", "budget", "policy", "checkpoint", "work", "
 
 
 def load_job(path: Path | str, *, now: datetime | None = None) -> JobSpec:
-    """The job of a file. Its ``workdir`` is absolute, its deadline lies ahead of ``now`` (default: the present).
+    """The job of a file. Its ``workdir`` and the files that it brings along have whole paths, its deadline lies ahead
+    of ``now`` (default: the present).
 
     Raises:
         JobFileError: all faults of the file at once.
     """
     path = Path(path)
     file = _read(read_text(path), str(path))
-    job = _checked(file, [*past_deadline(file, now or SystemClock().now()), *missing_workdir(file, path)])
-    return job if job.workdir is None else job.model_copy(update={"workdir": str(workdir_of(job.workdir, path))})
+    past = past_deadline(file, now or SystemClock().now())
+    job = _checked(file, [*past, *missing_workdir(file, path), *missing_sources(file.data, path)])
+    workdir = None if job.workdir is None else str(workdir_of(job.workdir, path))
+    return job.model_copy(update={"workdir": workdir, "sky": with_whole_paths(job.sky, job.envs, path)})
 
 
 def parse_job(text: str, *, source: str) -> JobSpec:

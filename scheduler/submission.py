@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from . import mounts
 from .app import App
 from .elsewhere import check_elsewhere, notes_elsewhere
 from .errors import InputError, NotFoundError, RefusedError, StoreError
@@ -87,7 +88,9 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
     """
     job, plan = prepared.job, prepared.plan
     workdir = job.workdir or str(Path.cwd())
-    active_key = hashlib.sha256(f"{workdir}\0{prepared.text}".encode()).hexdigest()
+    files = _mounts_json(job)
+    identity = [workdir, prepared.text, *([files] if files != "{}" else [])]  # the same text may mean other files
+    active_key = hashlib.sha256("\0".join(identity).encode()).hexdigest()
     active = None if again else app.store.active_run(active_key)
     if active is not None:
         return active, False
@@ -170,7 +173,12 @@ def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
         predicted_high_usd=cost.p90 if cost else None,
         predicted_hours=chosen.hours.expected if chosen else None,
         plan_json=json.dumps(plan_json(plan)),
+        mounts_json=_mounts_json(job),
     )
+
+
+def _mounts_json(job: JobSpec) -> str:
+    return json.dumps({key: job.sky[key] for key in mounts.KEYS if job.sky.get(key)})
 
 
 def _storage(app: App, run_id: str) -> str:

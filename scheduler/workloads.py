@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
 
@@ -252,9 +252,15 @@ def _request(run: Run, job: JobSpec, attempt: Attempt, command: str, env: Mappin
         },
         nodes=attempt.nodes,
         run_url=run.storage,
-        task={**job.sky, "resources": job.resources or {}, **({"workdir": job.workdir} if job.workdir else {})},
+        task={**job.sky, **_whole_paths(run, job), "resources": job.resources or {}},
         secrets=secrets,
     )
+
+
+def _whole_paths(run: Run, job: JobSpec) -> dict[str, Any]:
+    """The job file's folders and files as they were found at submission: SkyPilot would count from our folder."""
+    mounts: dict[str, Any] = json.loads(run.mounts_json)
+    return {**mounts, "workdir": run.workdir} if job.workdir else mounts
 
 
 def secrets_path(run: Run) -> Path:

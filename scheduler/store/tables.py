@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, St
 
 from .types import Exact, Moment, Usd, Words
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What an older store lacks, by the version that brought it.
 UPGRADES = {
@@ -16,7 +16,8 @@ UPGRADES = {
         "ALTER TABLE runs ADD COLUMN storage VARCHAR NOT NULL DEFAULT ''",
         "ALTER TABLE runs ADD COLUMN hosts INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE attempts ADD COLUMN host INTEGER NOT NULL DEFAULT 0",
-    )
+    ),
+    3: ("ALTER TABLE runs ADD COLUMN mounts_json TEXT NOT NULL DEFAULT '{}'",),
 }
 
 metadata = MetaData()
@@ -49,6 +50,7 @@ runs = Table(
     Column("predicted_high_usd", Usd),
     Column("predicted_hours", Float),
     Column("plan_json", Text, nullable=False),
+    Column("mounts_json", Text, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
     Column("budget_spent", Boolean, nullable=False),
     Column("wait_until", Moment),

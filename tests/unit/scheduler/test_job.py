@@ -234,6 +234,44 @@ def test_workdir_else_lies_in_the_current_folder(tmp_path: Path, monkeypatch: py
     )
 
 
+MOUNTS = """\
+run: x
+envs: {SIZE: 7b, BUCKET: "s3://bucket"}
+file_mounts:
+  /data: data
+  /there: ./other
+  /home: ~/weights
+  /model: models/$SIZE
+  /bucket: ${BUCKET}/x
+  /store: {name: s, source: data}
+  /several: {name: t, source: [data, other]}
+  /empty: {name: u, mode: MOUNT}
+storage_mounts: {/old: {name: v, source: "gs://bucket"}}
+"""
+
+
+def test_files_that_a_job_brings_along_lie_beside_the_file_else_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in ("here/data", "there/data", "there/other", "weights", "here/models/7b"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(there)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sky = load_job(write(here / "job.yaml", MOUNTS)).sky
+    assert sky["file_mounts"] == {
+        "/data": f"{here}/data",
+        "/there": f"{there}/other",
+        "/home": f"{tmp_path}/weights",
+        "/model": f"{here}/models/7b",
+        "/bucket": "${BUCKET}/x",
+        "/store": {"name": "s", "source": f"{here}/data"},
+        "/several": {"name": "t", "source": [f"{here}/data", f"{there}/other"]},
+        "/empty": {"name": "u", "mode": "MOUNT"},
+    }
+    assert sky["storage_mounts"] == {"/old": {"name": "v", "source": "gs://bucket"}}
+
+
 def test_a_deadline_that_is_past_is_a_fault_of_a_file_and_not_of_a_text(tmp_path: Path) -> None:
     """A supervisor reads a run's text again after its deadline."""
     text = "run: x\ndeadline: 2026-03-01T06:00:00Z\n"

@@ -208,3 +208,13 @@ def test_a_missing_workdir_names_both_places(tmp_path: Path) -> None:
     assert file_faults(path) == [
         f"{path}:2: workdir: found 'code', no folder in {tmp_path} or {Path.cwd()}; allowed: a folder that exists"
     ]
+
+
+def test_a_file_mount_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("run: x\nfile_mounts:\n  /a: data\n  /b:\n    name: b\n    source: /no/such\n")
+    allowed = "allowed: a file or folder that exists, or a URL such as s3://bucket/path"
+    assert file_faults(path) == [
+        f"{path}:3: file_mounts./a: found 'data', which is not there in {tmp_path} or {Path.cwd()}; {allowed}",
+        f"{path}:6: file_mounts./b.source: found '/no/such', which is not there; {allowed}",
+    ]

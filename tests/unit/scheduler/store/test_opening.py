@@ -52,10 +52,11 @@ def test_a_store_of_an_older_spotwise_is_brought_up_to_date(tmp_path):
     store.add_run(factories.run("digits-aaaaaa"), "digits-aaaaaa")
     store.close()
     with sqlite3.connect(path) as connection:
-        for table, column in (("runs", "storage"), ("runs", "hosts"), ("attempts", "host")):
+        for table, column in (("runs", "storage"), ("runs", "hosts"), ("runs", "mounts_json"), ("attempts", "host")):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
     for _ in range(2):  # the second time there is nothing left to do
         store = Store.open(f"sqlite:///{path}")
-        assert (store.run("digits-aaaaaa").storage, store.run("digits-aaaaaa").hosts) == ("", 1)
+        run = store.run("digits-aaaaaa")
+        assert (run.storage, run.hosts, run.mounts_json) == ("", 1, "{}")
         store.close()
