@@ -185,7 +185,7 @@ class Ours:
             {"infra": f"slurm/{c}/spot", "market": "spot", "price_usd_per_hour": PRICES[c]["spot"], **SIZE}
             for c in PRICES
         ]
-        skypilot = {"storage": str(world.shared_folder / "spotwise"), "pools": pools}
+        skypilot = {"storage": str(self._site.storage()), "pools": pools}
         settings = {"engine": "skypilot", "skypilot": skypilot}
         Path(self._site.env["SPOTWISE_SETTINGS"]).write_text(json.dumps(settings))
         (self._site.work / "train.py").write_text(PROGRAM)

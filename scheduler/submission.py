@@ -8,10 +8,13 @@ import os
 import secrets as random_source
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+
+from spotwise.cost_models.offer import Offer
 
 from . import mounts
 from .app import App
@@ -23,6 +26,7 @@ from .plan import Plan, make_plan
 from .plan_view import plan_json
 from .priors_view import prior_texts
 from .run import Run, RunState
+from .settings import Settings
 from .store import TeamLimit
 from .study import StudyRecord
 from .tuning.related import RelatedStudy, pick_priors
@@ -75,7 +79,7 @@ def prepare(app: App, path: Path) -> Prepared:
         team_money_left=team_money_left(app, job.team, now),
         cooldown_hours=app.settings.cooldown_hours,
         priors=prior_texts(job, found),
-        notes=[*unused_keys(job, app.settings.engine), *(notes_elsewhere(job, known.offers) if elsewhere else ())],
+        notes=_notes(app.settings, job, known.offers),
     )
     return Prepared(job, text, plan, tuple(related.study for related in found))
 
@@ -85,6 +89,7 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
 
     Raises:
         RefusedError: deadline or budget cannot be met.
+        InputError: a secret has no value, or the run's files no place.
     """
     job, plan = prepared.job, prepared.plan
     workdir = job.workdir or str(Path.cwd())
@@ -146,6 +151,15 @@ def team_money_left(app: App, team: str, now: datetime) -> Decimal | None:
     return None if limit is None else limit.budget_usd - app.store.committed_usd(team, limit.since)
 
 
+def _notes(settings: Settings, job: JobSpec, offers: Sequence[Offer]) -> list[str]:
+    problem = storage_problem(settings)
+    return [
+        *unused_keys(job, settings.engine),
+        *(notes_elsewhere(job, offers) if settings.engine != "local" else ()),
+        *([f"no run can be submitted: {problem}"] if problem else ()),
+    ]
+
+
 def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
     job, plan = prepared.job, prepared.plan
     chosen = plan.chosen.estimate if plan.chosen is not None and plan.work.hours is not None else None
@@ -185,13 +199,25 @@ def _storage(app: App, run_id: str) -> str:
     """Where the run's nodes keep its files, if they are not on this machine."""
     if app.settings.engine != "skypilot":
         return ""
-    base = app.settings.skypilot.storage
-    if base is None:
-        raise InputError(
-            "the engine skypilot needs skypilot.storage in settings.yaml: a URL such as s3://bucket/spotwise, or a "
-            "folder that the nodes see too; `spotwise doctor` checks it"
-        )
-    return f"{base.rstrip('/')}/{run_id}"
+    base, problem = app.settings.skypilot.storage, storage_problem(app.settings)
+    if base is None or problem is not None:
+        raise InputError(problem or "skypilot.storage is not set")
+    whole = base if "://" in base else str(Path(base).expanduser())  # each node's home is another
+    return f"{whole.rstrip('/')}/{run_id}"
+
+
+def storage_problem(settings: Settings) -> str | None:
+    """Why no run can keep its files where the settings say, in the words of `spotwise doctor`; None where it may."""
+    if settings.engine != "skypilot":
+        return None
+    from .engines.skypilot import storage_checks
+
+    problem = storage_checks.storage_problem(settings.skypilot.storage)
+    if problem is None:
+        return None
+    where = "" if settings.source is None else f"{settings.source}: "
+    key = "" if settings.skypilot.storage is None else "skypilot.storage: "
+    return f"{where}{key}{problem.found}; {problem.fix}"
 
 
 def _reserved(budget: Decimal | None, likely: Decimal | None) -> Decimal:

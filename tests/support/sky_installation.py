@@ -34,7 +34,7 @@ class SkyInstallation(Installation):
         """Settings with the partitions of these clusters; overheads as they are on Slurm."""
         pools = [self._pool(c, p) for c in clusters for p in ("spot", "ondemand")]
         skypilot = {
-            "storage": str(self.world.shared_folder / "spotwise"),
+            "storage": str(self.storage()),
             "pools": pools,
             "provision_timeout": "10m",
             **keys.pop("skypilot", {}),
@@ -49,6 +49,13 @@ class SkyInstallation(Installation):
             **keys,
         }
         self.settings(**{**values, "skypilot": skypilot})
+
+    def storage(self) -> Path:
+        """A folder that all machines see, whoever they work for."""
+        folder = self.world.shared_folder / "spotwise"
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        return folder
 
     def sky_job(self, run: str = "", **keys: Any) -> Path:
         """A job that trains 6 epochs of half a second each, unless told otherwise."""

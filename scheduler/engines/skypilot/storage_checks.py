@@ -38,8 +38,22 @@ def storage_problem(storage: str | None) -> Check | None:
             "skypilot.storage is not set: nodes and scheduler have no place to exchange files",
             "set it to a URL such as s3://bucket/spotwise, or to a folder that the nodes see too",
         )
-    if is_folder(storage):
-        return _folder_problem(storage)
+    return _slip(storage) or (_folder_problem(storage) if is_folder(storage) else _url_problem(storage))
+
+
+def _slip(storage: str) -> Check | None:
+    """Half a URL, or a URL of what has to be a path."""
+    scheme, _, rest = storage.partition(":")
+    if scheme == "file":
+        path = unquote(urlsplit(storage).path)
+        return failed("storage", f"{storage} is a folder, written as a URL", f"write the path itself: {path}")
+    if scheme in BEHIND_URLS and not rest.startswith("//"):
+        fix = f"did you mean {scheme}://{rest.lstrip('/')}"
+        return failed("storage", f"{storage} is no URL: one has :// after its scheme", fix)
+    return None
+
+
+def _url_problem(storage: str) -> Check | None:
     scheme = urlsplit(storage).scheme
     if scheme not in BEHIND_URLS:
         return failed("storage", f"nodes cannot open {scheme}://", f"use one of {', '.join(BEHIND_URLS)}")
@@ -89,7 +103,7 @@ def reach_checks(settings: SkyPilotSettings, infras: Sequence[str]) -> Iterator[
 
 
 def _folder_problem(storage: str) -> Check | None:
-    folder = Path(unquote(urlsplit(storage).path) if "://" in storage else storage).expanduser()
+    folder = Path(storage).expanduser()
     if not folder.is_absolute():
         fix = f"write the whole path, such as {folder.absolute()}, if the nodes see it there too; else a URL"
         return failed("storage", f"{storage} is a relative path: nodes count it from another folder", fix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes import FakeEngine
@@ -11,8 +12,9 @@ from fakes import FakeEngine
 from spotwise.scheduler.app import App
 from spotwise.scheduler.clock import ManualClock, SystemClock
 from spotwise.scheduler.engines.base import LaunchRequest
+from spotwise.scheduler.errors import InputError
 from spotwise.scheduler.run import Run
-from spotwise.scheduler.settings import Settings
+from spotwise.scheduler.settings import Settings, SkyPilotSettings
 from spotwise.scheduler.store import Store
 from spotwise.scheduler.submission import prepare, submit
 from spotwise.scheduler.supervisor import Supervisor
@@ -29,11 +31,11 @@ run: sleep 7200
 class Place:
     """An installation whose engine is in memory, and what was asked of that."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         clock = ManualClock(SystemClock().now())
         self.engine = FakeEngine(clock)
-        settings = Settings(home=folder / "home", engine="local")
-        self.app = App(settings.home, settings, Store.open(settings.store_url), clock, {"local": self.engine})
+        made = Settings(home=folder / "home", **{"engine": "local", **settings})
+        self.app = App(made.home, made, Store.open(made.store_url), clock, {made.engine: self.engine})
 
     def submit(self, job: Path) -> tuple[Run, bool]:
         return submit(self.app, prepare(self.app, job))
@@ -93,3 +95,40 @@ def test_a_run_of_an_older_version_says_its_mounts_in_the_job_file_alone(place: 
     task = next(r.task for r in place.engine.world.launches if r.run_id == older.id)
     assert task["file_mounts"]["/data"] == "./data"
     assert task["workdir"] == f"{tmp_path}/a/code"
+
+
+def with_storage(folder: Path, storage: str | None) -> Place:
+    made = SkyPilotSettings(storage=storage)
+    return Place(folder, engine="skypilot", source=folder / "settings.yaml", skypilot=made)
+
+
+@pytest.mark.parametrize(
+    ("storage", "says"),
+    [
+        (None, "skypilot.storage is not set"),
+        ("runs", "skypilot.storage: runs is a relative path: nodes count it from another folder; write the whole path"),
+        ("nonsense://bucket/x", "skypilot.storage: nodes cannot open nonsense://; use one of s3, gs, gcs, az"),
+        ("/no/such/folder", "skypilot.storage: /no/such/folder is no folder here; make it, on a drive that the nodes"),
+    ],
+)
+def test_a_storage_that_cannot_be_used_is_refused_as_doctor_says_it_and_nothing_is_written(
+    tmp_path: Path, storage: str | None, says: str
+) -> None:
+    place = with_storage(tmp_path, storage)
+    prepared = prepare(place.app, job_in(tmp_path / "a"))
+    assert any(f"{tmp_path}/settings.yaml: {says}" in note for note in prepared.plan.notes)
+    with pytest.raises(InputError) as caught:
+        submit(place.app, prepared)
+    assert str(caught.value).startswith(f"{tmp_path}/settings.yaml: {says}")
+    assert place.app.store.runs() == []
+    assert not (tmp_path / "home" / "runs").exists()
+    assert not Path("/no/such").exists()
+
+
+def test_a_storage_in_the_home_is_the_submitters_home_on_every_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "shared").mkdir()
+    run, _ = with_storage(tmp_path, "~/shared/").submit(job_in(tmp_path / "a"))
+    assert run.storage == f"{tmp_path}/shared/{run.id}"

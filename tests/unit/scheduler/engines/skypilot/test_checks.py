@@ -157,7 +157,9 @@ def test_clusters_that_are_left_over_are_a_warning(tmp_path: Path) -> None:
         (None, "skypilot.storage is not set"),
         ("runs", "runs is a relative path"),
         ("/nowhere/at/all", "/nowhere/at/all is no folder here"),
-        ("file:///nowhere/at/all", "is no folder here"),
+        ("file:///srv/my%20runs", "file:///srv/my%20runs is a folder, written as a URL"),
+        ("s3:/bucket/x", "s3:/bucket/x is no URL"),
+        ("gs:bucket/x", "gs:bucket/x is no URL"),
         ("memory://runs", "nodes cannot open memory://"),
         ("ftp://host/runs", "nodes cannot open ftp://"),
         ("az://container/runs", "az:// needs adlfs here"),
@@ -169,6 +171,20 @@ def test_a_storage_that_cannot_be_used_is_explained(storage: str | None, says: s
     assert says in check.found
     assert check.verdict is Verdict.FAILED
     assert check.fix
+
+
+@pytest.mark.parametrize(
+    ("storage", "fix"),
+    [
+        ("s3:/bucket/x", "did you mean s3://bucket/x"),
+        ("gs:bucket/x", "did you mean gs://bucket/x"),
+        ("file:///srv/my%20runs", "write the path itself: /srv/my runs"),
+    ],
+)
+def test_a_storage_that_is_nearly_right_is_corrected(storage: str, fix: str) -> None:
+    check = storage_checks.storage_problem(storage)
+    assert check is not None
+    assert check.fix == fix
 
 
 def test_a_storage_that_works_is_left_as_it_was(tmp_path: Path) -> None:
