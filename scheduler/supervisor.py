@@ -24,6 +24,7 @@ from .job import JobSpec, parse_job
 from .knowledge import Knowledge
 from .ledger import book
 from .outlook import Outlook, checkpoint_every
+from .plain_text import plain
 from .policies import policy_named
 from .policies.base import Move, Situation, Stay, Wait
 from .run import Attempt, AttemptState, Run, RunState
@@ -351,8 +352,11 @@ class Supervisor:
         if verdict.state is not RunState.FAILED:
             return verdict
         crashed = [attempt for attempt in attempts if attempt.state is AttemptState.FAILED] or attempts
-        lines = self._engine_named(run.engine).logs(handle_of(run, crashed[-1]), tail=LOG_LINES)
-        log = without_values("\n".join(f"  | {line.rstrip()}" for line in lines), read_secrets(run))
+        try:
+            lines = list(self._engine_named(run.engine).logs(handle_of(run, crashed[-1]), tail=LOG_LINES))
+        except (EngineError, OSError) as error:  # the run has ended all the same
+            lines = [f"its log cannot be read: {error}"]
+        log = without_values("\n".join(f"  | {plain(line).rstrip()}" for line in lines), read_secrets(run))
         return replace(verdict, reason=f"{verdict.reason}\n{log}" if log else verdict.reason)
 
     def _note_fault(self, run: Run, message: str) -> None:

@@ -141,8 +141,11 @@ class Mirror:
             return
         for folder in (self._attempt, "study", "trials"):
             for name, size in self._storage.files(folder).items():
-                if name.endswith((".jsonl", ".txt")) and size > self._here(name):
+                if name.endswith(".jsonl") and size > self._here(name):
                     self._append(name)
+                elif name.endswith(".txt") and size > self._here(name):
+                    with suppress(*FAULTS):  # a log is for people: no run waits for one that cannot be read
+                        self._append(name)
         with suppress(FileNotFoundError):
             if self._storage.size("progress.jsonl") > self._here("progress.jsonl"):
                 self._append("progress.jsonl")

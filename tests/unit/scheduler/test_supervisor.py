@@ -101,6 +101,26 @@ def test_a_program_that_keeps_crashing_fails_after_three_attempts_with_its_last_
     assert "out of memory" in world.run().end_reason
 
 
+def test_a_log_that_cannot_be_read_keeps_no_run_from_ending(world):
+    world.submit(text=job_yaml(run="exit 127"))
+
+    def logs(handle, *, tail=None):
+        raise EngineError("s3://bucket cannot be read: Forbidden")
+        yield
+
+    world.engine.logs = logs
+    world.pass_time(world.supervisor(), 1)
+    assert world.run().state is RunState.FAILED
+    assert "its log cannot be read: s3://bucket cannot be read: Forbidden" in world.run().end_reason
+
+
+def test_last_words_are_shown_without_the_terminals_colours(world):
+    world.submit(text=job_yaml(run="exit 127"))
+    world.engine.logs = lambda handle, *, tail=None: iter(["\x1b[31mout of memory\x1b[0m\x1b[K"])
+    world.pass_time(world.supervisor(), 1)
+    assert world.run().end_reason.endswith("\n  | out of memory")
+
+
 def test_crashes_with_progress_in_between_do_not_add_up(world):
     world.submit()
     supervisor = world.supervisor()
