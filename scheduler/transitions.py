@@ -13,6 +13,8 @@ from .run import Attempt, AttemptState, Run, RunState
 
 # The shell's own words for "no such command" and "not executable": trying again changes nothing.
 _CRASHES = frozenset({AttemptState.FAILED, AttemptState.LOST})
+_NEVER_UP = frozenset({EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE})  # unless the engine says when it was up
+_UNLAUNCHABLE = "it cannot be launched"
 HOPELESS_EXIT_CODES = frozenset({126, 127})
 
 
@@ -37,7 +39,7 @@ def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
         return known.evolve(state=AttemptState.RUNNING if running else attempt.state)
     ended = max(seen.ended_at or now, started or launched, launched)
     state, reason = outcome(attempt, seen)
-    if state is AttemptState.REFUSED:
+    if state is AttemptState.REFUSED or (seen.cause in _NEVER_UP and seen.launched_at is None):
         ended = launched  # nothing came up, nothing is billed
     return known.evolve(state=state, ended_at=ended, end_reason=reason, exit_code=seen.exit_code)
 
@@ -61,6 +63,8 @@ def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
             found = AttemptState.FAILED, f"setup failed with exit code {code}"
         case EndCause.LAUNCH_FAILED:
             found = AttemptState.FAILED, seen.message or f"{place} could not be brought up"
+        case EndCause.UNLAUNCHABLE:
+            found = AttemptState.FAILED, f"{_UNLAUNCHABLE}: {seen.message}"
         case _:
             found = _exited(code)
     return found
@@ -132,7 +136,7 @@ def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
 
 def _after_crash(attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
     last = attempts[-1]
-    if last.exit_code in HOPELESS_EXIT_CODES or last.end_reason.startswith("setup failed"):
+    if last.exit_code in HOPELESS_EXIT_CODES or last.end_reason.startswith(("setup failed", _UNLAUNCHABLE)):
         return Verdict(RunState.FAILED, f"{last.end_reason}; trying again would not help")
     crashes = crashes_without_progress(attempts)
     if crashes >= crash_limit:

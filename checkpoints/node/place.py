@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ class Place:
         try:
             data = patiently(partial(storage_for(self.run_url).read, name), self.patience.fetch_s)
         except FileNotFoundError as error:
-            raise NodeTaskError(f"nobody asks for this attempt: there is no {self.run_url}/{name}") from error
+            found = f"{platform.node()} sees no {self.run_url}/{name}"  # the scheduler looks for these words
+            raise NodeTaskError(f"nobody asks for this attempt: {found}") from error
         return NodeTask.from_json(data, source=f"{self.run_url}/{name}")
 
     def environment(self, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:

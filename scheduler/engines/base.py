@@ -38,6 +38,7 @@ class EndCause(StrEnum):
     NO_CAPACITY = "no_capacity"  # never came up: nothing is billed
     SETUP_FAILED = "setup_failed"  # the job's setup command failed; see exit_code
     LAUNCH_FAILED = "launch_failed"  # never came up, and not for want of capacity: trying elsewhere may not help
+    UNLAUNCHABLE = "unlaunchable"  # as it is asked for it can never run: trying again changes nothing
 
 
 @dataclass(frozen=True, slots=True)

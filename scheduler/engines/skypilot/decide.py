@@ -7,6 +7,7 @@ that the market took: it is gone already, and only SkyPilot's record of it has t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from .sky import Cluster, ClusterState, Failure, RequestState
 
 SLACK = timedelta(seconds=30)  # an agent that was told to leave has this long beyond its grace to say that it has
 DOWN_AGAIN = timedelta(seconds=30)  # from a request to end the cluster that came to nothing to the next
+_NO_LACK = frozenset({EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE})
+BLIND_NODE = re.compile(r"nobody asks for this attempt: (\S+) sees no ")  # a node that finds no request
 MOST_LAUNCHES = 5  # of one attempt; more than one only where SkyPilot's server forgot an earlier one
 
 
@@ -78,6 +81,7 @@ class Facts:
     down: RequestState | None = None  # the newest request to end the cluster
     down_at: datetime | None = None  # when that was asked for
     gone_at: datetime | None = None  # when SkyPilot was done with it
+    storage: str = ""  # where it and its nodes are to meet
     can_launch: bool = True  # whether all that a launch needs is at hand: secrets are not written down
 
     @property
@@ -125,7 +129,7 @@ def closed(facts: Facts, leaving: Leaving) -> Observation:
     launched = _launched_at(facts)
     if launched is None or leaving.cause is EndCause.NO_CAPACITY:
         # Nothing ever came up, so nothing is billed: not even a failed launch's time.
-        cause = leaving.cause if leaving.cause is EndCause.LAUNCH_FAILED else EndCause.NO_CAPACITY
+        cause = leaving.cause if leaving.cause in _NO_LACK else EndCause.NO_CAPACITY
         return Observation(Phase.ENDED, ended_at=leaving.at, cause=cause, message=leaving.message)
     ended = max(launched, _billed_until(facts, leaving))
     return Observation(
@@ -174,6 +178,8 @@ def _failed_to_launch(facts: Facts) -> Leaving | None:
         return None  # an agent that speaks is up, whatever SkyPilot thinks of it
     if facts.failure is not None and facts.failure.of_capacity:
         return Leaving(EndCause.NO_CAPACITY, facts.now, message=facts.failure.message)
+    if facts.failure is not None and facts.failure.of_request and facts.cluster is None and facts.up_at is None:
+        return Leaving(EndCause.UNLAUNCHABLE, facts.now, message=facts.failure.message)
     if facts.failure is not None and not _needs_a_closer_look(facts):
         return _broken_launch(facts, facts.failure.message)
     if facts.launch is RequestState.GONE and facts.launches >= MOST_LAUNCHES and facts.cluster is None:
@@ -227,7 +233,15 @@ def _agent_died(facts: Facts, spoke: bool) -> Leaving:
     if spoke:
         return Leaving(EndCause.VANISHED, facts.now, message="the machine is up, but its agent died: out of memory?")
     words = facts.closer.last_words if facts.closer is not None else ""
+    blind = BLIND_NODE.search(words)
+    if blind is not None:
+        return Leaving(EndCause.UNLAUNCHABLE, facts.now, message=_does_not_see(blind[1], facts.storage))
     return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=f"the node could not be prepared{words and ': ' + words}")
+
+
+def _does_not_see(node: str, storage: str) -> str:
+    must = "all machines must reach the same" if "://" in storage else "it must be a folder that all machines share"
+    return f"the node {node} does not see skypilot.storage {storage}; {must}"
 
 
 def _is_to_be_launched(facts: Facts) -> bool:

@@ -5,6 +5,16 @@ spotwise_home="${SPOTWISE_NODE_HOME:-${spotwise_home:-$HOME}/.spotwise}"
 mkdir -p "$spotwise_home" 2>/dev/null && [ -w "$spotwise_home" ] || spotwise_home="$HOME/.spotwise"
 mkdir -p "$spotwise_home"
 spotwise_env="$spotwise_home/env-@{digest}"
+# The wheel may lie in the folder where nodes and scheduler are to meet; a network drive shows what is new a bit late.
+spotwise_looks=10
+until [ -e "@{wheel}" ]; do
+    spotwise_looks=$((spotwise_looks - 1))
+    if [ "$spotwise_looks" -le 0 ]; then
+        echo "[spotwise] nobody asks for this attempt: $(uname -n) sees no @{wheel}"
+        exit 78
+    fi
+    sleep 1
+done
 (
     set -e
     unset PYTHONPATH PYTHONHOME # a cluster's modules may set them, for another Python

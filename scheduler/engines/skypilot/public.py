@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow
 
 from ...errors import EngineError
+from ...plain_text import plain
 from .sky import Cluster, ClusterState, Failure, RequestState, SkyUnreachableError, TaskRefusedError
 
 T = TypeVar("T")
@@ -28,13 +29,24 @@ UPLOAD_S = 1800.0
 LAST_LINES = 8
 MOST_CHARACTERS = 600  # of what SkyPilot says
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SERVER_BROKE = re.compile(r"API server process exited|Failed to start SkyPilot API server|Response: 5\d\d")
 # Before the cause: advice on flags and logs that nobody has here, and the place, of which an attempt has one.
 _PREFACE = re.compile(r"\A.*(?:--retry-until-up` flag\.|✗[^\n]*\n)(?=.*\w)", re.DOTALL)
 _REASON = re.compile(r"\A.*\bReason: (?=.*\w)", re.DOTALL)
 _SENTENCE = re.compile(r"\S.*?(?:\.(?=\s)|$)", re.MULTILINE)
 _SSH_FAILED = 255  # ssh's own exit code: the other side could not be reached
+_OF_THE_REQUEST = frozenset(
+    {
+        "ValueError",
+        "InvalidSkyPilotConfigError",
+        "NotSupportedError",
+        "StorageModeError",
+        "StorageNameError",
+        "StorageSourceError",
+        "StorageSpecError",
+        "UserRequestRejectedByPolicy",
+    }
+)
 _STATES = {"SUCCEEDED": RequestState.DONE, "FAILED": RequestState.FAILED, "CANCELLED": RequestState.GONE}
 
 
@@ -51,7 +63,7 @@ class PublicSky:
             made = sky.Task.from_yaml_config(dict(task))
             return str(sky.launch(made, cluster, down=True, idle_minutes_to_autostop=autostop_minutes))
 
-        return self._answer(call, UPLOAD_S, refusal=TaskRefusedError)
+        return self._answer(call, UPLOAD_S, refuses=_refused)
 
     def launches_of(self, cluster: str) -> list[str]:
         def call() -> list[str]:
@@ -131,7 +143,7 @@ class PublicSky:
 
             text = io.StringIO()
             sky.tail_logs(cluster, None, follow=False, tail=LAST_LINES, output_stream=text)
-            return " | ".join(line.strip() for line in text.getvalue().splitlines() if line.strip())
+            return " | ".join(line.strip() for line in plain(text.getvalue()).splitlines() if line.strip())
 
         return self._answer(call, CLOUD_S)
 
@@ -182,9 +194,12 @@ class PublicSky:
         return self._answer(call, CLOUD_S)
 
     def _answer(
-        self, call: Callable[[], T], patience_s: float = ANSWER_S, refusal: type[EngineError] = SkyUnreachableError
+        self,
+        call: Callable[[], T],
+        patience_s: float = ANSWER_S,
+        refuses: Callable[[BaseException], EngineError] | None = None,
     ) -> T:
-        """What the call returns. Raises `SkyUnreachableError`; ``refusal`` where it was SkyPilot that said no."""
+        """What the call returns. Raises `SkyUnreachableError`, or what ``refuses`` makes of SkyPilot's own no."""
         future = self._pool.submit(call)
         try:
             error = future.exception(patience_s)
@@ -196,8 +211,13 @@ class PublicSky:
             raise SkyUnreachableError(
                 f"SkyPilot is not installed here ({error}): pip install 'spotwise[sky]'"
             ) from error
-        kind = SkyUnreachableError if _is_of_the_connection(error) else refusal
-        raise kind(f"SkyPilot: {_in_one_line(error)}") from error
+        if refuses is not None and not _is_of_the_connection(error):
+            raise refuses(error) from error
+        raise SkyUnreachableError(f"SkyPilot: {_in_one_line(error)}") from error
+
+
+def _refused(error: BaseException) -> TaskRefusedError:
+    return TaskRefusedError(f"SkyPilot: {_in_one_line(error)}", for_good=_is_of_the_request(error))
 
 
 def _failure(error: BaseException | None) -> Failure:
@@ -208,7 +228,12 @@ def _failure(error: BaseException | None) -> Failure:
     is_away = getattr(error, "returncode", None) == _SSH_FAILED
     if "ResourcesUnavailableError" in kinds:
         return Failure(of_capacity=True, message=_cause(error))
-    return Failure(is_away, _in_one_line(error))
+    return Failure(is_away, _in_one_line(error), _is_of_the_request(error))
+
+
+def _is_of_the_request(error: BaseException) -> bool:
+    """The task as it stands, not a machine or a moment. By name: a broken answer is a ValueError too, of a kind."""
+    return type(error).__name__ in _OF_THE_REQUEST
 
 
 def _is_of_the_connection(error: BaseException) -> bool:
@@ -219,13 +244,13 @@ def _is_of_the_connection(error: BaseException) -> bool:
 
 
 def _in_one_line(error: BaseException) -> str:
-    text = " ".join(_COLOURS.sub("", str(error)).split())
+    text = " ".join(plain(str(error)).split())
     return f"{text[:MOST_CHARACTERS]} ({type(error).__name__})"
 
 
 def _cause(error: BaseException) -> str:
     """The first sentence of what SkyPilot says of capacity that names the cause, or else all of it."""
-    text = _REASON.sub("", _PREFACE.sub("", _COLOURS.sub("", str(error))))
+    text = _REASON.sub("", _PREFACE.sub("", plain(str(error))))
     sentence = _SENTENCE.search(text)
     return _in_one_line(error) if sentence is None else sentence.group().strip()[:MOST_CHARACTERS]
 

@@ -263,6 +263,7 @@ class Rounds:
             down_at=journal.down_at,
             gone_at=watched.gone_at,
             can_launch=watched.request is not None,
+            storage=watched.handle.run_url.rpartition("/")[0],
         )
 
     def _listen(self, watched: Watched, launch: RequestState | None, now: datetime) -> None:
@@ -314,7 +315,8 @@ class Rounds:
         try:
             request = under_way[0] if under_way else self._sky.launch(cluster, self._task_of(watched.request), minutes)
         except TaskRefusedError as fault:
-            refused = Leaving(EndCause.LAUNCH_FAILED, now, message=str(fault))
+            cause = EndCause.UNLAUNCHABLE if fault.for_good else EndCause.LAUNCH_FAILED
+            refused = Leaving(cause, now, message=str(fault))
             watched.note("leaving", now, **written(refused))
         else:
             watched.note("launching", now, request=request)

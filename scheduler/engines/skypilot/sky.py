@@ -16,7 +16,11 @@ class SkyUnreachableError(EngineError):
 
 
 class TaskRefusedError(EngineError):
-    """SkyPilot does not accept the task as it is; nothing was started."""
+    """SkyPilot does not accept the task; nothing was started."""
+
+    def __init__(self, message: str, *, for_good: bool = True) -> None:
+        super().__init__(message)
+        self.for_good = for_good  # the task as it is: asking again changes nothing
 
 
 class RequestState(StrEnum):
@@ -51,6 +55,7 @@ class Failure:
 
     of_capacity: bool  # whether another place or a later moment may do
     message: str
+    of_request: bool = False  # the task as it is can never be launched
 
 
 class Sky(Protocol):

@@ -62,6 +62,22 @@ def test_what_never_came_up_has_no_interval():
     assert ended.ended_at == ended.launched_at
 
 
+@pytest.mark.parametrize("cause", [EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE])
+def test_a_launch_that_failed_before_there_was_a_machine_has_no_interval(cause):
+    """Its end is later than its placement; nothing was billed in between."""
+    failed = observed(attempt(), Observation(Phase.ENDED, ended_at=at(0.1), cause=cause, message="why"), at(1))
+    assert (failed.state, failed.ended_at) == (FAILED, failed.launched_at)
+    was_up = observed(attempt(), Observation(Phase.ENDED, T0, ended_at=at(0.1), cause=cause), at(1))
+    assert was_up.ended_at == at(0.1)
+
+
+def test_what_can_never_be_launched_is_not_tried_again():
+    seen = Observation(Phase.ENDED, ended_at=at(0.1), cause=EndCause.UNLAUNCHABLE, message="no such key")
+    verdict = after(run(), [observed(attempt(), seen, at(1))], crash_limit=3)
+    assert verdict.state is RunState.FAILED
+    assert verdict.reason == "it cannot be launched: no such key; trying again would not help"
+
+
 def test_an_unknown_phase_changes_nothing():
     assert observed(attempt(), Observation(Phase.UNKNOWN), at(1)) == attempt()
 

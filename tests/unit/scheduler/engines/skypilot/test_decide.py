@@ -38,6 +38,8 @@ TIMEOUT = timedelta(minutes=20)
 UNDER_WAY, DONE, FAILED, GONE = RequestState
 INIT, UP, STOPPED = (Cluster(NAME, state, T0) for state in ClusterState)
 NO_GPU, BAD_MOUNT = Failure(True, "no V100"), Failure(False, "no such file")
+BAD_TASK = Failure(False, "no such key (ValueError)", of_request=True)
+NO_LACK = (EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE)
 
 
 def minute(minutes: float) -> datetime:
@@ -57,6 +59,7 @@ OVER = Leaving(EndCause.EXITED, minute(1), 0)
 PREEMPTED = Leaving(EndCause.PREEMPTED, minute(1), 75, is_away=True)
 LIVE = {"launch": DONE, "cluster": UP, "up_at": minute(0.2), "events": RUNS, "heard_at": minute(0.9)}
 SILENT = {**LIVE, "is_silent": True}
+BROKE = {"launch": FAILED, "cluster": INIT, "closer": CloserLook(INIT)}
 MUTE = {"launch": DONE, "cluster": UP, "up_at": minute(0.2), "is_silent": True}  # its agent never spoke
 
 
@@ -168,6 +171,8 @@ def test_neither_agent_nor_wish_changes_how_it_is_ended(leaving: Leaving, spoken
     ("unwanted, and gone within its grace", {**SILENT, "wish": WISH, "closer": CloserLook(None)}, EndCause.PREEMPTED),
     ("no capacity", {"launch": FAILED, "failure": NO_GPU}, EndCause.NO_CAPACITY),
     ("a launch that broke", {"launch": FAILED, "failure": BAD_MOUNT}, EndCause.LAUNCH_FAILED),
+    ("a launch that no machine can mend", {"launch": FAILED, "failure": BAD_TASK}, EndCause.UNLAUNCHABLE),
+    ("the same words, on a machine", {**BROKE, "failure": BAD_TASK}, EndCause.LAUNCH_FAILED),
     ("nothing came up", {"launch": UNDER_WAY, "cluster": INIT, "now": minute(20)}, EndCause.NO_CAPACITY),
     ("it came up and nothing began", {**MUTE, "is_silent": False, "now": minute(20)}, EndCause.LAUNCH_FAILED),
     ("spot, and gone", {**SILENT, "closer": CloserLook(None)}, EndCause.PREEMPTED),
@@ -207,6 +212,20 @@ def test_a_node_that_cannot_be_prepared_is_quoted() -> None:
     leaving = reason_to_leave(facts(**MUTE, closer=CloserLook(UP, True, "pip: no matching distribution")))
     assert leaving is not None
     assert leaving.message == "the node could not be prepared: pip: no matching distribution"
+
+
+@rows(
+    ("a folder", {"storage": "/shared/runs"}, "/shared/runs; it must be a folder that all machines share"),
+    ("a URL", {"storage": "s3://b/runs"}, "s3://b/runs; all machines must reach the same"),
+)
+def test_a_node_that_does_not_see_the_storage_is_named_and_nothing_is_tried_again(
+    known: dict[str, Any], expected: str
+) -> None:
+    words = "(sky-cmd) | [spotwise] nobody asks for this attempt: node-7 sees no /shared/runs/r/request.json | exit 78"
+    leaving = reason_to_leave(facts(**MUTE, closer=CloserLook(UP, True, words), **known))
+    assert leaving is not None
+    assert leaving.cause is EndCause.UNLAUNCHABLE
+    assert leaving.message == f"the node node-7 does not see skypilot.storage {expected}"
 
 
 def test_of_two_events_of_one_name_the_first_counts() -> None:
@@ -280,7 +299,7 @@ def test_a_machine_that_went_away_is_billed_until_it_was_last_heard(known: dict[
 def test_what_never_came_up_costs_nothing_and_is_no_ones_crash(cause: EndCause) -> None:
     end = closed(facts(launch=GONE), Leaving(cause, minute(1), message="why"))
     assert (end.launched_at, end.started_at, end.message) == (None, None, "why")
-    assert end.cause is (cause if cause is EndCause.LAUNCH_FAILED else EndCause.NO_CAPACITY)
+    assert end.cause is (cause if cause in NO_LACK else EndCause.NO_CAPACITY)
 
 
 # whatever the books say
@@ -374,7 +393,7 @@ def test_the_times_of_an_end_are_in_order_and_nothing_is_billed_that_never_was(
     end = closed(seen, replace(leaving, is_away=is_away))
     if end.launched_at is None:
         assert (end.started_at, end.notice_at) == (None, None)
-        assert end.cause in (EndCause.NO_CAPACITY, EndCause.LAUNCH_FAILED)
+        assert end.cause in (EndCause.NO_CAPACITY, *NO_LACK)
         return
     assert seen.up_at is not None or "up" in seen.agent
     assert end.ended_at is not None
@@ -420,13 +439,15 @@ class Place:
         self.was_silent = silent
 
     def _launch_goes_on(self) -> None:
-        match self.chance(6):
+        match self.chance(7):
             case 0 | 1:
                 self.knows(launch=DONE, cluster=UP)
             case 2:
                 self.knows(launch=FAILED, failure=NO_GPU, cluster=None)
             case 3:
                 self.knows(launch=FAILED, failure=BAD_MOUNT, cluster=INIT)
+            case 6:
+                self.knows(launch=FAILED, failure=BAD_TASK, cluster=None)
             case 4 if self.patience > 0:
                 self.patience -= 1
                 self.knows(launch=GONE, cluster=(None, INIT)[self.chance(2)])

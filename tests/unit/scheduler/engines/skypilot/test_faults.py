@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from spotwise.cost_models.offer import Market, Offer
 from spotwise.scheduler.clock import SystemClock
 from spotwise.scheduler.engines.base import EndCause, Handle, Observation, Phase
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
-from spotwise.scheduler.engines.skypilot.sky import ClusterState, RequestState
+from spotwise.scheduler.engines.skypilot.sky import ClusterState, Failure, RequestState
 
 CLUSTER = "spotwise-job-x1-a1"
 SAVES = "trap 'echo saving; exit 75' TERM; echo began; while :; do sleep 0.05; done"
@@ -131,6 +132,27 @@ def test_a_launch_that_fails_for_another_reason_is_no_lack_of_capacity(scene: Sc
     scene.sky.refuse(SPOT, "file_mounts: no such file", of_capacity=False)
     end = scene.ended(scene.launch())
     assert (end.cause, end.message) == (EndCause.LAUNCH_FAILED, "file_mounts: no such file")
+
+
+def test_a_task_that_no_machine_can_run_is_no_launch_to_try_again(scene: Scene) -> None:
+    scene.sky.refusals[SPOT] = Failure(False, "no such key (ValueError)", of_request=True)
+    end = scene.ended(scene.launch())
+    assert (end.cause, end.launched_at, end.message) == (EndCause.UNLAUNCHABLE, None, "no such key (ValueError)")
+
+
+def test_a_node_that_sees_another_folder_than_we_do_is_named(make_scene: Callable[..., Scene]) -> None:
+    """Its agent finds no request under the path that was said to be shared."""
+    scene = make_scene(provision_s=1.0)
+    handle = scene.launch()
+    scene.wait(lambda: f"launch {CLUSTER}" in scene.sky.calls, "the launch")
+    (scene.folder / "storage/job-x1/attempts/job-x1-a1/request.json").unlink()
+    end = scene.ended(handle)
+    assert end.cause is EndCause.UNLAUNCHABLE
+    assert end.message == (
+        f"the node {platform.node()} does not see skypilot.storage {scene.folder}/storage; it must be a folder that "
+        "all machines share"
+    )
+    assert CLUSTER not in scene.sky.clusters_
 
 
 def test_provisioning_that_never_finishes_is_given_up(make_scene: Callable[..., Scene]) -> None:

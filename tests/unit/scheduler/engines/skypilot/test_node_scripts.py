@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 from factories import offer
 from sky_tasks import request
 
+from spotwise.scheduler.engines.skypilot.decide import BLIND_NODE
 from spotwise.scheduler.engines.skypilot.tasks import Wheel, sky_task
 from spotwise.scheduler.engines.skypilot.wheel import build_wheel, wheel_digest
 
@@ -196,6 +198,16 @@ def test_where_nothing_can_make_one_the_reason_is_said(node: Node) -> None:
     node.has("python3", NO_VENV)
     assert node.set_up(code=1).splitlines()[-1] == SENTENCE
     assert not list((node.home / ".spotwise").glob("env-*/.ready"))
+
+
+def test_a_node_that_does_not_see_the_wheel_says_so_in_the_words_that_the_scheduler_knows(node: Node) -> None:
+    node.wheel.unlink()
+    (node.bin / "sleep").unlink()  # a link to the machine's own
+    node.has("sleep", "exit 0")
+    said = node.set_up(code=78)
+    assert f"[spotwise] nobody asks for this attempt: {platform.node()} sees no {node.wheel}" in said
+    assert BLIND_NODE.search(said)
+    assert node.calls("sleep 1") == 9
 
 
 def test_without_a_package_index_the_reason_is_said(node: Node, tmp_path: Path) -> None:

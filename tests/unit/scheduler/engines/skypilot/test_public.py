@@ -1,72 +1,67 @@
-"""What is passed on of SkyPilot's words."""
+"""What is made of SkyPilot's own answers: its errors by kind, its words without colours."""
 
 from __future__ import annotations
 
+import json
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from spotwise.scheduler.engines.skypilot.public import PublicSky
-from spotwise.scheduler.engines.skypilot.sky import Failure
+from spotwise.scheduler.engines.skypilot.sky import SkyUnreachableError, TaskRefusedError
 
 
-class ResourcesUnavailableError(Exception):
-    """SkyPilot's, of which only the name is looked at."""
+def sky_that(monkeypatch: pytest.MonkeyPatch, **calls: Any) -> PublicSky:
+    monkeypatch.setitem(sys.modules, "sky", SimpleNamespace(**calls))
+    return PublicSky()
 
 
-class CommandError(Exception):
-    """SkyPilot's too."""
-
-
-ADVICE = """\
-\x1b[31mFailed to provision all possible launchable resources.\x1b[0m Relax the task's resource requirements: \
-1x Slurm(cpus=1, mem=1.5, {'V100': 1})
-To keep retrying until the cluster is up, use the `--retry-until-up` flag.
-"""
-TRIED = """\
-Reasons for provision failures (for details, please check the log above):
-Provision failures (tried 1 infra):
-
-✗ Slurm (gcp) — (gpus=V100:1, ...)
-"""
-NO_GPU = "Failed to acquire resources in spot for {Slurm(cpus=1, mem=1.5, {'V100': 1})}."
-NO_QUOTA = "Found no quota for p3.2xlarge spot instances in region us-east-1 in AWS."
-
-
-def failure(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Failure:
-    def get(_request_id: str) -> None:
+def refusing(error: Exception) -> Any:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise error
 
-    monkeypatch.setitem(sys.modules, "sky", SimpleNamespace(get=get))
-    return PublicSky().failure("r1")
+    return SimpleNamespace(from_yaml_config=refuse)
 
 
 @pytest.mark.parametrize(
-    ("said", "cause"),
+    ("error", "for_good"),
     [
-        (f"{ADVICE}{TRIED}  {NO_GPU}\n", NO_GPU),
-        (f"{ADVICE}{TRIED}  {NO_GPU} \n  Reason: 2 pods are pending. See the log above.\n", "2 pods are pending."),
-        (f"{ADVICE}{TRIED}  {NO_QUOTA} To request quotas, check the instruction: https://docs.skypilot.co\n", NO_QUOTA),
-        (f"{ADVICE}{NO_GPU}", NO_GPU),
-        (f"{NO_GPU}\nTo keep retrying until the cluster is up, use the `--retry-until-up` flag.\n{NO_GPU}", NO_GPU),
-        (
-            "Catalog does not contain any V100.\nTo fix: relax it.\n\nHint: sky gpus list",
-            "Catalog does not contain any V100.",
-        ),
-        ("no capacity", "no capacity"),
-        # a wording that nobody knows yet: rather too much than nothing
-        (ADVICE, "Failed to provision all possible launchable resources."),
+        (ValueError("no such key"), True),
+        (json.JSONDecodeError("broken answer", "", 0), False),
+        (PermissionError("the upload was cut"), False),
     ],
 )
-def test_a_refusal_names_its_cause_and_gives_no_advice(monkeypatch: pytest.MonkeyPatch, said: str, cause: str) -> None:
-    assert failure(monkeypatch, ResourcesUnavailableError(said)) == Failure(of_capacity=True, message=cause)
+def test_only_a_task_that_is_wrong_in_itself_is_refused_for_good(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, for_good: bool
+) -> None:
+    sky = sky_that(monkeypatch, Task=refusing(error))
+    with pytest.raises(TaskRefusedError, match=f"SkyPilot: .*{type(error).__name__}") as caught:
+        sky.launch("c", {}, 10)
+    assert caught.value.for_good is for_good
 
 
-def test_a_refusal_without_words_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "ResourcesUnavailableError" in failure(monkeypatch, ResourcesUnavailableError("")).message
+def test_a_server_that_is_not_there_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = type("ApiServerConnectionError", (RuntimeError,), {})("no server")
+    with pytest.raises(SkyUnreachableError):
+        sky_that(monkeypatch, Task=refusing(gone)).launch("c", {}, 10)
 
 
-def test_other_failures_are_passed_on_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = failure(monkeypatch, CommandError("rsync failed.\nSee ~/sky_logs"))
-    assert found == Failure(of_capacity=False, message="rsync failed. See ~/sky_logs (CommandError)")
+@pytest.mark.parametrize(
+    ("error", "of_request"), [(ValueError("no such key"), True), (RuntimeError("it broke"), False)]
+)
+def test_a_failed_launch_says_whether_the_task_is_to_blame(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, of_request: bool
+) -> None:
+    def get(_: str) -> None:
+        raise error
+
+    assert sky_that(monkeypatch, get=get).failure("r").of_request is of_request
+
+
+def test_last_words_come_on_one_line_and_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tail_logs(*_: Any, output_stream: Any, **__: Any) -> None:
+        output_stream.write("\x1b[36m(sky-cmd, pid=7)\x1b[0m one\x1b[K\n\n\x1b]0;title\x07two\n")
+
+    assert sky_that(monkeypatch, tail_logs=tail_logs).last_words("c") == "(sky-cmd, pid=7) one | two"
