@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, PlainValidator, StrictInt, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, StrictInt, ValidationError
 
 from spotwise.cost_models.estimate import Overheads
 from spotwise.cost_models.offer import Market
@@ -21,6 +22,7 @@ from .units import parse_duration, shown
 from .yaml_file import Scalars, YamlFile, parse_yaml, read_text
 
 _HOUR = timedelta(hours=1)
+_ACCELERATORS = re.compile(r"[^\s:]+(:[1-9][0-9]*)?")
 
 
 def _positive(value: object) -> timedelta:
@@ -28,6 +30,20 @@ def _positive(value: object) -> timedelta:
     if not duration:
         raise ValueError(f"found {shown(value)}; allowed: more than 0s")
     return duration
+
+
+def _partition(infra: str) -> str:
+    """SkyPilot would take a partition for us, and it need not be the one whose price and market stand here."""
+    parts = infra.strip("/").split("/")
+    if parts[0].lower() == "slurm" and (len(parts) != 3 or not all(parts)):
+        raise ValueError(f"found {shown(infra)}; allowed: slurm/CLUSTER/PARTITION or kubernetes/CONTEXT")
+    return infra
+
+
+def _accelerators(text: str) -> str:
+    if not _ACCELERATORS.fullmatch(text):
+        raise ValueError(f"found {shown(text)}; allowed: a name, or a name and a whole number, such as V100 or V100:2")
+    return text
 
 
 DurationField = Annotated[timedelta, PlainValidator(parse_duration), example("string", "4m")]
@@ -49,10 +65,14 @@ class LocalSettings(Part):
 class SkyPool(Part):
     """Capacity that no catalog prices: Slurm partitions and Kubernetes contexts."""
 
-    infra: Word = Field(description="As SkyPilot names it: slurm/CLUSTER/PARTITION or kubernetes/CONTEXT.")
+    infra: Annotated[Word, AfterValidator(_partition)] = Field(
+        description="As SkyPilot names it: slurm/CLUSTER/PARTITION or kubernetes/CONTEXT."
+    )
     market: Market = Field(description="spot: may be taken back at any moment; on_demand: ours until we end it.")
     price_usd_per_hour: MoneyField = Field(description="What one node costs.")
-    accelerators: Word | None = Field(default=None, description="Of one node, such as V100:1.")
+    accelerators: Annotated[Word, AfterValidator(_accelerators)] | None = Field(
+        default=None, description="Of one node, such as V100:1."
+    )
     cpus: Count | None = Field(default=None, description="vCPUs of one node.")
     memory: Count | None = Field(default=None, description="GiB of one node.")
     name: Word | None = Field(default=None, description="Tells pools of one Kubernetes context apart.")

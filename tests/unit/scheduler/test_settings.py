@@ -158,6 +158,31 @@ def test_the_schema_describes_every_key() -> None:
             assert value.get("description"), key
 
 
+@pytest.mark.parametrize("wrong", ["V100:0.5", "V100:x", "V100:1:2", "V100:0", "V100:-1", "V100:", ":1", "V 100"])
+def test_accelerators_of_a_pool_are_a_name_and_a_whole_number(tmp_path: Path, wrong: str) -> None:
+    pool = f'{{infra: slurm/a/b, market: spot, price_usd_per_hour: 1, accelerators: "{wrong}"}}'
+    path = write(tmp_path / "settings.yaml", f"skypilot:\n  pools:\n    - {pool}\n")
+    assert faults(path) == [
+        f"{path}:3: skypilot.pools[0].accelerators: found '{wrong}'; allowed: a name, or a name and a whole number, such as V100 or V100:2"
+    ]
+
+
+@pytest.mark.parametrize("right", ["V100", "V100:8", "A100-80GB:1", "tpu-v4-8"])
+def test_accelerators_of_a_pool_need_no_number(tmp_path: Path, right: str) -> None:
+    pool = f'{{infra: kubernetes/c, market: spot, price_usd_per_hour: 1, accelerators: "{right}"}}'
+    path = write(tmp_path / "settings.yaml", f"skypilot: {{pools: [{pool}]}}\n")
+    assert load_settings(path, {}, tmp_path).skypilot.pools[0].accelerators == right
+
+
+@pytest.mark.parametrize("wrong", ["slurm", "slurm/aws", "slurm/aws/", "Slurm//spot", "slurm/aws/spot/x"])
+def test_a_slurm_pool_is_a_partition(tmp_path: Path, wrong: str) -> None:
+    pool = f"{{infra: {wrong}, market: spot, price_usd_per_hour: 1}}"
+    path = write(tmp_path / "settings.yaml", f"skypilot:\n  pools:\n    - {pool}\n")
+    assert faults(path) == [
+        f"{path}:3: skypilot.pools[0].infra: found '{wrong}'; allowed: slurm/CLUSTER/PARTITION or kubernetes/CONTEXT"
+    ]
+
+
 def test_faults_in_a_list_name_its_keys_and_words(tmp_path: Path) -> None:
     file = tmp_path / "settings.yaml"
     pools = "{infra: slurm/a/b, markt: spot, price_usd_per_hour: 1}, {infra: x, market: spott, price_usd_per_hour: 1}"

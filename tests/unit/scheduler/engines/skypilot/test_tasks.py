@@ -163,8 +163,7 @@ def test_places_are_written_as_skypilot_writes_them(pool: Pool, expected: str) -
     ("keys", "expected"),
     [
         ({"infra": "slurm/hpc/spot"}, ("slurm", "hpc", "spot")),
-        ({"infra": "slurm/hpc"}, ("slurm", "hpc", "")),
-        ({"infra": "slurm/hpc", "name": "fast"}, ("slurm", "hpc", "")),  # else it would be taken for a partition
+        ({"infra": "slurm/hpc/spot", "name": "fast"}, ("slurm", "hpc", "spot")),  # its name is no place
         ({"infra": "kubernetes/context"}, ("kubernetes", "context", "")),
         ({"infra": "kubernetes/context", "name": "spot"}, ("kubernetes", "context", "spot")),
         ({"infra": f"kubernetes/{EKS}", "name": "spot"}, ("kubernetes", EKS, "spot")),
