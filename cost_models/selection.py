@@ -7,8 +7,9 @@ will do. Keys that do not narrow the choice of an offer (disk, image, ports, rec
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -18,6 +19,7 @@ from .offer import Offer
 Resources = Mapping[str, Any]  # as YAML gives it: checked key by key below
 
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:gb|gib)?\s*(\+?)", re.IGNORECASE)
+_ALLOWED_ACCELERATORS = "allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"
 _CLOUD_NAMES = {"k8s": "kubernetes"}
 
 
@@ -31,6 +33,21 @@ def reject_reason(offer: Offer, resources: Resources | None) -> str | None:
     if None in reasons:
         return None
     return " and ".join(dict.fromkeys(reason for reason in reasons if reason))
+
+
+def problems(resources: Resources) -> Iterator[tuple[str, str]]:
+    """Keys with a value that means nothing, and what is wrong with it: what `reject_reason` raises for any offer."""
+    checks: dict[str, Callable[[Any], object]] = {
+        "accelerators": lambda value: value and list(_wanted_accelerators(value)),
+        "cpus": lambda value: _amount_reason("cpus", 0, "", value),
+        "memory": lambda value: _amount_reason("memory", 0, "", value),
+        "max_hourly_cost": _most,
+    }
+    for key, check in checks.items():
+        try:
+            check(resources.get(key))
+        except CostModelError as error:
+            yield key, str(error).removeprefix(f"resources.{key}: ")
 
 
 def _choices(resources: Resources) -> Iterator[Resources]:
@@ -112,7 +129,7 @@ def _wanted_accelerators(accelerators: object) -> Iterator[tuple[str, float]]:
         for one in accelerators:
             yield from _wanted_accelerators(one)
     else:
-        raise CostModelError(f"resources.accelerators: {accelerators!r} is not like T4, T4:2 or {{T4: 2}}")
+        raise CostModelError(f"resources.accelerators: found {accelerators!r}; {_ALLOWED_ACCELERATORS}")
 
 
 def _count(accelerators: object, count: Any) -> float:
@@ -120,8 +137,8 @@ def _count(accelerators: object, count: Any) -> float:
         number = float(count)
     except (TypeError, ValueError):
         number = 0.0
-    if number <= 0:
-        raise CostModelError(f"resources.accelerators: {accelerators!r} needs a number above 0 after the name")
+    if not 0 < number < math.inf:
+        raise CostModelError(f"resources.accelerators: found {accelerators!r}; {_ALLOWED_ACCELERATORS}")
     return number
 
 
@@ -131,20 +148,22 @@ def _amount_reason(key: str, found: float, unit: str, wanted: object) -> str | N
         return None
     matched = _AMOUNT.fullmatch(str(wanted).strip())
     if matched is None:
-        raise CostModelError(f"resources.{key}: {wanted!r} is not an amount; write 4 for exactly or 4+ for at least")
+        raise CostModelError(f"resources.{key}: found {wanted!r}; allowed: 4 for exactly so much, 4+ for at least")
     least = float(matched.group(1))
     if found == least or (matched.group(2) and found > least):
         return None
     return f"{found:g} {unit}, not {wanted}"
 
 
-def _price_reason(offer: Offer, most: object) -> str | None:
-    if most is None:
-        return None
+def _most(amount: object) -> Decimal | None:
     try:
-        limit = Decimal(str(most))
+        return None if amount is None else Decimal(str(amount))
     except InvalidOperation:
-        raise CostModelError(f"resources.max_hourly_cost: {most!r} is not an amount in USD") from None
-    if offer.price_usd_per_hour <= limit:
+        raise CostModelError(f"resources.max_hourly_cost: found {amount!r}; allowed: an amount in USD") from None
+
+
+def _price_reason(offer: Offer, most: object) -> str | None:
+    limit = _most(most)
+    if limit is None or offer.price_usd_per_hour <= limit:
         return None
     return f"{offer.price_usd_per_hour} USD an hour, above max_hourly_cost {limit}"

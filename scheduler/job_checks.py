@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from spotwise.cost_models.selection import problems
+
 from . import sky_keys
 from .faults import Fault, did_you_mean
 from .faults import Path as KeyPath
@@ -33,7 +35,9 @@ def faults_between_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def resource_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """Unknown keys of ``resources``: with a slip such as ``acelerators`` the job would run on the wrong machine."""
+    """Unknown keys of ``resources``: with a slip such as ``acelerators`` the job would run on the wrong machine. And
+    values by which no offer can be chosen.
+    """
     resources = data.get("resources")
     if not isinstance(resources, dict):
         return
@@ -41,9 +45,15 @@ def resource_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
     for several in ("any_of", "ordered"):
         listed = resources.get(several)
         entries = listed if isinstance(listed, list) else []
+        if listed is not None and not isinstance(listed, list):
+            yield Fault(("resources", several), f"found {shown(listed)}; allowed: a list of mappings")
         places += [(("resources", several, f"[{i}]"), entry) for i, entry in enumerate(entries)]
     for path, mapping in places:
-        for key in mapping if isinstance(mapping, dict) else ():
+        if not isinstance(mapping, dict):
+            yield Fault(path, f"found {shown(mapping)}; allowed: a mapping of keys to values")
+            continue
+        yield from (Fault((*path, key), problem) for key, problem in problems(mapping))
+        for key in mapping:
             if key not in sky_keys.RESOURCE_KEYS:
                 nearest = did_you_mean(key, sorted(sky_keys.RESOURCE_KEYS))
                 yield Fault((*path, key), f"unknown key; allowed: the keys of SkyPilot's resources{nearest}")
