@@ -37,6 +37,7 @@ class Rules:
     tick_hours: float
     checkpoint_interval_hours: float = 0.0  # of work; 0: a preemption loses none
     probe_hours: float = 0.0  # of work; an attempt to start spot capacity that is not there
+    said_restart_hours: float | None = None  # what a policy is told a restart takes; None: the truth
     move_hours: float = 0.0  # on top of a restart in another zone than the last: to bring the checkpoint there
 
     @property
@@ -251,6 +252,8 @@ class _World:
 
     def _candidate(self, offer: Offer, zone: int) -> Candidate:
         restart, known = self._restart_hours(zone), self._known[zone] if zone >= 0 else True
+        if self._rules.said_restart_hours is not None:
+            restart += self._rules.said_restart_hours - self._rules.restart_hours
         found = _estimate(offer, self._work, restart, self._hours_left())
         tried = EPOCH + timedelta(hours=self._tick * self._rules.tick_hours) if known is False else None
         asked = tried if len(self._traces) > 1 else None

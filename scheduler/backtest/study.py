@@ -10,13 +10,17 @@ from decimal import Decimal
 from multiprocessing import get_context
 from statistics import fmean
 
+from spotwise.cost_models.availability import PoolModel
+
 from ..errors import InputError
 from ..policies import NAMES, PEERS, policy_named
+from ..policies.deadline import MeetDeadline
 from .omniscient import NAME as OMNISCIENT
 from .omniscient import omniscient
 from .replay import Episode, Outcome, Rules, replay
 
 POLICIES = (*(name for name in NAMES if name not in {"auto", "cheapest"}), *PEERS, OMNISCIENT)
+Task = tuple[str, Episode, Rules, PoolModel | None]
 _CHUNK = 8  # episodes that a worker takes at a time
 
 
@@ -35,10 +39,12 @@ class Summary:
     starts: float
 
 
-def run_policy(name: str, episode: Episode, rules: Rules) -> Outcome:
-    """Raises InputError where there is no such policy."""
+def run_policy(name: str, episode: Episode, rules: Rules, model: PoolModel | None = None) -> Outcome:
+    """``model``: of pools, for ``deadline``; None takes the shipped one. Raises InputError for an unknown policy."""
     if name == OMNISCIENT:
         return omniscient(episode, rules)
+    if name == MeetDeadline.name:
+        return replay(MeetDeadline(cooldown_hours=0.0, model=model), episode, rules)
     return replay(policy_named(name, cooldown_hours=0.0), episode, rules)
 
 
@@ -53,11 +59,12 @@ def outcomes(
     episodes: Sequence[Episode],
     rules: Rules,
     *,
+    model: PoolModel | None = None,
     workers: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, list[Outcome]]:
-    """By policy, in the order of the episodes; ``progress`` is called after each."""
-    tasks = [(name, episode, rules) for name in names for episode in episodes]
+    """By policy, in the order of the episodes; ``progress`` is called after each. For ``model`` see `run_policy`."""
+    tasks = [(name, episode, rules, model) for name in names for episode in episodes]
     found: dict[str, list[Outcome]] = {name: [] for name in names}
     for outcome in _played(tasks, workers or os.cpu_count() or 1):
         found[outcome.policy].append(outcome)
@@ -88,7 +95,7 @@ def _on_demand_usd(episode: Episode, rules: Rules) -> Decimal:
     return price * Decimal(str(rules.work_hours))
 
 
-def _played(tasks: Sequence[tuple[str, Episode, Rules]], workers: int) -> Iterator[Outcome]:
+def _played(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     if workers == 1 or len(tasks) <= _CHUNK:
         yield from (_play(task) for task in tasks)
         return
@@ -103,5 +110,5 @@ def _one_thread() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def _play(task: tuple[str, Episode, Rules]) -> Outcome:
+def _play(task: Task) -> Outcome:
     return run_policy(*task)

@@ -14,6 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from spotwise.cost_models.availability import PoolModel, shipped_model
 from spotwise.cost_models.offer import Market, Offer
 
 from .base import Candidate, Decision, Move, Situation, Stay, Wait
@@ -78,8 +79,9 @@ class MeetDeadline:
 
     name = "deadline"
 
-    def __init__(self, cooldown_hours: float) -> None:
-        self._cooldown_hours = cooldown_hours
+    def __init__(self, cooldown_hours: float, model: PoolModel | None = None) -> None:
+        """``model``: of pools; None takes the one that ships with spotwise."""
+        self._cooldown_hours, self._model = cooldown_hours, model
 
     def decide(self, situation: Situation) -> Decision:
         if situation.deadline_at is None:
@@ -177,8 +179,9 @@ class MeetDeadline:
         for something that will be seen.
         """
         spot = [c for c in situation.candidates if c.offer.is_spot and c.estimate.can_finish]
+        where = _where(situation, guard)
         tried = {c.offer.key for c in shortlist(situation, self._cooldown_hours, Market.SPOT).usable}
-        safe = [c for c in weigh(situation, _where(situation, guard), guard.candidate, spot) if c.is_safe]
+        safe = [c for c in weigh(situation, where, guard.candidate, spot, self._model or shipped_model()) if c.is_safe]
         open_ = [each for each in safe if _is_spot(each) and _key(each) in tried]
         to_wait = not any(each.chance_available >= WORTH_ASKING for each in open_)
         return [each for each in safe if not _is_spot(each) and (to_wait or each.candidate is not None)] + open_

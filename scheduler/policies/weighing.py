@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spotwise.cost_models.availability import Belief, PoolModel, believe, shipped_model
+from spotwise.cost_models.availability import Belief, PoolModel, believe
 from spotwise.cost_models.availability.model import TICK_HOURS
 
 from .base import Candidate, Situation
@@ -39,9 +39,10 @@ class Weighed:
     chance_available: float = 1.0
 
 
-def weigh(situation: Situation, where: Position, fall_back: Candidate, spot: Sequence[Candidate]) -> list[Weighed]:
+def weigh(
+    situation: Situation, where: Position, fall_back: Candidate, spot: Sequence[Candidate], model: PoolModel
+) -> list[Weighed]:
     """Every choice: nothing, the on-demand offer to fall back on, each spot offer. Unsafe ones cost infinitely much."""
-    model = shipped_model()
     price = float(fall_back.offer.price_usd_per_hour)
     pools = [_Pool(model, situation, where, fall_back, candidate) for candidate in spot]
     if not pools or price <= 0:

@@ -13,6 +13,7 @@ import pytest
 from spotwise.cost_models.availability import Sightings
 from spotwise.scheduler.policies import policy_named
 from spotwise.scheduler.policies.base import Decision, Move, Stay, Stop, Wait
+from spotwise.scheduler.policies.choice import wait
 
 
 def decide(world) -> Decision:
@@ -63,13 +64,11 @@ def test_a_run_waits_for_spot_while_that_is_expected_to_pay(
     assert zone(decide(there.with_hours_left(hours_left))) == chosen
 
 
-def test_a_wait_ends_while_on_demand_capacity_can_still_be_started(world, spot, on_demand) -> None:
-    """0.13 h of slack, of which a start takes 0.04 h: a tenth of an hour, as usual, would be too long."""
-    cheap, quick = spot("a", price="0.01", available=False), replace(on_demand("od", 9, hours=2.5), restart_hours=0.04)
-    there = world.having(replace(cheap, restart_hours=0.04), quick).with_hours_left(2.46 + 0.13)
-    decision = policy_named("deadline", cooldown_hours=1.0).decide(replace(there.situation, margin_hours=0.0))
-    assert isinstance(decision, Wait)
-    assert decision.until - there.situation.now == pytest.approx(timedelta(hours=0.09), abs=timedelta(seconds=1))
+@pytest.mark.parametrize(("at_most", "waits"), [(1.0, 0.1), (0.05, 0.05), (-1.0, 0.02)])
+def test_a_wait_is_no_longer_than_on_demand_capacity_can_be_put_off(world, at_most: float, waits: float) -> None:
+    situation = replace(world.situation, look_hours=0.02)
+    decision = wait(situation, "no spot", 1.0, at_most)
+    assert decision.until - situation.now == pytest.approx(timedelta(hours=waits), abs=timedelta(seconds=1))
 
 
 def test_nothing_is_waited_for_where_spot_is_there(world, spot, on_demand) -> None:
