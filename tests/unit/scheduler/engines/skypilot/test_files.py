@@ -173,9 +173,13 @@ def test_only_what_is_new_is_fetched(handle: Handle, there: Storage, monkeypatch
     fetched = []
     mirror = Mirror(handle)
     read = type(there).read
-    monkeypatch.setattr(
-        type(there), "read", lambda s, name, start=0: fetched.append((name, start)) or read(s, name, start)
-    )
+
+    def noted(storage, name, start=0):
+        if storage.url == there.url:  # an engine of an earlier test may still look at its own
+            fetched.append((name, start))
+        return read(storage, name, start)
+
+    monkeypatch.setattr(type(there), "read", noted)
     for text in (b"one\n", b"one\ntwo\n", b"one\ntwo\n"):
         there.put("progress.jsonl", text)
         mirror.sync()
