@@ -1,11 +1,12 @@
 """What policies pay on recorded spot availability: ours beside Uniform Progress, greedy and the optimum, same episodes.
 
-    python benchmarks/policy.py [--data FOLDER] [--stride 12h] [--json FILE]
+    python benchmarks/policy.py [--data FOLDER] [--stride 24h] [--json FILE]
 
-48 h of work, deadlines of 52 and 70 h, restarts of 0.05, 0.2 and 0.4 h. The model of pools is never judged on what it was
-fitted to: once it is fitted to the first half of every recording and judged on the second (``later``), and once to two
-thirds of the zones and judged on the others (``zones``, three times). Costs are hours of on-demand capacity: the mean over
-sources of the mean over a source's episodes. Closed is the share of the way from Uniform Progress to the optimum.
+48 h of work, deadlines of 52 and 70 h, restarts of 0.05, 0.2 and 0.4 h. The model of pools is never judged on what it
+was fitted to: once it is fitted to the first half of every recording and judged on the second (``later``), and once
+to two thirds of the zones and judged on the others (``zones``, three times). Costs are hours of on-demand capacity: the
+mean over sources of the mean over a source's episodes. Closed is the share of the way from Uniform Progress to the
+optimum.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Played = dict[str, list[tuple[Episode, Outcome]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--stride", default="12h")
+    parser.add_argument("--stride", default="24h")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     files = sorted(options.data.glob("*.json"))
