@@ -168,6 +168,7 @@ def make_situation(
         current=current,
         current_age_hours=current_age_hours,
         money_left_usd=money_left,
+        nodes=known.nodes(job.num_nodes) * job.hosts,
         starting_hours=max(0.0, known.restart_hours - current_age_hours) if current else 0.0,
         at_risk_hours=_at_risk_hours(candidates),
         look_hours=LOOK_HOURS,

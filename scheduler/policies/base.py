@@ -39,6 +39,7 @@ class Situation:
     current: Offer | None  # what the run holds
     current_age_hours: float
     money_left_usd: Decimal | None
+    nodes: int = 1  # that are paid for, of all hosts
     starting_hours: float = 0.0  # billed; until what the run holds works
     at_risk_hours: float = 0.0  # of work between two checkpoints
     look_hours: float = 0.0  # billed; until the policy is asked again

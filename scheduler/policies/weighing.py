@@ -43,7 +43,7 @@ def weigh(
     situation: Situation, where: Position, fall_back: Candidate, spot: Sequence[Candidate], model: PoolModel
 ) -> list[Weighed]:
     """Every choice: nothing, the on-demand offer to fall back on, each spot offer. Unsafe ones cost infinitely much."""
-    price = float(fall_back.offer.price_usd_per_hour)
+    price = float(fall_back.offer.price_usd_per_hour) * situation.nodes
     pools = [_Pool(model, situation, where, fall_back, candidate) for candidate in spot]
     if not pools or price <= 0:
         return []
@@ -84,7 +84,6 @@ class _Pool:
         self._model, self._situation = model, situation
         speed = candidate.estimate.work_hours / max(fall_back.estimate.work_hours, 1e-9)
         self.share = float(candidate.offer.price_usd_per_hour / fall_back.offer.price_usd_per_hour) * speed
-        self._fall_back = fall_back
         self.table: CostToGo
 
     def meet(self, others: Sequence[_Pool], usual_share: float, restart_hours: float) -> None:

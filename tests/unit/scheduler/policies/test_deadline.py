@@ -111,6 +111,15 @@ def test_a_faster_offer_is_worth_its_price(world, spot, on_demand) -> None:
     assert zone(decide(there.with_hours_left(20))) == "fast"
 
 
+def test_the_reason_counts_all_nodes(world, spot, on_demand) -> None:
+    there = world.having(spot("a"), on_demand("od", 9)).with_hours_left(20).situation
+    one, two = (
+        float(re.search(r"\$([\d.]+) expected", policy_named("deadline").decide(replace(there, nodes=nodes)).reason)[1])
+        for nodes in (1, 2)
+    )
+    assert two == pytest.approx(2 * one, abs=0.02)
+
+
 def test_the_reason_gives_the_expected_cost_beside_that_of_the_other_choices(world, spot, on_demand) -> None:
     reason = decide(world.having(spot("a"), on_demand("od", 9)).with_hours_left(20)).reason
     assert re.fullmatch(
