@@ -185,7 +185,9 @@ class FakeSky:
             if request.state is RequestState.UNDER_WAY and known is not None:
                 _prepare(home, task)
                 known.processes += [_start(home, task, rank) for rank in range(int(task.get("num_nodes", 1)))]
-                known.book = replace(known.book, state=ClusterState.UP)
+                known.book = replace(
+                    known.book, state=ClusterState.UP, launched_at=datetime.now(UTC)
+                )  # as SkyPilot does
                 request.state = RequestState.DONE
 
     def _take_down(self, request_id: str, cluster: str) -> None:

@@ -70,6 +70,7 @@ class Watched:
     look_fault: SkyUnreachableError | None = None
     failure: Failure | None = None
     gone_at: datetime | None = None
+    recorded_at: datetime | None = None  # when SkyPilot first wrote of the cluster that it has now
     errand: Future[None] | None = None  # a launch or a closer look that is under way
     files: AttemptFiles = field(init=False)
 
@@ -237,8 +238,9 @@ class Rounds:
         if down is RequestState.DONE and watched.gone_at is None:
             watched.gone_at = self._sky.ended_at(journal.down)
         up_at = journal.up_at
+        watched.recorded_at = _earliest(watched.recorded_at, cluster)
         if cluster is not None and cluster.state is ClusterState.UP and up_at is None:
-            up_at = cluster.launched_at
+            up_at = watched.recorded_at or cluster.launched_at
             watched.note("up", now, at=up_at.isoformat())
         self._listen(watched, launch, now)
         return Facts(
@@ -351,3 +353,10 @@ def told_at(sign: bytes, now: datetime) -> datetime:
         return min(datetime.fromisoformat(json.loads(sign)["at"]).astimezone(UTC), now)
     except (ValueError, KeyError, TypeError):
         return now
+
+
+def _earliest(recorded_at: datetime | None, cluster: Cluster | None) -> datetime | None:
+    """SkyPilot's own bill begins with a cluster's first record; what it calls launched moves on until it is up."""
+    if cluster is None:
+        return None  # the next one is another machine
+    return cluster.launched_at if recorded_at is None else min(recorded_at, cluster.launched_at)

@@ -46,7 +46,7 @@ class Cluster:
 
     name: str
     state: ClusterState
-    launched_at: datetime  # where SkyPilot's own cost report begins to count
+    launched_at: datetime  # moves on while it comes up
 
 
 @dataclass(frozen=True, slots=True)

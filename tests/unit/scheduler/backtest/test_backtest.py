@@ -63,7 +63,7 @@ recordings = st.lists(st.tuples(st.booleans(), st.integers(1, 40)), min_size=1, 
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     recordings, st.sampled_from([0.0, 0.05, 0.2, 0.4]), st.sampled_from([9.0, 10.0, 13.0]), st.sampled_from([0.0, 0.5])
 )
@@ -79,7 +79,7 @@ def test_deadlines_are_met_whatever_the_market_does(
             checked(outcome, episode.traces, rules)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(recordings, recordings, st.sampled_from([0.05, 0.2]))
 def test_with_several_recordings_deadlines_are_met_as_well(one: list[bool], two: list[bool], restart: float) -> None:
     rules = Rules(8.0, 10.0, restart, TICK)

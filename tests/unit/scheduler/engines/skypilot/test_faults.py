@@ -96,6 +96,20 @@ def test_a_preempted_machine_saves_and_is_billed_until_it_left(scene: Scene) -> 
     assert list(scene.engine.logs(handle))[-1] == "saving"
 
 
+def test_billing_begins_where_skypilots_own_does_though_it_moves_the_launch_on(scene: Scene) -> None:
+    """With the cluster's first record: from then on SkyPilot's cost report counts."""
+    scene.sky.hanging.add(SPOT)
+    handle = scene.launch()
+    scene.wait(lambda: scene.seen(handle) is not None and CLUSTER in scene.sky.clusters(), "the cluster's record")
+    recorded_at = scene.sky.clusters()[CLUSTER].launched_at
+    asks = len(scene.sky.calls)
+    scene.wait(lambda: scene.seen(handle) is not None and len(scene.sky.calls) > asks + 2, "some looks at it")
+    scene.sky.hanging.discard(SPOT)
+    scene.wait(lambda: scene.seen(handle).phase is Phase.RUNNING, "the program to run")
+    assert scene.sky.clusters()[CLUSTER].launched_at > recorded_at
+    assert scene.seen(handle).launched_at == recorded_at
+
+
 def test_a_spot_machine_that_vanishes_was_preempted_when_it_was_last_heard(scene: Scene) -> None:
     handle = scene.running()
     before = scene.clock.now()
