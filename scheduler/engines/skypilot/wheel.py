@@ -21,7 +21,8 @@ from ...errors import EngineError
 _NAME = "spotwise"
 _FOLDERS = ("checkpoints", "cost_models", "recipes", "scheduler")  # an editable namespace cannot be listed
 # A checkout's folders also collect what programs leave there, such as checkpoints: these, and py.typed, are ours.
-_SUFFIXES = frozenset({".css", ".csv", ".j2", ".json", ".md", ".py", ".sh", ".yaml"})
+_SUFFIXES = frozenset({".css", ".csv", ".j2", ".md", ".py", ".sh", ".yaml"})
+_TABLES = "data"  # the folder of shipped tables
 # README and licence file stay out: they say nothing to pip, and an editable install keeps a README of long ago.
 _FIELDS = ("Metadata-Version", "Name", "Version", "Summary", "License-Expression", "Requires-Python")
 _LISTS = ("Provides-Extra", "Requires-Dist")  # fields that stand there as often as there are extras and requirements
@@ -88,7 +89,8 @@ def _location(folder: str) -> Path:
 
 def _shipped(root: Path) -> Iterator[Path]:
     for path in root.rglob("*"):
-        if (path.suffix in _SUFFIXES or path.name == "py.typed") and path.is_file():
+        is_table = path.suffix == ".json" and path.parent.name == _TABLES  # other JSON is what programs left
+        if (path.suffix in _SUFFIXES or is_table or path.name == "py.typed") and path.is_file():
             yield path
 
 
