@@ -37,7 +37,7 @@ class Rules:
     tick_hours: float
     checkpoint_interval_hours: float = 0.0  # of work; 0: a preemption loses none
     probe_hours: float = 0.0  # of work; an attempt to start spot capacity that is not there
-    said_restart_hours: float | None = None  # what a policy is told a restart takes; None: the truth
+    said_restart_hours: float | None = None  # what a policy is told of it until one was seen; None: the truth
     move_hours: float = 0.0  # on top of a restart in another zone than the last: to bring the checkpoint there
 
     @property
@@ -115,7 +115,7 @@ class _World:
         self._tick, self._work, self._unsaved = 0, rules.work_hours, 0.0
         self._held, self._zone, self._starting, self._age = NOTHING, -1, 0.0, 0
         self._last_zone = -1
-        self._probed = 0.0
+        self._probed, self._has_started = 0.0, False
         self._known: list[bool | None] = [None] * len(self._traces)
         self._seen: list[Sightings | None] = [None] * len(self._traces)
         self._choices: list[str] = []
@@ -231,6 +231,7 @@ class _World:
             worked = max(0.0, rules.tick_hours - lost_time)
             self._starting = max(0.0, lost_time - rules.tick_hours)
             self._work -= worked
+            self._has_started = self._has_started or worked > 0
             if rules.checkpoint_interval_hours > 0 and self._held == SPOT:
                 self._unsaved = math.fmod(self._unsaved + worked, rules.checkpoint_interval_hours)
             self._age += 1
@@ -252,7 +253,7 @@ class _World:
 
     def _candidate(self, offer: Offer, zone: int) -> Candidate:
         restart, known = self._restart_hours(zone), self._known[zone] if zone >= 0 else True
-        if self._rules.said_restart_hours is not None:
+        if self._rules.said_restart_hours is not None and not self._has_started:  # later it has been measured
             restart += self._rules.said_restart_hours - self._rules.restart_hours
         found = _estimate(offer, self._work, restart, self._hours_left())
         tried = EPOCH + timedelta(hours=self._tick * self._rules.tick_hours) if known is False else None

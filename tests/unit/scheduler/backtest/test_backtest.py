@@ -157,6 +157,16 @@ def test_a_pool_that_flips_and_prices_that_double_cost_no_more_than_on_demand() 
         assert ours.cost_usd <= on_demand.cost_usd * Decimal("1.01")
 
 
+def test_a_restart_that_takes_twice_as_long_as_said_is_learned_in_time() -> None:
+    rng = np.random.default_rng(0)
+    made = trace(list(rng.random(420) < 0.7))
+    for deadline in (26.0, 30.0):
+        rules = Rules(24.0, deadline, 0.4, TICK, said_restart_hours=0.2)
+        outcome = run_policy("deadline", Episode((made,), 0), rules)
+        assert outcome.met_deadline
+        checked(outcome, (made,), rules)
+
+
 class Scripted:
     """A policy that does as told."""
 
