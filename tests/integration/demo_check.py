@@ -74,8 +74,6 @@ def findings(demo: Demo) -> Iterator[Finding]:
     yield Finding("two sweeps and one night, all completed", _three_completed(sweeps, nights, demo), states)
     if len(sweeps) == 2:
         yield from sweep_findings(demo, sweeps[0])
-        survived = sum(demo.preemptions(run) for run in sweeps)
-        yield Finding("at least 3 preemptions of sweeps", survived >= 3, survived)
         known = [t.note for t in _study(demo, sweeps[1]).trials if t.source == "prior"]
         from_first = bool(known) and all(sweeps[0].id in note for note in known)
         yield Finding("the second sweep starts from the first one's trials", from_first, known)
@@ -94,6 +92,7 @@ def sweep_findings(demo: Demo, run: Run) -> Iterator[Finding]:
     yield Finding(
         "early stopping ended some, and some trained to the end", pruned > 0 and completed > 0, (pruned, completed)
     )
+    yield Finding("at least 3 preemptions", demo.preemptions(run) >= 3, demo.preemptions(run))
 
 
 def resume_findings(demo: Demo) -> Iterator[Finding]:

@@ -23,10 +23,7 @@ def test_a_training_job_completes_and_is_paid_until_its_cluster_is_gone(site: Sk
     assert attempt.ended_at is not None
     assert attempt.launched_at < attempt.started_at < attempt.ended_at
     off_s = (float(site.spent(run_id)) - site.sky_cost_usd(attempt)) * 3600 / PRICES["gcp"]["spot"]
-    # SkyPilot counts whole seconds, and until some moment within its teardown; we count until that is done.
-    asked_at = next(event.time for event in site.engine_notes(attempt) if event.name == "down")
-    teardown_s = (attempt.ended_at - asked_at).total_seconds()
-    assert -2 <= off_s <= teardown_s + 2, f"we bill {off_s:.1f} s more than SkyPilot's own report"
+    assert abs(off_s) < 5, f"we bill {off_s:.1f} s more than SkyPilot's own report"
     site.assert_clean(run_id)
 
 
