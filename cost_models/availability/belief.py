@@ -46,11 +46,6 @@ class Belief:
     def chance_available(self) -> float:
         return float(self.weights @ self.model.has_capacity)
 
-    def chance_unbroken(self, hours: float) -> float:
-        """How likely a spell with capacity, if there is one now, lasts for so many hours more."""
-        now = self.given(available=True)
-        return float((now.weights @ self.model.steps(hours).unbroken).sum())
-
     @property
     def hours_unbroken(self) -> float:
         """How long a spell with capacity, if there is one now, is expected to last."""

@@ -128,10 +128,10 @@ class _Optimum:
         )
 
     def _usd(self, tick: int, zone: int) -> Decimal:
-        traces, seconds = self._episode.traces, Decimal(round(self._rules.tick_hours * 3600))
+        traces = self._episode.traces
         if zone >= 0:
-            return traces[zone].spot_usd_per_hour[self._episode.start_tick + tick] * seconds / 3600
-        return min(trace.on_demand_usd_per_hour for trace in traces) * seconds / 3600
+            return self._rules.tick_usd(traces[zone].spot_usd_per_hour[self._episode.start_tick + tick])
+        return self._rules.tick_usd(min(trace.on_demand_usd_per_hour for trace in traces))
 
 
 def _prices(episode: Episode, rules: Rules) -> tuple[Array, float]:

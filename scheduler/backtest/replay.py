@@ -44,6 +44,10 @@ class Rules:
     def deadline_ticks(self) -> int:
         return math.floor(self.deadline_hours / self.tick_hours + _EPSILON)
 
+    def tick_usd(self, price_usd_per_hour: Decimal) -> Decimal:
+        """What a tick costs; it is billed whole."""
+        return price_usd_per_hour * Decimal(round(self.tick_hours * 3600)) / 3600
+
 
 @dataclass(frozen=True, slots=True)
 class Episode:
@@ -226,7 +230,7 @@ class _World:
         self._choices.append(self._held)
         self._zones.append(self._zone)
         if self._held != NOTHING:
-            self._cost += _cost(self._price(), rules)
+            self._cost += rules.tick_usd(self._price())
             lost_time = self._starting + self._probed
             worked = max(0.0, rules.tick_hours - lost_time)
             self._starting = max(0.0, lost_time - rules.tick_hours)
@@ -268,11 +272,6 @@ class _World:
         if (zone, price) not in self._spot:
             self._spot[zone, price] = _offer(self._traces[zone], zone, Market.SPOT, price)
         return self._spot[zone, price]
-
-
-def _cost(price_usd_per_hour: Decimal, rules: Rules) -> Decimal:
-    seconds = Decimal(round(rules.tick_hours * 3600))
-    return price_usd_per_hour * seconds / 3600
 
 
 def _pool(trace: Trace, zone: int) -> Pool:

@@ -15,6 +15,7 @@ from supervised import RUN_ID, SupervisedWorld, job_yaml
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.errors import EngineError, StoreError
 from spotwise.scheduler.ledger import Category
+from spotwise.scheduler.policies.base import Move, Stay, Wait
 from spotwise.scheduler.run import AttemptState, RunState
 
 
@@ -195,6 +196,25 @@ def test_without_slack_the_run_moves_on_demand(world):
     world.pass_time(world.supervisor(), 3)
     assert states(world)[0] is AttemptState.MIGRATED
     assert world.live().offer.market is Market.ON_DEMAND
+
+
+def test_a_policy_that_waits_gives_up_what_the_run_holds(world, monkeypatch):
+    """And the run comes back to it later, from its checkpoint."""
+
+    class WaitsOnce:
+        name = "waits once"
+
+        def decide(self, situation):
+            held, spot = situation.current, situation.candidates[0].offer
+            if held is not None and not any(a.migrating for a in world.attempts()) and len(world.attempts()) == 1:
+                return Wait(situation.now, "nothing for now")
+            return Stay("holds it") if held is not None else Move(spot, "goes on")
+
+    monkeypatch.setattr("spotwise.scheduler.supervisor.policy_named", lambda *_: WaitsOnce())
+    world.submit()
+    world.pass_time(world.supervisor(), 4)
+    assert states(world) == [AttemptState.MIGRATED, AttemptState.COMPLETED]
+    assert [e.message for e in world.store.events(RUN_ID) if e.kind == "migrating"] == ["nothing for now"]
 
 
 def test_two_supervisors_never_act_on_one_run(world):

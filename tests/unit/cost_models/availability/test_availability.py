@@ -63,11 +63,10 @@ def test_a_belief_is_the_share_of_sampled_histories() -> None:
 
 def test_what_was_seen_tells_one_regime_from_another() -> None:
     known = model(0.01, 0.01, up2=0.5, down2=0.5)
-    steady = believe(known, seen(*[True] * 20)).chance_unbroken(1.0)
-    shaky = believe(known, seen(*[True, False] * 10, True)).chance_unbroken(1.0)
-    assert steady > 0.9
-    assert shaky < 0.1
-    assert believe(known, seen(*[True] * 20)).hours_unbroken > 10
+    steady = believe(known, seen(*[True] * 20)).hours_unbroken
+    shaky = believe(known, seen(*[True, False] * 10, True)).hours_unbroken
+    assert steady == pytest.approx(100 * TICK_HOURS, rel=0.05)
+    assert shaky == pytest.approx(2 * TICK_HOURS, rel=0.05)
 
 
 def test_sightings_are_worked_in_once_and_in_any_order_of_reading() -> None:
