@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spotwise.cost_models.availability import Belief, PoolModel, believe
 from spotwise.cost_models.availability.model import TICK_HOURS
@@ -37,6 +37,7 @@ class Weighed:
     cost_usd: float  # of spot capacity that may not be there: if it is; while something is held, on average
     is_safe: bool
     chance_available: float = 1.0
+    beats_on_demand: bool = False  # where there are several pools: it would be worth it if there were no other
 
 
 def weigh(
@@ -66,7 +67,8 @@ def weigh(
         cost, chance = pool.cost(SPOT) if safe else math.inf, pool.chance_available
         if where.held.kind != NOTHING and pool.starts and chance < 1.0:
             cost = chance * cost + (1.0 - chance) * (kept + vain) if chance > 0.0 else math.inf
-        found.append(Weighed(pool.candidate, price * cost, safe, chance))
+        worth = len(pools) > 1 and safe and pool.beats_on_demand()
+        found.append(Weighed(pool.candidate, price * cost, safe, chance, worth))
     return found
 
 
@@ -103,9 +105,18 @@ class _Pool:
         """That it has capacity a tick after it had none."""
         return self._belief.given(available=False).later(TICK_HOURS).chance_available
 
+    def beats_on_demand(self) -> bool:
+        """Whether spot capacity here would be worth it if there were no other pool."""
+        terms = replace(self._terms(0.0, 0.0), spot_share=_share_step(self.share))
+        alone = cost_to_go(self._model, terms)
+        return self._cost(SPOT, alone, self.share) < self._cost(ON_DEMAND, alone, self.share)
+
     def cost(self, kind: int) -> float:
         """Of this tick and all after it, in hours of on-demand capacity, where this can be had."""
-        where, tick = self._where, self.table.terms.tick_hours
+        return self._cost(kind, self.table, self._usual_share)
+
+    def _cost(self, kind: int, table: CostToGo, usual_share: float) -> float:
+        where, tick = self._where, table.terms.tick_hours
         starts = self.starts if kind == SPOT else where.held.kind != ON_DEMAND
         restart = self.restart_hours if kind == SPOT else where.restart_hours
         slack, starting, ends = where.after(kind, tick, starts=starts, restart_hours=restart)
@@ -115,8 +126,8 @@ class _Pool:
         if kind == SPOT:
             belief = belief.given(available=True)
             stay = min(belief.hours_unbroken, where.work_hours, SOME_TIME_HOURS)
-            paid = self._usual_share * tick + (self.share - self._usual_share) * max(stay, tick)
-        return paid + self.table.after(belief, where.hours_left, slack, Held(kind, starting))
+            paid = usual_share * tick + (self.share - usual_share) * max(stay, tick)
+        return paid + table.after(belief, where.hours_left, slack, Held(kind, starting))
 
     def _terms(self, elsewhere: float, elsewhere_later: float) -> Terms:
         where = self._where
@@ -126,7 +137,7 @@ class _Pool:
             ticks=_rounded_up(where.hours_left / tick),
             slack_hours=_rounded_up(where.slack_hours / tick) * tick,
             restart_hours=_short(self._longest_restart_hours),
-            spot_share=max(round(self._usual_share / _SHARE_STEP), 1) * _SHARE_STEP,
+            spot_share=_share_step(self._usual_share),
             at_risk_hours=_short(where.at_risk_hours),
             elsewhere=elsewhere,
             elsewhere_later=elsewhere_later,
@@ -170,6 +181,10 @@ def _rounded_up(ticks: float) -> int:
     while size < ticks - 1e-9:
         size *= _GROWTH
     return math.ceil(size)
+
+
+def _share_step(share: float) -> float:
+    return max(round(share / _SHARE_STEP), 1) * _SHARE_STEP
 
 
 def _nearest(chance: float) -> float:

@@ -76,6 +76,17 @@ def test_nothing_is_waited_for_where_spot_is_there(world, spot, on_demand) -> No
     assert zone(decide(many.with_hours_left(100))) == "a"
 
 
+def test_a_run_with_much_slack_takes_the_spot_capacity_that_is_there_though_it_is_not_the_cheapest(
+    world, spot, on_demand
+) -> None:
+    """The two cheap pools have just preempted it, and will hardly be back at once."""
+    for hours in (1.5, 2.5, 4.5):
+        preempted = [spot(name, price="0.19", hours=hours, refused_hours_ago=0.1) for name in ("a", "b")]
+        others = [spot("c", price="0.25", hours=hours), spot("d", price="0.28", hours=hours)]
+        there = world.having(*preempted, *others, on_demand("od", 2, hours=hours)).with_hours_left(hours + 21)
+        assert zone(decide(there)) == "c"
+
+
 def test_what_was_seen_of_a_pool_counts(world, spot, on_demand) -> None:
     """Of two pools at one price the one that lasted is taken; the other lost its capacity again and again."""
     steady, shaky = spot("steady"), spot("shaky")
