@@ -39,8 +39,6 @@ class Terms:
     restart_hours: float  # from a start until work goes on
     spot_share: float  # price of spot capacity, as a share of on-demand's
     at_risk_hours: float = 0.0  # work between two checkpoints: lost at worst, and half of it on average
-    elsewhere: float = 0.0  # chance that another pool has spot capacity when this one takes its own away
-    elsewhere_later: float = 0.0  # chance a tick that another pool gets some while none has
 
     @property
     def starting_ticks(self) -> int:
@@ -154,10 +152,7 @@ class _Solver:
         self._any, self._unbroken = steps.any.astype(np.float32), steps.unbroken.astype(np.float32)
         self._broken = self._any - self._unbroken
         self._there = model.has_capacity.astype(bool)
-        strange = np.where(self._there, model.unseen, 0.0)
-        self._strange = (strange / strange.sum()).astype(np.float32)  # the state of a pool with capacity, unseen before
         self._value = np.zeros((model.states, 1 + 2 * terms.starting_ticks, len(slack)), dtype=np.float32)
-        self._elsewhere = np.zeros(len(slack), dtype=np.float32)  # what a start in another pool costs
 
     def solved(self) -> Table:
         """(kept ticks, states, held, slack): what is still to be paid after a tick."""
@@ -166,29 +161,21 @@ class _Solver:
             after = self._expected()
             if ticks % KEPT_EVERY == 1:
                 kept.append(after)
-            self._value, self._elsewhere = self._best(after, ticks * self._terms.tick_hours)
+            self._value = self._best(after, ticks * self._terms.tick_hours)
         return np.stack(kept)
 
     def _expected(self) -> Table:
-        """What the next tick costs on average, by the state before the step and by what is held over it.
-
-        The state of another pool is not known when it is entered: its cost is a mean, and no choice can be made by it.
-        """
-        terms, value, gone, starting = self._terms, self._value, ~self._there, self._terms.starting_ticks
-        later = value.copy()  # nothing or on-demand capacity is held
-        better = np.minimum(value[gone], self._elsewhere)
-        later[gone] += terms.elsewhere_later * (better - value[gone])
+        """What the next tick costs on average, by the state before the step and by what is held over it."""
+        value, starting = self._value, self._terms.starting_ticks
         lost = _at(value[:, 0], self._shifts.lost)  # spot capacity was taken
-        better = np.minimum(lost[gone], _at(self._elsewhere, self._shifts.lost))
-        lost[gone] += terms.elsewhere * (better - lost[gone])
-        after = (self._any @ later.reshape(len(value), -1)).reshape(value.shape)
+        after = (self._any @ value.reshape(len(value), -1)).reshape(value.shape)
         held = value[:, 1 : 1 + starting].reshape(len(value), -1)
         kept = (self._unbroken @ held).reshape(len(value), starting, -1)
         after[:, 1 : 1 + starting] = kept + (self._broken @ lost)[:, None]
         return np.asarray(after)
 
-    def _best(self, after: Table, hours_left: float) -> tuple[Table, Table]:
-        """The least cost over the actions, by what was held before; and that of a start in another pool."""
+    def _best(self, after: Table, hours_left: float) -> Table:
+        """The least cost over the actions, by what was held before."""
         terms, shifts, starting = self._terms, self._shifts, self._terms.starting_ticks
         tick, slack, there = terms.tick_hours, shifts.slack, self._there[:, None]
         work = hours_left - slack
@@ -211,17 +198,16 @@ class _Solver:
 
         nothing = _at(after[:, 0], shifts.nothing)
         nothing[:, slack - tick < back - _EPSILON] = np.inf
-        base, start_spot = np.minimum(nothing, on_demand(0)), spot(0)
+        base = np.minimum(nothing, on_demand(0))
         best = np.empty_like(after)
-        best[:, 0] = np.where(there, np.minimum(base, start_spot), base)
+        best[:, 0] = np.where(there, np.minimum(base, spot(0)), base)
         for held in range(1, starting + 1):
             best[:, held] = np.where(there, np.minimum(base, spot(held)), base)
             best[:, starting + held] = np.minimum(best[:, 0], on_demand(held))
         late = (np.maximum(work, 0.0) + terms.restart_hours + LATE_HOURS).astype(np.float32)
         best = np.where(np.isfinite(best), best, late)
         best[:, :, work <= _EPSILON] = 0.0
-        elsewhere = self._strange @ np.where(np.isfinite(start_spot), start_spot, late)
-        return best, elsewhere
+        return best
 
 
 class _Shifts:

@@ -114,7 +114,7 @@ class MeetDeadline:
     def _start_in_time(self, situation: Situation, guard: Guard) -> Decision:
         """On-demand capacity could do it all: then what is likely is no matter of being late, only of money."""
         choices = self._weighed(situation, guard)
-        best = _rather_spot(choices, _least(choices), situation)
+        best = _least(choices)
         if best is None:  # nobody sells spot capacity
             listed = shortlist(situation, self._cooldown_hours, Market.ON_DEMAND)
             return place(situation, replace(listed, usable=(guard.candidate,)), "on demand")
@@ -153,9 +153,7 @@ class MeetDeadline:
             return Stay(f"{holds(situation, current)}; there is no spot offer to return to")
         choices = [each for each in self._weighed(situation, guard) if self._is_to_be_had(each, situation)]
         best, mine = _least(choices), _of(guard.candidate.offer, choices)
-        if best is not None and mine is not None and best.cost_usd > mine.cost_usd - WORTH_SAYING_USD:
-            best = _rather_spot(choices, mine, situation)
-        if best is None or mine is None or best is mine:
+        if best is None or mine is None or best.cost_usd > mine.cost_usd - WORTH_SAYING_USD:
             return Stay(f"{holds(situation, current)}; {_slack(situation, guard)}, and no spot offer is worth a move")
         if best.candidate is None:
             return self._wait(_why(best, choices, situation, guard), situation, guard)
@@ -184,7 +182,7 @@ class MeetDeadline:
         where = _where(situation, guard)
         tried = {c.offer.key for c in shortlist(situation, self._cooldown_hours, Market.SPOT).usable}
         safe = [c for c in weigh(situation, where, guard.candidate, spot, self._model or shipped_model()) if c.is_safe]
-        open_ = [each for each in safe if _is_spot(each) and _key(each) in tried]
+        open_ = [each for each in safe if _is_spot(each) and each.is_due and _key(each) in tried]
         to_wait = not any(each.chance_available >= WORTH_ASKING for each in open_)
         return [each for each in safe if not _is_spot(each) and (to_wait or each.candidate is not None)] + open_
 
@@ -202,19 +200,6 @@ def _least(choices: Sequence[Weighed]) -> Weighed | None:
     return min(
         choices, key=lambda each: (each.cost_usd + WORTH_SAYING_USD * (not _key(each)), _key(each)), default=None
     )
-
-
-def _rather_spot(choices: Sequence[Weighed], best: Weighed | None, situation: Situation) -> Weighed | None:
-    """Instead of on-demand capacity spot that is known to be there, if it would be worth it without any other pool.
-
-    Where there are several: tables take capacity in the others for something seen for nothing, so that to hold
-    on-demand capacity until one of them has some looks cheaper than it is.
-    """
-    several = sum(c.offer.is_spot for c in situation.candidates) > 1
-    if best is None or best.candidate is None or best.candidate.offer.is_spot or not several:
-        return best
-    there = [each for each in choices if each.beats_on_demand and each.chance_available > HIGH_CHANCE]
-    return _least(there) or best
 
 
 def _of(offer: Offer, choices: Sequence[Weighed]) -> Weighed | None:

@@ -238,6 +238,25 @@ def test_it_does_not_return_to_a_pool_that_just_preempted(world, spot, on_demand
     assert isinstance(decide(there), Stay)
 
 
+@pytest.mark.parametrize(
+    ("vain_hours", "asked_hours_ago", "asks"),
+    [
+        (0.03, 0.5, False),  # 8 % likely by now: 0.014 h have been missed so far
+        (0.03, 1.0, True),  # 11 % and 0.036 h
+        (1.0, 4.0, False),  # 0.22 h: an attempt in vain that costs an hour is not made again so soon
+    ],
+)
+def test_a_pool_is_asked_again_once_not_asking_has_cost_as_much_as_asking(
+    *, world, spot, on_demand, vain_hours, asked_hours_ago, asks
+) -> None:
+    held = on_demand("od", 9, hours=30)
+    refused = Sightings(world.situation.clock_hours - asked_hours_ago, available=False)
+    pool = replace(spot("spot", 4, available=None, hours=30), seen=refused)
+    there = world.having(held, pool).holding(held, age_hours=5.0).with_hours_left(50)
+    decision = policy_named("deadline", cooldown_hours=0.0).decide(replace(there.situation, vain_hours=vain_hours))
+    assert zone(decision) == ("spot" if asks else "Stay")
+
+
 def test_going_back_says_what_it_saves(world, spot, on_demand) -> None:
     held = on_demand("od", 9)
     reason = decide(world.having(held, spot("a", 4)).holding(held).with_hours_left(20)).reason
