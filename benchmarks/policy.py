@@ -143,7 +143,7 @@ def _together(traces: Sequence[Trace]) -> None:
     groups = {(trace.source, trace.device) for trace in traces}
     for source, device in sorted(groups):
         side_by_side = [trace for trace in traces if (trace.source, trace.device) == (source, device)]
-        found = episodes(side_by_side, rules, 96.0, together=True) if len(side_by_side) > 1 else []
+        found = episodes(side_by_side, rules, 48.0, together=True) if len(side_by_side) > 1 else []
         if found:
             played = outcomes(policies, found, rules)
             best = fmean(float(each.cost_usd) for each in played[OPTIMUM])
