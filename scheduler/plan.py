@@ -138,11 +138,14 @@ def make_situation(
 ) -> Situation:
     """What a policy looks at: every fitting offer with the estimate of the work that is left on it.
 
-    ``left`` is the share of ``work`` that is still to be done.
+    ``left`` is the share of ``work`` that is still to be done. The start of what is held is over, or nearly, so that
+    an estimate, which counts from a launch, has so much longer until the deadline.
     """
     deadline_hours = _hours_between(now, deadline_at, known.hour_s)
+    started_hours = min(known.restart_hours, current_age_hours)
     candidates = []
     for offer in offers:
+        ahead = started_hours if current is not None and offer.key == current.key else 0.0
         speed = known.speed(offer, work.reference) or 1.0
         hours = (1.0 if work.hours is None else work.hours * left) / speed
         predicted = estimate(
@@ -152,7 +155,7 @@ def make_situation(
             known.overheads,
             nodes=known.nodes(job.num_nodes) * job.hosts,
             interval_hours=_interval_hours(job, work.hours, known.hour_s, speed),
-            deadline_hours=None if work.hours is None else deadline_hours,
+            deadline_hours=None if work.hours is None or deadline_hours is None else deadline_hours + ahead,
             rate_events=known.rate_events(offer),
             work_sigma=work.sigma,
         )
@@ -169,11 +172,12 @@ def make_situation(
         current_age_hours=current_age_hours,
         money_left_usd=money_left,
         nodes=known.nodes(job.num_nodes) * job.hosts,
-        starting_hours=max(0.0, known.restart_hours - current_age_hours) if current else 0.0,
+        starting_hours=known.restart_hours - started_hours if current else 0.0,
         at_risk_hours=_at_risk_hours(candidates),
         look_hours=LOOK_HOURS,
         share_done=1.0 - left,
         submitted_at=submitted_at,
+        work_is_known=work.hours is not None,
     )
 
 

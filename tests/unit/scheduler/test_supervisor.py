@@ -16,6 +16,7 @@ from spotwise.cost_models.offer import Market
 from spotwise.scheduler.errors import EngineError, StoreError
 from spotwise.scheduler.ledger import Category
 from spotwise.scheduler.policies.base import Move, Stay, Wait
+from spotwise.scheduler.rest import ChanceOf
 from spotwise.scheduler.run import AttemptState, RunState
 
 
@@ -61,6 +62,30 @@ def test_every_move_has_a_reason_that_is_kept(world):
     kinds = [event.kind for event in world.store.events(RUN_ID)]
     assert kinds == ["placed", "preempted", "placed", "completed", "ended"]
     assert all(event.message for event in world.store.events(RUN_ID))
+
+
+def test_what_is_left_is_estimated_anew_while_a_run_goes_on(world):
+    """Of 2 h, by the epochs that are kept: first all, then a half; while spot is gone, on demand."""
+    deadline = world.clock.now() + timedelta(hours=12)
+    world.submit(text=job_yaml(deadline="12h"), deadline_at=deadline)
+    supervisor = world.supervisor()
+    supervisor.tick()
+    first = world.store.rest(RUN_ID)
+    assert (first.share, first.is_held, first.offer) == (1.0, True, world.live().offer.key)
+    world.pass_time(supervisor, 1)
+    world.progress(record("checkpoint", 1, epoch=5, checkpoint="step-5"))
+    world.pass_time(supervisor, 0.1)
+    half = world.store.rest(RUN_ID)
+    assert half.share == 0.5
+    assert half.expected_usd < first.expected_usd
+    assert half.on_demand_usd < first.on_demand_usd
+    assert world.clock.now() - half.at <= timedelta(minutes=3)
+    assert (half.chance_to_meet_deadline, half.chance_of) == (1.0, ChanceOf.ON_DEMAND)
+    world.engine.sold_out = {offer.key for offer in world.engine.offers() if offer.is_spot}
+    world.engine.preempt(world.live().id)
+    world.pass_time(supervisor, 0.5)
+    assert world.store.rest(RUN_ID).share == 0.5
+    assert world.store.rest(RUN_ID).at > half.at
 
 
 def test_a_sold_out_pool_is_passed_over(world):
