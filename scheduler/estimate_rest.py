@@ -10,14 +10,11 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from spotwise.cost_models.estimate import MICRO_USD
-from spotwise.cost_models.offer import Market
 
-from .plan import CHANGING_POLICIES
+from .policies import DEADLINE_POLICIES, ONE_MARKET
 from .policies.base import Candidate, Situation
 from .policies.choice import cheapest, held, hours_between
 from .rest import ChanceOf, Rest
-
-_MARKETS = {"on_demand": Market.ON_DEMAND, "spot_only": Market.SPOT}  # by policy; the others take both
 
 
 def estimate_rest(situation: Situation, policy: str) -> Rest | None:
@@ -45,7 +42,7 @@ def estimate_rest(situation: Situation, policy: str) -> Rest | None:
 
 
 def _cheapest(situation: Situation, policy: str) -> Candidate | None:
-    market = _MARKETS.get(policy)
+    market = ONE_MARKET.get(policy)
     able = [c for c in situation.candidates if c.estimate.can_finish and market in (None, c.offer.market)]
     return cheapest(able) if able else None
 
@@ -80,7 +77,7 @@ def _chance(situation: Situation, policy: str, fall_back: Candidate | None) -> t
     mine = held(situation)
     own = None if mine is None else mine.estimate.chance_to_meet_deadline
     other = fall_back.estimate.chance_to_meet_deadline if fall_back is not None and fall_back != mine else None
-    if fall_back is None or other is None or policy not in CHANGING_POLICIES:
+    if fall_back is None or other is None or policy not in DEADLINE_POLICIES:
         return own, None if own is None else ChanceOf.HELD
     if own is None or _is_in_time(fall_back, situation) or other > own:
         return other, ChanceOf.ON_DEMAND
