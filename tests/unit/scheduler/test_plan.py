@@ -148,6 +148,13 @@ def test_offers_on_the_wrong_machine_are_listed_with_the_reason():
     assert plan_json(found)["offers"][-1]["reason"]
 
 
+@pytest.mark.parametrize("alternatives", ["{'A100:1', 'T4:1'}", "['A100:1', T4]", "!!set {'A100:1', 'T4:1'}"])
+def test_any_of_several_accelerators_will_do_in_each_way_that_yaml_has_to_write_them(alternatives):
+    found = plan(JOB_YAML.replace("T4:1", alternatives), market=known(CHEAP, offer("c", accelerator="V100")))
+    assert found.chosen.offer == CHEAP
+    assert {option.reason for option in found.options if option.estimate is None} == {"V100:1, not A100:1 or T4:1"}
+
+
 def test_nothing_that_fits_is_refused():
     found = plan(JOB_YAML.replace("T4:1", "H100:8"))
     assert found.chosen is None
