@@ -90,7 +90,7 @@ class Supervisor:
     def tick(self) -> int:
         """One round over all active runs; returns how many of them this supervisor drives."""
         active = self._store.runs(active=True)
-        mine = [run for run in active if self._hold(run)]
+        mine = [run for run in map(self._held, active) if run is not None]
         self._others = len(active) > len(mine)
         attempts: dict[str, list[Attempt]] = {}
         for attempt in self._store.attempts(active=True):
@@ -127,6 +127,13 @@ class Supervisor:
         return seen
 
     # leases and launches
+
+    def _held(self, run: Run) -> Run | None:
+        """The run, if it is ours; read anew where it has just become so, since its last holder may have changed it."""
+        is_new = run.id not in self._leases
+        if not self._hold(run):
+            return None
+        return self._store.run(run.id) if is_new else run
 
     def _hold(self, run: Run) -> bool:
         now = self._clock.now()

@@ -163,7 +163,7 @@ class Store:
     # leases
 
     def lease(self, run_id: str, owner: str, now: datetime, until: datetime) -> Lease | None:
-        """Take a run's lease; None while another supervisor holds it."""
+        """Take a run's lease; None while another supervisor holds it, and once the run has ended."""
         with self.transaction() as connection:
             return leases.take(connection, run_id, owner, now, until)
 

@@ -139,6 +139,18 @@ def test_an_ended_run_frees_its_job_file(store):
     assert [r.id for r in store.runs(active=True)] == ["two"]
 
 
+def test_nobody_gets_the_lease_of_a_run_that_has_ended(store):
+    """Free, expired or the last holder's own: whoever saw the run active a moment ago must not start it anew."""
+    store.add_run(run("one"), "same file")
+    lease = held(store, "one")
+    store.save_run(run("one", state=RunState.COMPLETED), lease)
+    assert store.lease("one", "other", T0 + 2 * TTL, T0 + 3 * TTL) is None
+    assert held(store, "one") is None
+    store.release("one", "me")
+    assert store.lease("one", "other", T0, T0 + TTL) is None
+    assert store.lease_owner("one", T0) == ""
+
+
 def test_an_unknown_run_is_named(store):
     with pytest.raises(NotFoundError, match="nope"):
         store.run("nope")

@@ -480,3 +480,48 @@ def test_killed_at_any_call_and_started_again_it_ends_the_same(world, undisturbe
 
     story(world, supervise)
     assert end_state(world) == undisturbed
+
+
+class _Between:
+    """A store for a supervisor that is slow: once it has read which runs are active, something happens first."""
+
+    def __init__(self, store, happens):
+        self._store, self._happens = store, happens
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def runs(self, *, active=False):
+        found = self._store.runs(active=active)
+        if active:
+            self._happens()
+        return found
+
+
+def test_a_run_that_another_supervisor_ends_meanwhile_is_not_started_anew(world):
+    """One supervisor reads that the run is active; before it asks for the lease the other ends the run and frees it."""
+    world.submit()
+    busy = world.supervisor()
+    world.pass_time(busy, 1)
+    world.engine.exit(world.live().id)
+    world.supervisor(_Between(world.store, busy.tick)).tick()
+    assert world.run().state is RunState.COMPLETED
+    assert states(world) == [AttemptState.COMPLETED]
+    assert len(world.machines.launches) == 1
+
+
+def test_a_run_that_is_cancelled_while_a_supervisor_takes_it_over_is_not_placed_again(world):
+    """What it read of the run is of before the cancellation, on which the other acted and then died."""
+    world.submit()
+    busy = world.supervisor()
+    world.pass_time(busy, 1)
+
+    def cancel_and_vanish():
+        if not world.run().cancel_requested:
+            world.store.request_cancel(RUN_ID)
+            busy.tick()
+            world.clock.sleep(60)  # longer than its lease
+
+    world.supervisor(_Between(world.store, cancel_and_vanish)).tick()
+    assert world.run().state is RunState.CANCELLED
+    assert len(world.machines.launches) == 1
