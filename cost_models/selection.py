@@ -118,10 +118,18 @@ def _accelerator_reason(offer: Offer, accelerators: object) -> str | None:
 
 
 def _wanted_accelerators(accelerators: object) -> Iterator[tuple[str, float]]:
-    """``T4``, ``T4:2``, ``{T4: 2}``, and lists or sets of these; the names upper-cased."""
+    """``T4``, ``T4:2``, ``{T4: 2}``, and lists or sets of these; the names upper-cased.
+
+    YAML reads a set in braces, ``{'T4:2', L4}``, as a mapping to nothing.
+    """
     if isinstance(accelerators, Mapping):
         for name, count in accelerators.items():
-            yield str(name).upper(), _count(accelerators, 1 if count is None else count)
+            if count is None:
+                yield from _wanted_accelerators(str(name))
+            elif ":" in str(name):
+                raise CostModelError(f"resources.accelerators: found {accelerators!r}; {_ALLOWED_ACCELERATORS}")
+            else:
+                yield str(name).upper(), _count(accelerators, count)
     elif isinstance(accelerators, str):
         name, _, count = accelerators.partition(":")
         yield name.strip().upper(), _count(accelerators, count.strip() or 1)

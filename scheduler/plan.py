@@ -13,16 +13,13 @@ from spotwise.cost_models.selection import reject_reason
 
 from .job import JobSpec
 from .knowledge import Knowledge
-from .policies import policy_named
+from .passed_over import CENT, reasons_against
+from .policies import DEADLINE_POLICIES, policy_named
 from .policies.base import Candidate, Move, Situation, Stop
-from .policies.choice import no_capacity_ago
-from .policies.deadline import HIGH_CHANCE
 from .work import Work
 
-CHANGING_POLICIES = frozenset({"auto", "deadline"})
 LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
-CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ def make_plan(
     situation = make_situation(job, work, fitting, known, now, deadline_at=deadline_at, money_left=job.budget_usd)
     decision = policy_named(job.policy, cooldown_hours).decide(situation)
     chosen = decision.offer if isinstance(decision, Move) else None
-    options = _options(situation, chosen, decision.reason, rejected)
+    options = _options(situation, chosen, job.policy, decision.reason, rejected)
     deadline_hours = _hours_between(now, deadline_at, known.hour_s)
     plan = Plan(
         job_name=job.name,
@@ -138,11 +135,14 @@ def make_situation(
 ) -> Situation:
     """What a policy looks at: every fitting offer with the estimate of the work that is left on it.
 
-    ``left`` is the share of ``work`` that is still to be done.
+    ``left`` is the share of ``work`` that is still to be done. The start of what is held is over, or nearly, so that
+    an estimate, which counts from a launch, has so much longer until the deadline.
     """
     deadline_hours = _hours_between(now, deadline_at, known.hour_s)
+    started_hours = min(known.restart_hours, current_age_hours)
     candidates = []
     for offer in offers:
+        ahead = started_hours if current is not None and offer.key == current.key else 0.0
         speed = known.speed(offer, work.reference) or 1.0
         hours = (1.0 if work.hours is None else work.hours * left) / speed
         predicted = estimate(
@@ -152,7 +152,7 @@ def make_situation(
             known.overheads,
             nodes=known.nodes(job.num_nodes) * job.hosts,
             interval_hours=_interval_hours(job, work.hours, known.hour_s, speed),
-            deadline_hours=None if work.hours is None else deadline_hours,
+            deadline_hours=None if work.hours is None or deadline_hours is None else deadline_hours + ahead,
             rate_events=known.rate_events(offer),
             work_sigma=work.sigma,
         )
@@ -169,11 +169,12 @@ def make_situation(
         current_age_hours=current_age_hours,
         money_left_usd=money_left,
         nodes=known.nodes(job.num_nodes) * job.hosts,
-        starting_hours=max(0.0, known.restart_hours - current_age_hours) if current else 0.0,
+        starting_hours=known.restart_hours - started_hours if current else 0.0,
         at_risk_hours=_at_risk_hours(candidates),
         look_hours=LOOK_HOURS,
         share_done=1.0 - left,
         submitted_at=submitted_at,
+        work_is_known=work.hours is not None,
     )
 
 
@@ -213,29 +214,18 @@ def _hours_between(now: datetime, then: datetime | None, hour_s: Decimal) -> flo
     return None if then is None else (then - now).total_seconds() / float(hour_s)
 
 
-def _options(situation: Situation, chosen: Offer | None, why: str, rejected: Mapping[Offer, str]) -> tuple[Option, ...]:
+def _options(
+    situation: Situation, chosen: Offer | None, policy: str, why: str, rejected: Mapping[Offer, str]
+) -> tuple[Option, ...]:
     picked = next((c for c in situation.candidates if c.offer == chosen), None)
+    against = reasons_against(situation, picked, policy)
     explained = [
-        Option(c.offer, c.estimate, c.available, c is picked, why if c is picked else _why_not(c, picked, situation))
+        Option(c.offer, c.estimate, c.available, c is picked, why if c is picked else against[c.offer])
         for c in situation.candidates
     ]
     explained.sort(key=lambda o: (not o.chosen, o.estimate.cost_usd.expected if o.estimate else Decimal(0)))
     unfit = [Option(offer, None, None, False, reason) for offer, reason in rejected.items()]
     return (*explained, *unfit)
-
-
-def _why_not(candidate: Candidate, picked: Candidate | None, situation: Situation) -> str:
-    if candidate.available is False:
-        return no_capacity_ago(candidate, situation)
-    if picked is None:
-        return "the policy does not allow it"
-    if not candidate.estimate.can_finish:
-        return "preempted faster than it makes progress"
-    chance = candidate.estimate.chance_to_meet_deadline
-    if chance is not None and chance < HIGH_CHANCE:
-        return f"in time with {chance:.0%} only"
-    more = candidate.estimate.cost_usd.expected - picked.estimate.cost_usd.expected
-    return f"{more.quantize(CENT)} USD more expected" if more > 0 else "not what the policy looks for"
 
 
 def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str | None) -> Plan:
@@ -266,7 +256,7 @@ def _deadline_refusals(plan: Plan) -> list[str]:
     if plan.deadline_hours is None or plan.work.hours is None or not options:
         return []
     # auto and deadline go on demand before it is too late, so any offer in time will do; the others stay what they are.
-    stays = plan.chosen is not None and plan.policy not in CHANGING_POLICIES
+    stays = plan.chosen is not None and plan.policy not in DEADLINE_POLICIES
     chance = max(o.estimate.chance_to_meet_deadline or 0.0 for o in options if o.estimate and (o.chosen or not stays))
     if chance >= LIKELY:
         return []

@@ -18,6 +18,8 @@ from .errors import ExitCode
 from .fitting import Fitting, stacked
 from .job import JobSpec, parse_job
 from .ledger import cost_of
+from .rest import Rest
+from .rest_view import LABEL_WIDTH, rest_json, rest_lines, span
 from .run import Attempt, AttemptState, Run, RunState
 from .store import Event, Store
 from .study import StudyRecord, TrialRecord, shown_params
@@ -53,6 +55,7 @@ class RunView:
     study: StudyRecord | None
     spent_usd: Decimal  # booked, and running
     now: datetime
+    rest: Rest | None = None  # as last estimated; None: unknown, or there is none
 
     @property
     def state(self) -> str:
@@ -101,6 +104,7 @@ class RunWatcher:
             study=self._workload.study(charges, attempts, now),
             spent_usd=booked + open_,
             now=now,
+            rest=None if run.state.is_final else self._store.rest(self._id),
         )
 
     def _progress(self, run: Run) -> Progress:
@@ -150,8 +154,11 @@ def status_table(views: Sequence[RunView]) -> Fitting:
 
 
 def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
-    """One run: where it is, what it cost, its attempts and trials, and why things happened."""
+    """One run: where it is, what it cost and will cost, its attempts and trials, and why things happened."""
     parts: list[RenderableType] = [_headline(view), _bars(view)]
+    ahead = None if view.run.state.is_final else rest_lines(view.rest, view.run.deadline_at, view.now)
+    if ahead is not None:
+        parts.append(ahead)
     if view.attempts:
         parts.append(_attempts(view))
     if view.study is not None and view.study.trials:
@@ -197,6 +204,7 @@ def status_json(view: RunView) -> dict[str, Any]:
         "spent_usd": str(view.spent_usd),
         "predicted_usd": None if run.predicted_usd is None else str(run.predicted_usd),
         "progress": view.progress.fraction,
+        "rest": rest_json(view.rest),
         "preemptions": view.preemptions,
         "attempts": [_attempt_json(attempt) for attempt in view.attempts],
         "trials": [] if view.study is None else [_trial_json(trial) for trial in view.study.trials],
@@ -246,8 +254,9 @@ def _headline(view: RunView) -> Text:
 
 def _bars(view: RunView) -> Table:
     grid = Table.grid(padding=(0, 2))
+    grid.add_column(min_width=LABEL_WIDTH)
     left = view.remaining
-    time_left = "" if left is None else f"about {_span(left)} left"
+    time_left = "" if left is None else f"about {span(left)} left"
     grid.add_row("work", ProgressBar(total=1, completed=view.progress.fraction, width=40), time_left)
     budget = view.run.budget_usd
     if budget:
@@ -335,11 +344,6 @@ def _count(number: int, one: str) -> str:
 
 def _state(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
-
-
-def _span(duration: timedelta) -> str:
-    seconds = int(duration.total_seconds())
-    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def _iso(moment: datetime | None) -> str | None:

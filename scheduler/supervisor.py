@@ -20,13 +20,14 @@ from . import owners
 from .clock import Clock
 from .engines.base import Engine, Handle, LaunchRequest, Observation, Phase, handle_of
 from .errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
+from .estimate_rest import estimate_rest
 from .job import JobSpec, parse_job
 from .knowledge import Knowledge
 from .ledger import book
 from .outlook import Outlook, checkpoint_every
 from .plain_text import plain
 from .policies import policy_named
-from .policies.base import Move, Situation, Stay, Wait
+from .policies.base import Decision, Move, Situation, Stay, Wait
 from .run import Attempt, AttemptState, Run, RunState
 from .settings import Settings
 from .store import Event, Lease, Store
@@ -41,6 +42,7 @@ STORE_PATIENCE = timedelta(minutes=10)  # a database that restarts is back by th
 # How often a healthy attempt is put before its policy.
 STEER_LEAST = timedelta(seconds=2)
 STEER_BILLED = timedelta(seconds=1 / 240)  # of a billed hour: a quarter of a minute, shorter on an emulated market
+REST_BILLED = timedelta(seconds=1 / 60)  # of a billed hour: how often it is kept what is left of a healthy run
 LOG_LINES = 8  # of a crashed program, shown with the reason
 
 
@@ -58,6 +60,7 @@ class Supervisor:
         self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
         self._launched: set[str] = set()  # attempt ids this process has launched itself
         self._steered: dict[str, datetime] = {}
+        self._estimated: dict[str, datetime] = {}  # run id: when what is left of it was last kept
         self._faults: dict[str, str] = {}
         self._others = False  # there are active runs that others drive, or nobody yet
 
@@ -87,7 +90,7 @@ class Supervisor:
     def tick(self) -> int:
         """One round over all active runs; returns how many of them this supervisor drives."""
         active = self._store.runs(active=True)
-        mine = [run for run in active if self._hold(run)]
+        mine = [run for run in map(self._held, active) if run is not None]
         self._others = len(active) > len(mine)
         attempts: dict[str, list[Attempt]] = {}
         for attempt in self._store.attempts(active=True):
@@ -124,6 +127,13 @@ class Supervisor:
         return seen
 
     # leases and launches
+
+    def _held(self, run: Run) -> Run | None:
+        """The run, if it is ours; read anew where it has just become so, since its last holder may have changed it."""
+        is_new = run.id not in self._leases
+        if not self._hold(run):
+            return None
+        return self._store.run(run.id) if is_new else run
 
     def _hold(self, run: Run) -> bool:
         now = self._clock.now()
@@ -246,6 +256,7 @@ class Supervisor:
             self._give_up(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
+        self._keep_rest(run, job, _after(decision, situation))
         if isinstance(decision, Wait):
             self._wait(run, decision, live)
         elif isinstance(decision, Move):
@@ -316,12 +327,22 @@ class Supervisor:
         job, workload = self._work(run)
         attempts = self._store.attempts(run.id)
         situation, _ = self._outlook.situation(run, job, workload.progress(), attempts, attempt)
+        last = self._estimated.get(run.id)
+        if last is None or situation.now - last > max(STEER_LEAST, REST_BILLED * float(attempt.hour_s)):
+            self._keep_rest(run, job, situation)
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         elsewhere = isinstance(decision, Move) and decision.offer != attempt.offer
         if elsewhere or isinstance(decision, Wait):  # to wait is to hold nothing
             self._store.save_attempt(attempt.evolve(migrating=True), self._leases[run.id][0])
             self._note(run, "migrating", decision.reason, attempt)
             engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
+
+    def _keep_rest(self, run: Run, job: JobSpec, situation: Situation) -> None:
+        """For whoever asks how the run stands; nothing is decided by it."""
+        self._estimated[run.id] = situation.now
+        rest = estimate_rest(situation, job.policy)
+        if rest is not None:
+            self._store.save_rest(run.id, rest, self._leases[run.id][0])
 
     def _end(self, run: Run, verdict: Verdict) -> None:
         if verdict.state is None:
@@ -337,7 +358,7 @@ class Supervisor:
         secrets_path(run).unlink(missing_ok=True)
         self._note(run, "ended", f"{verdict.state.value}: {verdict.reason}")
         self._store.release(run.id, self._owner)
-        for kept in (self._leases, self._workloads, self._faults):
+        for kept in (self._leases, self._workloads, self._faults, self._estimated):
             kept.pop(run.id, None)
         for attempt in self._store.attempts(run.id):
             self._launched.discard(attempt.id)
@@ -368,3 +389,11 @@ class Supervisor:
     def _note(self, run: Run, kind: str, message: str, attempt: Attempt | None = None) -> None:
         now = self._clock.now()
         self._store.note(Event(run.id, now, kind, message, None if attempt is None else attempt.id))
+
+
+def _after(decision: Decision, situation: Situation) -> Situation:
+    """How a run that held nothing stands once a decision is carried out."""
+    if not isinstance(decision, Move):
+        return situation
+    restart_hours = next((c.restart_hours for c in situation.candidates if c.offer == decision.offer), 0.0)
+    return replace(situation, current=decision.offer, current_age_hours=0.0, starting_hours=restart_hours)

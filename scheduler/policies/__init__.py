@@ -19,6 +19,8 @@ _POLICIES = {
 }
 _PEERS = {"greedy": ("greedy", "Greedy"), "uniform_progress": ("uniform_progress", "UniformProgress")}
 NAMES = tuple(_POLICIES)
+DEADLINE_POLICIES = frozenset({"auto", "deadline"})  # go on demand before it is too late
+ONE_MARKET = {"on_demand": "on_demand", "spot_only": "spot"}  # all that these policies take
 PEERS = tuple(_PEERS)  # to be compared with, in backtests
 
 

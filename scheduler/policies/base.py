@@ -47,6 +47,7 @@ class Situation:
     submitted_at: datetime | None = None  # None: now
     vain_hours: float | None = None  # of on-demand work, lost by asking in vain for spot while held. None: two restarts
     margin_hours: float | None = None  # billed; kept in hand against wrong predictions. None: the policy's own
+    work_is_known: bool = True  # False: estimates are of one hour of work
 
     @property
     def clock_hours(self) -> float:

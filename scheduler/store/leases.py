@@ -30,17 +30,25 @@ def create(connection: Connection, run_id: str, now: datetime) -> None:
 
 
 def take(connection: Connection, run_id: str, owner: str, now: datetime, until: datetime) -> Lease | None:
-    """Take the lease if it is free, expired or already ours; None if another supervisor holds it."""
+    """Take the lease if it is free, expired or already ours; None if another supervisor holds it, or the run has ended.
+
+    Whoever asks may have seen the run active a moment ago. Whether it still is, is read once the lease is ours: by then
+    what its last holder wrote is there to be seen.
+    """
     lease = tables.leases
-    free = or_(lease.c.expires_at <= now, lease.c.owner == owner, lease.c.owner == "")
+    is_free = or_(lease.c.expires_at <= now, lease.c.owner == owner, lease.c.owner == "")
     taken = connection.execute(
         update(lease)
-        .where(lease.c.run_id == run_id, free)
+        .where(lease.c.run_id == run_id, is_free)
         .values(owner=owner, fence=lease.c.fence + 1, expires_at=until)
     )
     if taken.rowcount != 1:
         return None
     fence = connection.execute(select(lease.c.fence).where(lease.c.run_id == run_id)).scalar_one()
+    active = connection.execute(select(tables.runs.c.active_key).where(tables.runs.c.id == run_id)).scalar_one()
+    if active is None:
+        free(connection, run_id, owner)
+        return None
     return Lease(run_id, owner, fence)
 
 

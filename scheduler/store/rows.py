@@ -9,6 +9,7 @@ from typing import Any
 from spotwise.cost_models.offer import Market, Offer, Pool
 
 from ..ledger import Category, Charge
+from ..rest import ChanceOf, Rest
 from ..run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
 
 Row = Mapping[str, Any]
@@ -85,6 +86,15 @@ def charge_of(row: Row) -> Charge:
     values = _known(row, Charge)
     category, basis = Category(row["category"]), CostBasis(row["cost_basis"])
     return Charge(**{**values, "offer": offer_of(row), "category": category, "cost_basis": basis})
+
+
+def rest_row(rest: Rest) -> dict[str, Any]:
+    return {**_plain(rest), "chance_of": None if rest.chance_of is None else rest.chance_of.value}
+
+
+def rest_of(row: Row) -> Rest:
+    of = row["chance_of"]
+    return Rest(**{**_known(row, Rest), "chance_of": None if of is None else ChanceOf(of)})
 
 
 def _plain(value: Any, *, without: Set[str] = frozenset()) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from ..errors import NotFoundError, StoreError
 from ..ledger import Charge
+from ..rest import Rest
 from ..run import Attempt, Run
 from ..study import StudyRecord
 from ..tuning.records import study_from_json, study_to_json
@@ -40,7 +41,7 @@ class Event:
 
 
 class Store:
-    """Runs, attempts, charges, events, studies.
+    """Runs, attempts, charges, events, what is left of runs, studies.
 
     Raises from every method:
         StoreError: the database cannot be read or written.
@@ -162,7 +163,7 @@ class Store:
     # leases
 
     def lease(self, run_id: str, owner: str, now: datetime, until: datetime) -> Lease | None:
-        """Take a run's lease; None while another supervisor holds it."""
+        """Take a run's lease; None while another supervisor holds it, and once the run has ended."""
         with self.transaction() as connection:
             return leases.take(connection, run_id, owner, now, until)
 
@@ -228,6 +229,21 @@ class Store:
         query = select(tables.events).where(tables.events.c.run_id == run_id).order_by(tables.events.c.id)
         found = self._rows(query)
         return [Event(r["run_id"], r["at"], r["kind"], r["message"], r["attempt_id"]) for r in found]
+
+    # what is left
+
+    def save_rest(self, run_id: str, rest: Rest, lease: Lease) -> None:
+        """Write what is left of a run, replacing what was there."""
+        table, values = tables.rests, rows.rest_row(rest)
+        with self.transaction() as connection:
+            leases.hold(connection, lease)
+            if connection.execute(update(table).where(table.c.run_id == run_id).values(**values)).rowcount == 0:
+                connection.execute(insert(table).values(run_id=run_id, **values))
+
+    def rest(self, run_id: str) -> Rest | None:
+        """What was left of a run when it was last estimated; None if it never was."""
+        found = self._rows(select(tables.rests).where(tables.rests.c.run_id == run_id))
+        return rows.rest_of(found[0]) if found else None
 
     # studies
 

@@ -1,4 +1,4 @@
-"""The tables. One row is one fact; nothing here is derived, but for the plan as it was shown."""
+"""The tables. One row is one fact; nothing here is derived, but for the plan as it was shown and for what is left."""
 
 from __future__ import annotations
 
@@ -136,6 +136,22 @@ events = Table(
     Column("at", Moment, nullable=False),
     Column("kind", String, nullable=False),
     Column("message", Words, nullable=False),
+)
+
+rests = Table(  # what is left of each run, as last estimated; an older spotwise lets it be
+    "rests",
+    metadata,
+    Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("share", Float, nullable=False),
+    Column("offer", String, nullable=False),
+    Column("is_held", Boolean, nullable=False),
+    Column("expected_usd", Usd, nullable=False),
+    Column("low_usd", Usd, nullable=False),
+    Column("high_usd", Usd, nullable=False),
+    Column("on_demand_usd", Usd),
+    Column("chance_to_meet_deadline", Float),
+    Column("chance_of", String),
 )
 
 studies = Table(

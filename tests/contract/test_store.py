@@ -13,6 +13,7 @@ from factories import T0, at, attempt, offer, run
 
 from spotwise.scheduler.errors import LeaseLostError, NotFoundError, RefusedError, StoreError
 from spotwise.scheduler.ledger import Category, Span, book
+from spotwise.scheduler.rest import ChanceOf, Rest
 from spotwise.scheduler.run import AttemptState, RunState
 from spotwise.scheduler.store import Event, Store, TeamLimit
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
@@ -116,11 +117,38 @@ def test_what_is_spent_is_not_reserved_twice(store):
     assert store.committed_usd("vision", at(1)) == 0
 
 
+def test_what_is_left_of_a_run_is_replaced_by_what_is_left_now(store):
+    store.add_run(run(), "key")
+    lease = held(store)
+    assert store.rest("digits-aaaaaa") is None
+    first = Rest(T0, 0.5, "aws/a/spot", True, Decimal("1.000001"), Decimal(1), Decimal(2), None, None, None)
+    store.save_rest("digits-aaaaaa", first, lease)
+    assert store.rest("digits-aaaaaa") == first
+    second = replace(first, share=0.4, on_demand_usd=Decimal(3), chance_to_meet_deadline=0.9, chance_of=ChanceOf.HELD)
+    store.save_rest("digits-aaaaaa", second, lease)
+    assert store.rest("digits-aaaaaa") == second
+    assert held(store) is not None  # the lease changes hands
+    with pytest.raises(LeaseLostError):
+        store.save_rest("digits-aaaaaa", first, lease)
+
+
 def test_an_ended_run_frees_its_job_file(store):
     store.add_run(run("one"), "same file")
     store.save_run(run("one", state=RunState.COMPLETED), held(store, "one"))
     assert store.add_run(run("two"), "same file").id == "two"
     assert [r.id for r in store.runs(active=True)] == ["two"]
+
+
+def test_nobody_gets_the_lease_of_a_run_that_has_ended(store):
+    """Free, expired or the last holder's own: whoever saw the run active a moment ago must not start it anew."""
+    store.add_run(run("one"), "same file")
+    lease = held(store, "one")
+    store.save_run(run("one", state=RunState.COMPLETED), lease)
+    assert store.lease("one", "other", T0 + 2 * TTL, T0 + 3 * TTL) is None
+    assert held(store, "one") is None
+    store.release("one", "me")
+    assert store.lease("one", "other", T0, T0 + TTL) is None
+    assert store.lease_owner("one", T0) == ""
 
 
 def test_an_unknown_run_is_named(store):

@@ -21,6 +21,8 @@ ALLOWED: list[dict[str, object] | None] = [
     {"accelerators": {"T4": 1}},
     {"accelerators": {"V100": 1, "T4": None}},
     {"accelerators": ["V100:1", "T4:1"]},
+    {"accelerators": {"V100:1": None, "T4:1": None}},  # YAML's {'V100:1', 'T4:1'}
+    {"accelerators": [{"V100": 1}, {"T4": 1}]},
     pytest.param({"accelerators": {"T4:1", "L4:1"}}, id="a set of accelerators"),  # a set prints in any order
     {"use_spot": True},
     {"use_spot": None},
@@ -47,6 +49,8 @@ REJECTED: list[tuple[dict[str, object], str]] = [
     ({"accelerators": "V100:1"}, "T4:1, not V100:1"),
     ({"accelerators": "T4:4"}, "T4:1, not T4:4"),
     ({"accelerators": {"T4": 2, "L4": 1}}, "T4:1, not T4:2 or L4:1"),
+    ({"accelerators": {"T4:2": None, "L4": None}}, "T4:1, not T4:2 or L4:1"),
+    ({"accelerators": ["T4:2", "L4"]}, "T4:1, not T4:2 or L4:1"),
     ({"use_spot": False}, "spot, and the job says use_spot: false"),
     ({"infra": "gcp"}, "cloud aws, not gcp"),
     ({"infra": "k8s"}, "cloud aws, not kubernetes"),
@@ -99,6 +103,8 @@ def test_a_cloud_is_kept_to_and_without_resources_all_fit(make_offer: MakeOffer)
         ({"memory": "-1"}, "resources.memory"),
         ({"accelerators": "T4:x"}, "resources.accelerators"),
         ({"accelerators": {"T4": 0}}, "above 0"),
+        ({"accelerators": {"T4:1": 2}}, "found {'T4:1': 2}"),
+        ({"accelerators": {"T4:x": None}}, "found 'T4:x'"),
         ({"accelerators": 4}, "found 4; allowed: a name with a number above 0, such as T4"),
         ({"max_hourly_cost": "cheap"}, "resources.max_hourly_cost"),
         ({"any_of": ["aws"]}, "lists of mappings"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -60,6 +61,59 @@ def test_every_other_offer_says_why_not():
     assert "USD more" in reason(found, ON_DEMAND)
 
 
+NEARLY_AS_DEAR = offer("a", price="0.515")
+TIGHT = JOB_YAML + "deadline: 30h\n"
+
+
+def test_spot_that_only_looks_cheaper_says_what_it_costs_with_outages():
+    """24 h on spot cost less than on demand while capacity lasts; with the restarts of its outages they do not."""
+    found = plan(TIGHT, hours=24.0, market=known(NEARLY_AS_DEAR, ON_DEMAND, hazard_per_hour=0.01))
+    costs = {option.offer: option.estimate.cost_usd.expected for option in found.options}
+    assert found.chosen.offer == ON_DEMAND
+    assert costs[NEARLY_AS_DEAR] < costs[ON_DEMAND]
+    why = re.fullmatch(r"(\d+\.\d\d) USD expected with outages, chosen (\d+\.\d\d)", reason(found, NEARLY_AS_DEAR))
+    assert float(why[1]) > float(why[2])
+    assert f"${why[2]} expected for the rest" in found.chosen.reason, "the figures are those of the decision"
+    assert f"spot ${why[1]}" in found.chosen.reason
+
+
+def test_spot_for_which_there_is_no_slack_says_how_much_there_is_and_how_much_it_takes():
+    """2.1 h of work and checkpoints in 2.55 h, a quarter of an hour in hand; two starts and an epoch take 0.4 h."""
+    found = plan(JOB_YAML + "deadline: 2.55h\n", market=known(CHEAP, ON_DEMAND))
+    assert found.chosen.offer == ON_DEMAND
+    assert reason(found, CHEAP) == "no slack for it: 0.2 h, and to start it, lose it and go on demand takes 0.4 h"
+
+
+def test_waiting_for_spot_says_what_on_demand_would_cost_against_it():
+    found = plan(JOB_YAML + "deadline: 40h\n", hours=5.0, market=known(CHEAP, ON_DEMAND, available={CHEAP.key: False}))
+    assert found.chosen is None
+    why = re.fullmatch(r"(\d+\.\d\d) USD expected with outages, waiting (\d+\.\d\d)", reason(found, ON_DEMAND))
+    assert float(why[1]) > float(why[2])
+
+
+def test_on_demand_that_would_be_late_says_so():
+    slow = offer("d", Market.ON_DEMAND, "0.10", accelerator="K80")
+    market = known(CHEAP, ON_DEMAND, slow, one_machine=False)
+    found = plan(JOB_YAML.replace("T4:1", "[T4, K80]") + "deadline: 3h\n", market=market)
+    assert reason(found, slow) == "in time with 0% only"
+
+
+@pytest.mark.parametrize(
+    ("policy", "passed_over", "why"),
+    [
+        ("on_demand", CHEAP, "spot, and policy: on_demand takes on-demand capacity only"),
+        ("spot_only", ON_DEMAND, "on-demand, and policy: spot_only takes spot capacity only"),
+    ],
+)
+def test_an_offer_of_the_other_market_names_the_policy(policy, passed_over, why):
+    assert reason(plan(f"{JOB_YAML}policy: {policy}\n"), passed_over) == why
+
+
+def test_equals_say_that_they_are():
+    twin = offer("b", price="0.20")
+    assert reason(plan(market=known(CHEAP, twin)), twin) == "expected to cost the same"
+
+
 def test_savings_are_counted_against_the_cheapest_on_demand_offer():
     found = plan()
     costs = {option.offer: option.estimate.cost_usd.expected for option in found.options}
@@ -92,6 +146,13 @@ def test_offers_on_the_wrong_machine_are_listed_with_the_reason():
     found = plan(market=known(CHEAP, wrong))
     assert "V100" in reason(found, wrong)
     assert plan_json(found)["offers"][-1]["reason"]
+
+
+@pytest.mark.parametrize("alternatives", ["{'A100:1', 'T4:1'}", "['A100:1', T4]", "!!set {'A100:1', 'T4:1'}"])
+def test_any_of_several_accelerators_will_do_in_each_way_that_yaml_has_to_write_them(alternatives):
+    found = plan(JOB_YAML.replace("T4:1", alternatives), market=known(CHEAP, offer("c", accelerator="V100")))
+    assert found.chosen.offer == CHEAP
+    assert {option.reason for option in found.options if option.estimate is None} == {"V100:1, not A100:1 or T4:1"}
 
 
 def test_nothing_that_fits_is_refused():

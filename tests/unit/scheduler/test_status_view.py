@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.console import Console, RenderableType
 
 from spotwise.cost_models.offer import Market, Pool
 from spotwise.scheduler.job import parse_job
+from spotwise.scheduler.rest import ChanceOf, Rest
 from spotwise.scheduler.run import Attempt, AttemptState, RunState
 from spotwise.scheduler.status_view import RunView, RunWatcher, run_detail, status_json, status_table
 from spotwise.scheduler.store import Event, Store
@@ -159,3 +161,70 @@ def test_an_attempt_costs_nothing_until_its_machine_is_known_to_be_up(
 @pytest.mark.parametrize("width", [80, 150])
 def test_why_a_live_attempt_was_placed_is_not_shown_as_its_end(width: int) -> None:
     assert "placed: the cheapest" in shown(run_detail(view()), width)
+
+
+REST = Rest(
+    at=at(8),
+    share=0.7,
+    offer=SPOT.key,
+    is_held=True,
+    expected_usd=Decimal("9.871"),
+    low_usd=Decimal("8.204"),
+    high_usd=Decimal("12.35"),
+    on_demand_usd=Decimal("31.2124"),
+    chance_to_meet_deadline=0.934,
+    chance_of=ChanceOf.ON_DEMAND,
+)
+
+
+def ahead(width: int = 150, *, deadline: float | None = 20, state: RunState = RunState.RUNNING, **changes: Any) -> str:
+    rest = replace(REST, **changes)
+    of = run(RUN_ID, state=state, deadline_at=None if deadline is None else at(deadline))
+    return " ".join(shown(run_detail(view(run=of, rest=rest)), width).split())
+
+
+@pytest.mark.parametrize("width", [80, 150])
+def test_chance_and_cost_of_the_rest_are_there_in_full(width: int) -> None:
+    text = ahead(width)
+    assert "deadline in 12.0 h: 93 % in time, if need be on demand from now on" in text
+    assert f"rest 70 % of the work: 9.87 USD expected (10-90 %: 8.20-12.35) on {SPOT.key}; 31.21 on demand" in text
+
+
+def test_a_chance_says_what_it_is_the_chance_of() -> None:
+    assert "93 % in time where it is" in ahead(chance_of=ChanceOf.HELD)
+    assert "in 12.0 h; the chance is unknown" in ahead(chance_of=None, chance_to_meet_deadline=None)
+    assert "over 99 % in time" in ahead(chance_to_meet_deadline=0.9995)
+    assert "under 1 % in time" in ahead(chance_to_meet_deadline=0.0005)
+    assert "deadline 60 min ago: 0 % in time" in ahead(chance_to_meet_deadline=0.0, deadline=7)
+
+
+def test_an_estimate_that_is_not_of_what_is_held_or_not_of_now_says_so() -> None:
+    assert f"on {SPOT.key}, once it can be had; 31.21 on demand" in ahead(is_held=False)
+    assert "as of 2.5 h ago" in ahead(at=at(5.5))
+    assert "as of" not in ahead()
+    on_demand = ahead(offer=ON_DEMAND.key)
+    assert f"on {ON_DEMAND.key}" in on_demand
+    assert "; 31.21 on demand" not in on_demand
+
+
+def test_no_deadline_and_no_rest_have_no_line() -> None:
+    assert "deadline" not in ahead(deadline=None)
+    assert "of the work" not in ahead(state=RunState.COMPLETED)
+    assert "of the work" not in shown(run_detail(view()), 150)
+
+
+def test_json_has_the_rest_with_all_digits() -> None:
+    document = status_json(view(rest=REST))
+    assert document["rest"] == {
+        "at": at(8).isoformat(),
+        "share_of_work": 0.7,
+        "offer": SPOT.key,
+        "held": True,
+        "expected_cost_usd": "9.871",
+        "p10_cost_usd": "8.204",
+        "p90_cost_usd": "12.35",
+        "on_demand_cost_usd": "31.2124",
+        "chance_to_meet_deadline": 0.934,
+        "chance_of": "on_demand",
+    }
+    assert status_json(view())["rest"] is None

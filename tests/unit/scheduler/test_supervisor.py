@@ -16,6 +16,7 @@ from spotwise.cost_models.offer import Market
 from spotwise.scheduler.errors import EngineError, StoreError
 from spotwise.scheduler.ledger import Category
 from spotwise.scheduler.policies.base import Move, Stay, Wait
+from spotwise.scheduler.rest import ChanceOf
 from spotwise.scheduler.run import AttemptState, RunState
 
 
@@ -61,6 +62,30 @@ def test_every_move_has_a_reason_that_is_kept(world):
     kinds = [event.kind for event in world.store.events(RUN_ID)]
     assert kinds == ["placed", "preempted", "placed", "completed", "ended"]
     assert all(event.message for event in world.store.events(RUN_ID))
+
+
+def test_what_is_left_is_estimated_anew_while_a_run_goes_on(world):
+    """Of 2 h, by the epochs that are kept: first all, then a half; while spot is gone, on demand."""
+    deadline = world.clock.now() + timedelta(hours=12)
+    world.submit(text=job_yaml(deadline="12h"), deadline_at=deadline)
+    supervisor = world.supervisor()
+    supervisor.tick()
+    first = world.store.rest(RUN_ID)
+    assert (first.share, first.is_held, first.offer) == (1.0, True, world.live().offer.key)
+    world.pass_time(supervisor, 1)
+    world.progress(record("checkpoint", 1, epoch=5, checkpoint="step-5"))
+    world.pass_time(supervisor, 0.1)
+    half = world.store.rest(RUN_ID)
+    assert half.share == 0.5
+    assert half.expected_usd < first.expected_usd
+    assert half.on_demand_usd < first.on_demand_usd
+    assert world.clock.now() - half.at <= timedelta(minutes=3)
+    assert (half.chance_to_meet_deadline, half.chance_of) == (1.0, ChanceOf.ON_DEMAND)
+    world.engine.sold_out = {offer.key for offer in world.engine.offers() if offer.is_spot}
+    world.engine.preempt(world.live().id)
+    world.pass_time(supervisor, 0.5)
+    assert world.store.rest(RUN_ID).share == 0.5
+    assert world.store.rest(RUN_ID).at > half.at
 
 
 def test_a_sold_out_pool_is_passed_over(world):
@@ -455,3 +480,48 @@ def test_killed_at_any_call_and_started_again_it_ends_the_same(world, undisturbe
 
     story(world, supervise)
     assert end_state(world) == undisturbed
+
+
+class _Between:
+    """A store for a supervisor that is slow: once it has read which runs are active, something happens first."""
+
+    def __init__(self, store, happens):
+        self._store, self._happens = store, happens
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def runs(self, *, active=False):
+        found = self._store.runs(active=active)
+        if active:
+            self._happens()
+        return found
+
+
+def test_a_run_that_another_supervisor_ends_meanwhile_is_not_started_anew(world):
+    """One supervisor reads that the run is active; before it asks for the lease the other ends the run and frees it."""
+    world.submit()
+    busy = world.supervisor()
+    world.pass_time(busy, 1)
+    world.engine.exit(world.live().id)
+    world.supervisor(_Between(world.store, busy.tick)).tick()
+    assert world.run().state is RunState.COMPLETED
+    assert states(world) == [AttemptState.COMPLETED]
+    assert len(world.machines.launches) == 1
+
+
+def test_a_run_that_is_cancelled_while_a_supervisor_takes_it_over_is_not_placed_again(world):
+    """What it read of the run is of before the cancellation, on which the other acted and then died."""
+    world.submit()
+    busy = world.supervisor()
+    world.pass_time(busy, 1)
+
+    def cancel_and_vanish():
+        if not world.run().cancel_requested:
+            world.store.request_cancel(RUN_ID)
+            busy.tick()
+            world.clock.sleep(60)  # longer than its lease
+
+    world.supervisor(_Between(world.store, cancel_and_vanish)).tick()
+    assert world.run().state is RunState.CANCELLED
+    assert len(world.machines.launches) == 1

@@ -54,9 +54,11 @@ def test_a_store_of_an_older_spotwise_is_brought_up_to_date(tmp_path):
     with sqlite3.connect(path) as connection:
         for table, column in (("runs", "storage"), ("runs", "hosts"), ("runs", "mounts_json"), ("attempts", "host")):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        connection.execute("DROP TABLE rests")
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
     for _ in range(2):  # the second time there is nothing left to do
         store = Store.open(f"sqlite:///{path}")
         run = store.run("digits-aaaaaa")
         assert (run.storage, run.hosts, run.mounts_json) == ("", 1, "{}")
+        assert store.rest("digits-aaaaaa") is None
         store.close()
