@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +41,13 @@ def record_of(study: PastStudy, index: int = 0) -> StudyRecord:
         goal="maximize" if study.directions[0] == StudyDirection.MAXIMIZE else "minimize",
         space=_space(trials),
         created_at=min(starts).astimezone(UTC) if starts else datetime.fromtimestamp(0, UTC),
-        trials=tuple(_trial(trial) for trial in trials),
+        trials=tuple(trial_records(trials)),
     )
+
+
+def trial_records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+    """Those that are over."""
+    return [_trial(trial) for trial in trials if trial.state in _STATES]
 
 
 def _space(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:

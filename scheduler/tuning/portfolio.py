@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..study import StudyRecord, TrialRecord, TrialState
+from .ranking import is_scored, ranked, thinned
 from .space import Space, encode, fit_params, shared_names
 
 Array = NDArray[np.float64]
 
-PORTFOLIO_SIZE = 10
+PORTFOLIO_SIZE = 4
 MAX_TRIALS_A_STUDY = 300  # of one past study: bounds the work; the best are kept, the rest thinned evenly
 CANDIDATES_A_STUDY = 15
 MIN_DISTANCE = 0.1  # in the unit cube, per square root of its columns: nearer ones teach nothing new
@@ -70,30 +71,11 @@ def choose(past: Sequence[StudyRecord], space: Space, size: int) -> tuple[PriorC
 
 def _past(study: StudyRecord, space: Space) -> _Past | None:
     shared = {name: space[name] for name in shared_names(space, study.space)}
-    ranked = _ranked(study)
-    if not shared or not any(trial.state is TrialState.COMPLETED for trial in ranked):
+    best_first = ranked(study.trials, study.goal)
+    if not shared or not any(trial.state is TrialState.COMPLETED for trial in best_first):
         return None
-    kept = _thin(len(ranked))
-    return _Past(study, shared, tuple(ranked[i] for i in kept), _goodness(len(ranked))[kept])
-
-
-def _ranked(study: StudyRecord) -> list[TrialRecord]:
-    """Best first: completed trials by value, then pruned ones by how far they came, then failed ones.
-
-    Ranks, because metrics of different studies have different scales; by the study's own goal.
-    """
-    sign = 1.0 if study.goal == "maximize" else -1.0
-
-    def key(trial: TrialRecord) -> tuple[int, float, float]:
-        value = sign * trial.value if trial.value is not None and np.isfinite(trial.value) else -np.inf
-        if _is_scored(trial):
-            return (0, -value, 0.0)
-        if trial.state is TrialState.PRUNED:
-            return (1, -float(trial.epoch), -value)
-        return (2, 0.0, 0.0)
-
-    over = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED)
-    return sorted((trial for trial in study.trials if trial.state in over), key=key)
+    kept = thinned(len(best_first), MAX_TRIALS_A_STUDY)
+    return _Past(study, shared, tuple(best_first[i] for i in kept), _goodness(len(best_first))[kept])
 
 
 def _goodness(count: int) -> Array:
@@ -103,19 +85,8 @@ def _goodness(count: int) -> Array:
     return np.asarray(1.0 - np.log1p(np.arange(count)) / np.log(count), dtype=np.float64)
 
 
-def _thin(count: int) -> NDArray[np.intp]:
-    if count <= MAX_TRIALS_A_STUDY:
-        return np.arange(count)
-    best = MAX_TRIALS_A_STUDY // 3
-    return np.unique(np.r_[:best, np.linspace(best, count - 1, MAX_TRIALS_A_STUDY - best).astype(int)])
-
-
 def _candidates(past: _Past) -> list[TrialRecord]:
-    return [trial for trial in past.trials[:CANDIDATES_A_STUDY] if _is_scored(trial)]
-
-
-def _is_scored(trial: TrialRecord) -> bool:
-    return trial.state is TrialState.COMPLETED and trial.value is not None and bool(np.isfinite(trial.value))
+    return [trial for trial in past.trials[:CANDIDATES_A_STUDY] if is_scored(trial)]
 
 
 def _predict(past: _Past, params: Sequence[dict[str, Any]]) -> Array:

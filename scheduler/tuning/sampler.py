@@ -1,4 +1,4 @@
-"""An Optuna sampler that starts where past studies ended: their complementary best first, then TPE.
+"""An Optuna sampler that starts where past studies ended.
 
 Uses only Optuna's public interface. It keeps no state between trials: what it proposes for a trial follows from the
 seed, the trial's number and the study's trials, so a host that restarts proposes what it would have proposed anyway.
@@ -7,20 +7,23 @@ seed, the trial's number and the study's trials, so a host that restarts propose
 from __future__ import annotations
 
 import random
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from ..study import StudyRecord
-from .history import record_of
+from .cube import Cube
+from .history import record_of, trial_records
+from .past import PastStudies
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
-from .space import NO_FIT, Space, fit, spec_of
+from .ranking import ranked
+from .search import Search, Tried
+from .space import NO_FIT, Space, distributions, fit, spec_of
 
 
 class PastStudy(Protocol):
@@ -34,10 +37,11 @@ class PastStudy(Protocol):
 
 
 class TransferSampler(BaseSampler):
-    """Tries a portfolio of past studies' configurations, then goes on with TPE, which learns from those trials too.
+    """Tries a few configurations of past studies, one at random, then what is expected to improve most.
 
-    Spaces may overlap only partly: a parameter that a past study did not have is drawn at random. Each past study is
-    read by its own goal and by ranks, so scales and directions do not matter. Without related history this is TPE.
+    What is expected is predicted from past studies and this one's trials together (``transfer``), as long as past
+    studies make this one's results likelier than knowing nothing; else from this one's trials alone. Only the order of
+    results counts, so that scales and directions do not matter. Spaces may overlap only partly, and be conditional.
     """
 
     def __init__(
@@ -52,52 +56,82 @@ class TransferSampler(BaseSampler):
             history: finished studies.
             portfolio_size: configurations of past studies to try first, at most.
             space: the new study's space as in a job file, where it is known beforehand: the portfolio is then chosen
-                for it. Otherwise the space is that of the past studies, and each value is fitted when it is asked for.
+                for it. Otherwise the first trials fit each past value when it is asked for, and the space is that of
+                the trials so far.
 
         Raises:
             ValueError: a past study has more than one objective.
         """
         self._seed = random.SystemRandom().getrandbits(31) if seed is None else seed
-        past = [study if isinstance(study, StudyRecord) else record_of(study, i) for i, study in enumerate(history)]
-        self._portfolio = choose(past, _union(past) if space is None else space, portfolio_size)
+        self._history = [
+            study if isinstance(study, StudyRecord) else record_of(study, i) for i, study in enumerate(history)
+        ]
+        self._space = space
+        self._portfolio = choose(self._history, _union(self._history) if space is None else space, portfolio_size)
+        self._searches: dict[str, tuple[Cube, Search]] = {}  # by space
 
     def prior(self, number: int) -> PriorConfig | None:
         """The past configuration that the trial of this number tries; None if the sampler proposes by itself."""
         return self._portfolio[number] if number < len(self._portfolio) else None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        if self.prior(trial.number) is not None:
+        if trial.number <= len(self._portfolio):  # the one after them is drawn at random: a test of the past
             return {}
-        return self._tpe(trial).infer_relative_search_space(study, trial)
+        if self._space is not None:
+            return distributions(self._space)
+        seen = study.get_trials(deepcopy=False)
+        return {name: dist for each in seen for name, dist in each.distributions.items() if not dist.single()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        return self._tpe(trial).sample_relative(study, trial, search_space)
+        cube, search = self._search_of({name: spec_of(dist) for name, dist in search_space.items()})
+        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
+        goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
+        row = search.next(_tried(others, goal, cube), np.random.default_rng([self._seed, 1 + trial.number]))
+        return cube.config(row)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         prior = self.prior(trial.number)
-        if prior is None:
-            tpe = self._tpe(trial, param_name)
-            return tpe.sample_independent(study, trial, param_name, param_distribution)
-        known = fit(spec_of(param_distribution), prior.params.get(param_name, NO_FIT))
-        if known is not NO_FIT:
-            return known
-        chance = RandomSampler(seed=self._seed_of(trial, param_name))
-        return chance.sample_independent(study, trial, param_name, param_distribution)
+        known = NO_FIT if prior is None else prior.params.get(param_name, NO_FIT)
+        fitted = NO_FIT if known is NO_FIT else fit(spec_of(param_distribution), known)
+        if fitted is not NO_FIT:
+            return fitted
+        # A seed of its own for every trial and parameter: the same after a restart, in any order, in any thread.
+        seed = random.Random(f"{self._seed}/{trial.number}/{param_name}").getrandbits(31)  # noqa: S311 - no secret
+        return RandomSampler(seed=seed).sample_independent(study, trial, param_name, param_distribution)
 
-    def _tpe(self, trial: FrozenTrial, param_name: str = "") -> TPESampler:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)  # the constant liar is marked so before Optuna 5
-            return TPESampler(seed=self._seed_of(trial, param_name), constant_liar=True)
+    def _search_of(self, space: Space) -> tuple[Cube, Search]:
+        key = repr(sorted(space.items()))
+        if key not in self._searches:
+            cube = Cube(space)
+            self._searches[key] = cube, Search(cube, PastStudies(self._history, cube), self._seed)
+        return self._searches[key]
 
-    def _seed_of(self, trial: FrozenTrial, param_name: str) -> int:
-        """A seed of its own for every trial and parameter: the same after a restart, in any order, in any thread."""
-        return random.Random(f"{self._seed}/{trial.number}/{param_name}").getrandbits(31)  # noqa: S311 - no secret
+
+def _tried(trials: Sequence[FrozenTrial], goal: str, cube: Cube) -> Tried:
+    best_first = ranked(trial_records(_without_retried(trials)), goal)
+    flying = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+    return Tried(
+        rows=cube.rows([trial.params for trial in best_first]),
+        numbers=np.array([trial.number for trial in best_first], dtype=float),
+        flying=cube.rows([params for params in flying if params]),
+    )
+
+
+def _without_retried(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """A failed trial that was tried again (after a preemption, say) tells nothing of its configuration."""
+    failed = TrialState.FAIL
+    others = [_key(trial.params) for trial in trials if trial.state != failed]
+    return [trial for trial in trials if trial.state != failed or (trial.params and _key(trial.params) not in others)]
+
+
+def _key(params: Mapping[str, Any]) -> str:
+    return repr(sorted(params.items()))
 
 
 def _union(past: Sequence[StudyRecord]) -> Space:

@@ -1,0 +1,139 @@
+"""A search space as a cube: many configurations at once, for models that want numbers.
+
+A configuration is a row: for a numeric parameter its place between its bounds (0 to 1, on a log scale where the space
+says so), for a categorical one the index of its choice, NaN where it has none. Models see columns instead: a column a
+numeric parameter, one a choice, so that two different choices lie 1 apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .space import MISSING, NO_FIT, Space, Spec, fit, is_numeric
+
+Array = NDArray[np.float64]
+
+BEYOND = 0.5  # how far outside the bounds a past value counts, in widths: further ones lie there too
+_NEAR, _FAR = 0.02, 0.4  # standard deviation of a step to a neighbour, in widths: drawn between these
+_EQUAL = 1e-3
+
+
+class Cube:
+    """Rows and columns of one space."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = dict(space)
+        self._specs = list(self.space.values())
+        self.numeric = np.array([is_numeric(spec) for spec in self._specs], dtype=bool)
+        self._levels = np.array([_levels(spec) for spec in self._specs])  # 0: any value between the bounds
+        widths = [1 if is_numeric(spec) else len(spec["choices"]) for spec in self._specs]
+        self.parameter = np.repeat(np.arange(len(widths)), widths)  # (columns,): which parameter each belongs to
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.space)
+
+    def rows(self, configs: Sequence[Mapping[str, Any]]) -> Array:
+        """Shape (configurations, parameters). Values of another space may lie outside the bounds, and do so here."""
+        rows = np.full((len(configs), len(self._specs)), np.nan)
+        for column, (name, spec) in enumerate(self.space.items()):
+            for row, config in enumerate(configs):
+                if name in config:
+                    rows[row, column] = _place(spec, config[name])
+        return rows
+
+    def columns(self, rows: Array) -> Array:
+        """Shape (rows, columns). What is missing lies in the middle, as far from one end as from the other."""
+        parts = []
+        for index, spec in enumerate(self._specs):
+            values = rows[:, index]
+            if self.numeric[index]:
+                parts.append(np.where(np.isnan(values), MISSING, values)[:, None])
+            else:
+                parts.append(math.sqrt(0.5) * (values[:, None] == np.arange(len(spec["choices"]))))
+        return np.hstack(parts) if parts else np.zeros((len(rows), 0))
+
+    def random(self, count: int, rng: np.random.Generator) -> Array:
+        """Rows that are spread evenly, each parameter by itself."""
+        rows = rng.random((count, len(self._specs)))
+        for index, spec in enumerate(self._specs):
+            if not self.numeric[index]:
+                rows[:, index] = rng.integers(0, len(spec["choices"]), count)
+        return self._snapped(rows)
+
+    def near(self, rows: Array, count: int, rng: np.random.Generator) -> Array:
+        """So many neighbours of each row: one parameter or a few are moved, near or far."""
+        base = np.repeat(self.filled(rows, rng), count, axis=0)
+        if not base.size:
+            return base
+        moved = rng.random(base.shape) < 1.5 / base.shape[1]
+        moved[np.arange(len(base)), rng.integers(0, base.shape[1], len(base))] = True
+        size = np.exp(rng.uniform(math.log(_NEAR), math.log(_FAR), (len(base), 1)))
+        step = rng.normal(size=base.shape) * size
+        step += np.where(self._levels > 1, 0.6 * np.sign(step) / np.maximum(self._levels - 1, 1), 0.0)
+        other = self.random(len(base), rng)
+        return self._snapped(np.where(moved, np.where(self.numeric, base + step, other), base))
+
+    def config(self, row: Array) -> dict[str, Any]:
+        """The configuration of a row within the bounds; parameters that it does not have are left out."""
+        found = {name: _value(spec, place) for (name, spec), place in zip(self.space.items(), row, strict=True)}
+        return {name: value for name, value in found.items() if value is not NO_FIT}
+
+    def is_among(self, rows: Array, others: Array) -> NDArray[np.bool_]:
+        """(rows,): whether each is one of the others."""
+        if not len(others):
+            return np.zeros(len(rows), dtype=bool)
+        apart = np.abs(rows[:, None, :] - others[None, :, :])
+        return np.asarray((np.where(np.isnan(apart), 0.0, apart).max(axis=2, initial=0.0) < _EQUAL).any(axis=1))
+
+    def filled(self, rows: Array, rng: np.random.Generator) -> Array:
+        """The rows with what is missing drawn at random."""
+        return np.where(np.isnan(rows), self.random(len(rows), rng), rows)
+
+    def _snapped(self, rows: Array) -> Array:
+        """Within the bounds, and on the steps of those that have some."""
+        steps = np.maximum(self._levels - 1, 1)
+        inside = np.clip(rows, 0.0, 1.0)
+        stepped = np.where(self._levels > 0, np.rint(inside * steps) / steps, inside)
+        return np.where(self.numeric, stepped, rows)
+
+
+def _levels(spec: Spec) -> int:
+    """How many values there are at equal distances; 0 where they are not, or are too many to tell apart."""
+    step = spec.get("step") or (1 if spec["type"] == "int" else None)
+    if not is_numeric(spec) or spec.get("log") or not step:
+        return 0
+    count = math.floor((float(spec["high"]) - float(spec["low"])) / float(step) + 1e-9) + 1
+    whole = math.isclose((count - 1) * float(step), float(spec["high"]) - float(spec["low"]), rel_tol=1e-9)
+    return count if whole and count <= 1 / _EQUAL else 0
+
+
+def _place(spec: Spec, value: object) -> float:
+    if not is_numeric(spec):
+        fitted = fit(spec, value)
+        return math.nan if fitted is NO_FIT else float(list(spec["choices"]).index(fitted))
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return math.nan
+    low, high, at = float(spec["low"]), float(spec["high"]), float(value)
+    if spec.get("log"):
+        if at <= 0:
+            return -BEYOND
+        low, high, at = math.log(low), math.log(high), math.log(at)
+    place = 0.5 if high <= low else (at - low) / (high - low)
+    return min(max(place, -BEYOND), 1.0 + BEYOND)
+
+
+def _value(spec: Spec, place: float) -> Any:
+    if math.isnan(place):
+        return NO_FIT
+    if not is_numeric(spec):
+        return spec["choices"][int(place)]
+    low, high = float(spec["low"]), float(spec["high"])
+    if spec.get("log"):
+        return fit(spec, math.exp(math.log(low) + place * (math.log(high) - math.log(low))))
+    return fit(spec, low + place * (high - low))

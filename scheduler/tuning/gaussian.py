@@ -1,0 +1,117 @@
+"""Gaussian processes, as small as a sweep needs them: tens to hundreds of trials, a handful of columns.
+
+Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006: the kernel is Matern 5/2 with a length a column
+(chapter 4), its lengths are the most likely ones (chapter 5).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, solve_triangular
+from scipy.optimize import minimize
+from scipy.special import ndtr, ndtri
+
+Array = NDArray[np.float64]
+
+JITTER = 1e-6
+_SQRT5 = math.sqrt(5.0)
+_STEPS = 30  # of the search for the most likely lengths
+# What is believed of them beforehand, as mean and standard deviation of the logarithm.
+_LENGTH, _NOISE, _AMPLITUDE = (math.log(0.5), 0.8), (-3.0, 1.5), (0.0, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """``amplitude`` and ``noise`` are variances; ``per_length`` is one over the length of each column."""
+
+    per_length: Array
+    amplitude: float
+    noise: float
+
+    def between(self, a: Array, b: Array) -> Array:
+        """Covariances, shape (len(a), len(b)), without noise."""
+        return self.amplitude * matern(a * self.per_length, b * self.per_length)
+
+
+class Posterior(NamedTuple):
+    mean: Array
+    sd: Array
+
+
+def matern(a: Array, b: Array) -> Array:
+    """Correlations of points whose columns are in units of their lengths, shape (len(a), len(b))."""
+    squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2.0 * a @ b.T
+    r = _SQRT5 * np.sqrt(np.maximum(squared, 0.0))
+    return np.asarray((1.0 + r + r * r / 3.0) * np.exp(-r))
+
+
+def most_likely_kernel(points: Sequence[Array], values: Sequence[Array]) -> Kernel:
+    """The kernel under which several functions are most likely, each seen at points of its own; they share it."""
+    columns = points[0].shape[1]
+    apart = [[(p[:, None, d] - p[None, :, d]) ** 2 for d in range(columns)] for p in points]
+    centre = np.array([_LENGTH[0]] * columns + [_NOISE[0], _AMPLITUDE[0]])
+    spread = np.array([_LENGTH[1]] * columns + [_NOISE[1], _AMPLITUDE[1]])
+
+    def loss(at: Array) -> tuple[float, Array]:
+        off = (at - centre) / spread
+        total, slope = 0.5 * float(off @ off), off / spread
+        for squared, y in zip(apart, values, strict=True):
+            one, its_slope = _misfit(squared, y, at)
+            total, slope = total + one, slope + its_slope
+        return total, slope
+
+    bounds = [(-3.0, 3.0)] * columns + [(-7.0, 1.0), (-1.5, 1.5)]
+    found = minimize(loss, centre, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _STEPS}).x
+    return Kernel(np.exp(-found[:columns]), float(np.exp(found[columns + 1])), float(np.exp(found[columns])))
+
+
+def _misfit(squared: Sequence[Array], y: Array, at: Array) -> tuple[float, Array]:
+    """Negative log likelihood of one function, and its slope; ``at``: log lengths, log noise, log amplitude."""
+    columns = len(squared)
+    inverse, noise, amplitude = np.exp(-2.0 * at[:columns]), np.exp(at[columns]), np.exp(at[columns + 1])
+    r = _SQRT5 * np.sqrt(sum((i * d for i, d in zip(inverse, squared, strict=True)), np.zeros((len(y), len(y)))))
+    decay = amplitude * np.exp(-r)
+    kernel = (1.0 + r + r * r / 3.0) * decay
+    lower = np.linalg.cholesky(kernel + (noise + JITTER) * np.eye(len(y)))
+    inverted = cho_solve((lower, True), np.eye(len(y)))
+    weights = inverted @ y
+    outer = 0.5 * (inverted - np.outer(weights, weights))
+    by_distance = outer * decay * (1.0 + r) * (5.0 / 3.0)
+    slope = [float((by_distance * d).sum() * i) for i, d in zip(inverse, squared, strict=True)]
+    slope += [float(noise * np.trace(outer)), float((outer * kernel).sum())]
+    return float(0.5 * y @ weights + np.log(np.diag(lower)).sum()), np.array(slope)
+
+
+def log_evidence(covariance: Array, residual: Array) -> float:
+    """Log density of what was seen, but for a constant; minus infinity where the covariance is none."""
+    try:
+        lower = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return -math.inf
+    whitened = solve_triangular(lower, residual, lower=True, check_finite=False)
+    return float(-0.5 * whitened @ whitened - np.log(np.diag(lower)).sum())
+
+
+def posterior(covariance: Array, cross: Array, variance: Array | float, residual: Array) -> Posterior:
+    """At new points. ``covariance`` (n, n) with noise, ``cross`` (n, new), ``variance`` of the new points before."""
+    lower = np.linalg.cholesky(covariance)
+    half = solve_triangular(lower, cross, lower=True, check_finite=False)
+    whitened = solve_triangular(lower, residual, lower=True, check_finite=False)
+    return Posterior(half.T @ whitened, np.sqrt(np.maximum(variance - (half * half).sum(axis=0), 1e-9)))
+
+
+def expected_improvement(seen: Posterior, best: float) -> Array:
+    """How far below ``best`` each point is expected to come (Jones et al., J. Global Optimization 13, 1998)."""
+    ahead = (best - seen.mean) / seen.sd
+    return np.asarray(seen.sd * (ahead * ndtr(ahead) + np.exp(-0.5 * ahead * ahead) / math.sqrt(2.0 * math.pi)))
+
+
+def normal_scores(count: int) -> Array:
+    """What so many values of a standard normal are expected to be, in rising order, nearly."""
+    return np.asarray(ndtri((np.arange(count) + 0.5) / count))

@@ -1,0 +1,39 @@
+"""Trials from best to worst. Ranks, because metrics of different studies have different scales and directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..study import TrialRecord, TrialState
+
+_OVER = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED)
+
+
+def ranked(trials: Iterable[TrialRecord], goal: str) -> list[TrialRecord]:
+    """Best first: completed trials by value, then pruned ones by how far they came, then failed ones."""
+    sign = 1.0 if goal == "maximize" else -1.0
+
+    def key(trial: TrialRecord) -> tuple[int, float, float]:
+        value = sign * trial.value if trial.value is not None and np.isfinite(trial.value) else -np.inf
+        if is_scored(trial):
+            return (0, -value, 0.0)
+        if trial.state is TrialState.PRUNED:
+            return (1, -float(trial.epoch), -value)
+        return (2, 0.0, 0.0)
+
+    return sorted((trial for trial in trials if trial.state in _OVER), key=key)
+
+
+def is_scored(trial: TrialRecord) -> bool:
+    return trial.state is TrialState.COMPLETED and trial.value is not None and bool(np.isfinite(trial.value))
+
+
+def thinned(count: int, most: int) -> NDArray[np.intp]:
+    """Places of at most so many of ranked trials: a third are the best, the others lie evenly among the rest."""
+    if count <= most:
+        return np.arange(count)
+    best = most // 3
+    return np.unique(np.r_[:best, np.linspace(best, count - 1, most - best).astype(int)])

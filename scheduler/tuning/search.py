@@ -1,0 +1,69 @@
+"""Which configuration to try next, from past studies' predictions and the trials so far: pure, on rows of a cube."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cube import Array, Cube
+from .past import PastStudies
+from .transfer import Points, gain_with_past, gain_without_past
+
+AT_RANDOM = 6  # trials of a study that nothing is known of
+POOL = 512  # configurations at random, of which some are looked at in every round
+LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A study's trials that are over, best first, and what those in flight try. Rows of a cube."""
+
+    rows: Array
+    numbers: Array
+    flying: Array
+
+
+class Search:
+    """Proposes rows. It has no memory: a proposal follows from the trials and the random numbers."""
+
+    def __init__(self, cube: Cube, past: PastStudies, seed: int) -> None:
+        self._cube, self._past = cube, past
+        rng = np.random.default_rng([seed, 0])
+        pool = cube.random(POOL, rng)
+        if past.count:
+            known = cube.filled(past.rows, rng)
+            pool = np.vstack([pool, known[((known >= 0.0) & ((known <= 1.0) | ~cube.numeric)).all(axis=1)]])
+        self._pool = pool
+        self._predicted = self._points(pool).predicted
+
+    def next(self, tried: Tried, rng: np.random.Generator) -> Array:
+        """The row to try next, shape (parameters,)."""
+        if self._past.count and len(tried.rows):
+            points = self._points(tried.rows), self._points(tried.flying)
+            rows, new = self._candidates(tried, rng)
+            gain = gain_with_past(self._past, *points, new)
+            if gain is not None:
+                return self._best(rows, gain, tried)
+        if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
+            return np.asarray(self._cube.random(1, rng)[0])
+        rows, new = self._candidates(tried, rng)
+        columns = self._cube.columns(tried.rows), self._cube.columns(tried.flying)
+        return self._best(rows, gain_without_past(columns[0], tried.numbers, columns[1], new.columns), tried)
+
+    def _candidates(self, tried: Tried, rng: np.random.Generator) -> tuple[Array, Points]:
+        """A sample of the pool, and neighbours of the best."""
+        sample = rng.choice(len(self._pool), min(LOOKED_AT, len(self._pool)), replace=False)
+        near = self._cube.near(tried.rows[:BEST], NEIGHBOURS, rng)
+        rows, points = np.vstack([self._pool[sample], near]), self._points(near)
+        predicted = np.vstack([self._predicted[sample], points.predicted])
+        return rows, Points(np.vstack([self._cube.columns(self._pool[sample]), points.columns]), predicted)
+
+    def _points(self, rows: Array) -> Points:
+        columns = self._cube.columns(rows)
+        return Points(columns, self._past.predict(columns) if self._past.count else np.zeros((len(rows), 0)))
+
+    def _best(self, rows: Array, gain: Array, tried: Tried) -> Array:
+        """What was tried or is in flight would show nothing new, unless there is nothing else."""
+        known = self._cube.is_among(rows, np.vstack([tried.rows, tried.flying]))
+        return np.asarray(rows[int(np.argmax(np.where(known, -np.inf, gain)))])
