@@ -37,11 +37,34 @@ class PastStudies:
         points = [cube.columns(each) for each in rows]
         self.rows: Array = np.vstack(rows)  # of all past trials
         self.kernel = _kernel(points, scores, shares)
-        self._parts = [_solved(self.kernel, *each) for each in zip(points, scores, shares, strict=True)]
+        groups: dict[bytes, list[int]] = {}
+        for index, share in enumerate(shares):
+            groups.setdefault(share.tobytes(), []).append(index)
+        self._groups = [
+            _Group(self.kernel, shares[among[0]], [points[i] for i in among], [scores[i] for i in among])
+            for among in groups.values()
+        ]
 
     def predict(self, columns: Array) -> Array:
         """Shape (points, studies)."""
-        return np.stack([kernel.between(columns, points) @ weights for kernel, points, weights in self._parts], axis=1)
+        return np.hstack([group.predict(columns) for group in self._groups])
+
+
+class _Group:
+    """Past studies that share the same parameters with the space: one product predicts for all of them."""
+
+    def __init__(self, kernel: Kernel, share: Array, points: Sequence[Array], scores: Sequence[Array]) -> None:
+        self._kernel = Kernel(kernel.per_length * share, kernel.amplitude, kernel.noise)
+        self._points = np.vstack(points)
+        self._weights = np.zeros((len(self._points), len(points)))
+        noise, start = kernel.noise + JITTER, 0
+        for study, (at, score) in enumerate(zip(points, scores, strict=True)):
+            covariance = self._kernel.between(at, at) + noise * np.eye(len(at))
+            self._weights[start : start + len(at), study] = np.linalg.solve(covariance, score)
+            start += len(at)
+
+    def predict(self, columns: Array) -> Array:
+        return self._kernel.between(columns, self._points) @ self._weights
 
 
 def _is_known(study: StudyRecord, cube: Cube) -> bool:
@@ -74,10 +97,3 @@ def _kernel(points: Sequence[Array], scores: Sequence[Array], shares: Sequence[A
 
 def _centred(scores: Array) -> Array:
     return np.asarray(scores - scores.mean())
-
-
-def _solved(kernel: Kernel, points: Array, scores: Array, share: Array) -> tuple[Kernel, Array, Array]:
-    """The kernel over the columns that a study shares, its points, and what each weighs in a prediction."""
-    own = Kernel(kernel.per_length * share, kernel.amplitude, kernel.noise)
-    covariance = own.between(points, points) + (own.noise + JITTER) * np.eye(len(points))
-    return own, points, np.asarray(np.linalg.solve(covariance, scores))

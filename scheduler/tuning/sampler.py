@@ -90,7 +90,8 @@ class TransferSampler(BaseSampler):
         cube, search = self._search_of({name: spec_of(dist) for name, dist in search_space.items()})
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
         goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
-        row = search.next(_tried(others, goal, cube), np.random.default_rng([self._seed, 1 + trial.number]))
+        rng = np.random.default_rng([self._seed, 1 + trial.number])
+        row = search.next(trial.number, _tried(others, goal, cube), rng)
         return cube.config(row)
 
     def sample_independent(

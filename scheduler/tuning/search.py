@@ -8,10 +8,11 @@ import numpy as np
 
 from .cube import Array, Cube
 from .past import PastStudies
-from .transfer import Points, gain_with_past, gain_without_past
+from .transfer import Points, WithPast, gain_without_past
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
 POOL = 512  # configurations at random, of which some are looked at in every round
+SURE = 1.5  # log odds that the past counts; with less, every other trial goes without it
 LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
 
 
@@ -37,14 +38,14 @@ class Search:
         self._pool = pool
         self._predicted = self._points(pool).predicted
 
-    def next(self, tried: Tried, rng: np.random.Generator) -> Array:
-        """The row to try next, shape (parameters,)."""
+    def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
+        """The row that the trial of this number is to try, shape (parameters,)."""
         if self._past.count and len(tried.rows):
-            points = self._points(tried.rows), self._points(tried.flying)
-            rows, new = self._candidates(tried, rng)
-            gain = gain_with_past(self._past, *points, new)
-            if gain is not None:
-                return self._best(rows, gain, tried)
+            model = WithPast(self._past, self._points(tried.rows))
+            odds = model.log_odds
+            if odds > SURE or (odds > 0.0 and number % 2 == 0):
+                rows, new = self._candidates(tried, rng)
+                return self._best(rows, model.gain(self._points(tried.flying), new), tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
             return np.asarray(self._cube.random(1, rng)[0])
         rows, new = self._candidates(tried, rng)

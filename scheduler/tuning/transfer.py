@@ -9,6 +9,7 @@ and whether the past counts at all, is weighed by how likely that makes what was
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -30,7 +31,6 @@ from .past import PastStudies
 
 MEAN_VARIANCE = 0.1  # of how much better or worse than past ones a study is as a whole
 SPREAD = 0.15  # variance that past studies' predictions leave out
-PAST_IS_LIKELY = 2.0  # log odds, before anything is seen
 USED = 3  # of the likeliest assumptions
 _DRAWS = 10
 _GROWTH = 1.15  # of a study, until its kernel is learned anew
@@ -50,32 +50,49 @@ class _Assumption(NamedTuple):
     past_counts: bool
 
     @property
-    def log_odds(self) -> float:
-        """Beforehand."""
-        usual = -0.5 * math.log(self.own / 0.2) ** 2 - 0.5 * (math.log(self.noise / 0.05) / 1.5) ** 2
-        return usual + (PAST_IS_LIKELY if self.past_counts else 0.0)
+    def log_prior(self) -> float:
+        """How likely it is beforehand, but for a constant."""
+        return -0.5 * math.log(self.own / 0.2) ** 2 - 0.5 * (math.log(self.noise / 0.05) / 1.5) ** 2
 
 
 _ASSUMPTIONS = (
-    *(_Assumption(t, o, n, True) for t in (0.5, 1.5) for o in (0.03, 0.1, 0.3, 1.0) for n in (0.01, 0.05, 0.2)),
-    *(_Assumption(0.0, o, n, False) for o in (0.3, 1.0) for n in (0.01, 0.05, 0.2)),
+    *(_Assumption(t, o, n, True) for t in (0.5, 1.5) for o in (0.05, 0.2, 0.8) for n in (0.02, 0.15)),
+    *(_Assumption(0.0, o, n, False) for o in (0.3, 1.0) for n in (0.02, 0.15)),
 )
 
 
-def gain_with_past(past: PastStudies, tried: Points, flying: Points, new: Points) -> Array | None:
-    """Expected improvement of each new point; None where the past makes what was seen less likely than nothing would.
+class WithPast:
+    """What was tried, seen as one more study like the past ones. ``tried``: best first."""
 
-    ``tried``: best first. ``flying``: in flight, taken to come out as expected.
-    """
-    model = _Model(past, tried)
-    weighed = sorted(((model.log_evidence(each), each) for each in _ASSUMPTIONS), reverse=True)
-    most = weighed[0][0]
-    with_past = sum(math.exp(log - most) for log, each in weighed if each.past_counts)
-    without = sum(math.exp(log - most) for log, each in weighed if not each.past_counts)
-    if with_past < without:
-        return None
-    used = [pair for pair in weighed if pair[1].past_counts][:USED]
-    return np.asarray(sum(math.exp(log - most) * model.gain(each, flying, new) for log, each in used))
+    def __init__(self, past: PastStudies, tried: Points) -> None:
+        self._model = _Model(past, tried)
+        self._weighed = sorted(((self._model.log_evidence(each), each) for each in _ASSUMPTIONS), reverse=True)
+        likeliest = self._weighed[0][0]
+        self._odds = [(math.exp(log - likeliest), each) for log, each in self._weighed]
+
+    @property
+    def log_odds(self) -> float:
+        """That the past counts, against that it says nothing."""
+        for_it = sum(odds for odds, each in self._odds if each.past_counts)
+        against = sum(odds for odds, each in self._odds if not each.past_counts)
+        return math.log(for_it / against) if for_it and against else math.inf if for_it else -math.inf
+
+    def gain(self, flying: Points, new: Points) -> Array:
+        """Expected improvement of each new point; what is in flight is taken to come out as expected."""
+        used = [(odds, each) for odds, each in self._odds if each.past_counts][:USED]
+        return self._model.gain(used, flying, new)
+
+
+class _Likeness:
+    """How alike two sets of points are, under any assumption."""
+
+    def __init__(self, a: Points, b: Points, per_length: Array) -> None:
+        self._task = _deviations(a) @ _deviations(b).T
+        self._own = matern(a.columns * per_length, b.columns * per_length)
+
+    def under(self, assumed: _Assumption) -> Array:
+        """Covariances, without noise."""
+        return np.asarray(assumed.task * self._task + (assumed.own * self._own + MEAN_VARIANCE))
 
 
 class _Model:
@@ -84,44 +101,39 @@ class _Model:
     def __init__(self, past: PastStudies, tried: Points) -> None:
         self._per_length = past.kernel.per_length
         self._tried, self._scores = tried, _expected_scores(tried.predicted)
-        self._alike = self._own(tried, tried)
-        self._task = _deviations(tried) @ _deviations(tried).T
+        self._among_tried = _Likeness(tried, tried, self._per_length)
 
     def log_evidence(self, assumed: _Assumption) -> float:
-        covariance = self._covariance(assumed)
-        return log_evidence(covariance, self._residual(assumed)) + assumed.log_odds
+        return log_evidence(self._covariance(assumed), self._residual(assumed)) + assumed.log_prior
 
-    def gain(self, assumed: _Assumption, flying: Points, new: Points) -> Array:
-        covariance, residual = self._covariance(assumed), self._residual(assumed)
-        noise = assumed.noise + JITTER
-        best = float((self._scores - noise * np.linalg.solve(covariance, residual)).min())
-        cross, variance = self._cross(assumed, self._tried, new), self._variance(assumed, new)
-        if len(flying.columns):
-            between = self._cross(assumed, self._tried, flying)
-            believed = between.T @ np.linalg.solve(covariance, residual)
-            own = self._cross(assumed, flying, flying) + noise * np.eye(len(believed))
-            covariance = np.block([[covariance, between], [between.T, own]])
-            cross = np.vstack([cross, self._cross(assumed, flying, new)])
-            residual = np.concatenate([residual, believed])
-        seen = posterior(covariance, cross, variance, residual)
-        return expected_improvement(Posterior(seen.mean + _mean(new), seen.sd), best)
+    def gain(self, odds: Sequence[tuple[float, _Assumption]], flying: Points, new: Points) -> Array:
+        """Expected improvement, summed over assumptions by their odds."""
+        per_length = self._per_length
+        to_new, to_flying = _Likeness(self._tried, new, per_length), _Likeness(self._tried, flying, per_length)
+        flying_to_new, in_flight = _Likeness(flying, new, per_length), _Likeness(flying, flying, per_length)
+        mean, apart = _mean(new), (_deviations(new) ** 2).sum(axis=1)
+        gains = np.zeros(len(mean))
+        for weight, assumed in odds:
+            covariance, residual = self._covariance(assumed), self._residual(assumed)
+            noise, cross = assumed.noise + JITTER, to_new.under(assumed)
+            best = float((self._scores - noise * np.linalg.solve(covariance, residual)).min())
+            if len(flying.columns):
+                between = to_flying.under(assumed)
+                believed = between.T @ np.linalg.solve(covariance, residual)
+                own = in_flight.under(assumed) + noise * np.eye(len(believed))
+                covariance = np.block([[covariance, between], [between.T, own]])
+                cross = np.vstack([cross, flying_to_new.under(assumed)])
+                residual = np.concatenate([residual, believed])
+            variance = assumed.task * apart + (assumed.own + MEAN_VARIANCE)
+            seen = posterior(covariance, cross, variance, residual)
+            gains += weight * expected_improvement(Posterior(seen.mean + mean, seen.sd), best)
+        return gains
 
     def _residual(self, assumed: _Assumption) -> Array:
         return self._scores - _mean(self._tried) if assumed.past_counts else self._scores - self._scores.mean()
 
     def _covariance(self, assumed: _Assumption) -> Array:
-        noise = (assumed.noise + JITTER) * np.eye(len(self._scores))
-        return np.asarray(assumed.task * self._task + assumed.own * self._alike + MEAN_VARIANCE + noise)
-
-    def _cross(self, assumed: _Assumption, a: Points, b: Points) -> Array:
-        task = assumed.task * _deviations(a) @ _deviations(b).T
-        return np.asarray(task + assumed.own * self._own(a, b) + MEAN_VARIANCE)
-
-    def _variance(self, assumed: _Assumption, new: Points) -> Array:
-        return np.asarray(assumed.task * (_deviations(new) ** 2).sum(axis=1) + assumed.own + MEAN_VARIANCE)
-
-    def _own(self, a: Points, b: Points) -> Array:
-        return np.asarray(matern(a.columns * self._per_length, b.columns * self._per_length))
+        return self._among_tried.under(assumed) + (assumed.noise + JITTER) * np.eye(len(self._scores))
 
 
 def _mean(points: Points) -> Array:
@@ -131,7 +143,7 @@ def _mean(points: Points) -> Array:
 def _deviations(points: Points) -> Array:
     """From the mean over past studies; their products are the covariance between configurations over studies."""
     count = points.predicted.shape[1]
-    return (points.predicted - points.predicted.mean(axis=1, keepdims=True)) / math.sqrt(count)
+    return np.asarray((points.predicted - points.predicted.mean(axis=1, keepdims=True)) / math.sqrt(count))
 
 
 def _expected_scores(predicted: Array) -> Array:

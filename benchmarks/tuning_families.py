@@ -1,0 +1,171 @@
+"""Families of recorded tuning tasks: a space, and what any configuration of it gives on each task.
+
+HPOBench-MLP is a full grid: exact. LCBench and rbv2_rpart are tables of 1000 and 500 configurations at random; between
+them extremely randomised trees interpolate, which give a recorded configuration its recorded result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import ExtraTreesRegressor
+
+from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+
+Array = NDArray[np.float64]
+Params = Mapping[str, Any]
+
+FAMILIES = ("HPOBench-MLP", "LCBench", "rbv2_rpart")
+HISTORY_TRIALS = 50
+_TREES = 30
+
+
+class Results(Protocol):
+    def __call__(self, task: int, point: Array) -> tuple[float, float]: ...
+
+
+@dataclass(frozen=True)
+class Family:
+    """Errors are to be minimised; costs are seconds of training."""
+
+    name: str
+    space: dict[str, dict[str, Any]]
+    points: Array  # (configurations, parameters), recorded
+    errors: Array  # (tasks, configurations)
+    seconds: Array  # (tasks, configurations)
+    results: Results = field(repr=False)
+
+    @property
+    def tasks(self) -> int:
+        return len(self.errors)
+
+    def result(self, task: int, params: Params) -> tuple[float, float]:
+        return self.results(task, np.array([self._place(name, params[name]) for name in self.space], dtype=float))
+
+    def regret(self, task: int, errors: Array) -> Array:
+        """Normalised: 0 is the best recorded, 1 the median."""
+        best, median = self.errors[task].min(), np.median(self.errors[task])
+        return np.asarray(np.clip((errors - best) / (median - best), 0.0, 1.0))
+
+    def past_study(self, task: int, trials: int = HISTORY_TRIALS) -> StudyRecord:
+        """What a sweep of random configurations of this task found."""
+        rows = np.random.default_rng(task).choice(len(self.points), trials, replace=False)
+        done = tuple(
+            TrialRecord(
+                number=number,
+                params={name: self._value(name, at) for name, at in zip(self.space, self.points[row], strict=True)},
+                state=TrialState.COMPLETED,
+                value=float(self.errors[task, row]),
+                seconds=float(self.seconds[task, row]),
+            )
+            for number, row in enumerate(rows)
+        )
+        name = f"{self.name}-{task}"
+        created = datetime(2026, 1, 1, tzinfo=UTC)
+        return StudyRecord(name, self.name, "error", "minimize", self.space, created, trials=done)
+
+    def _place(self, name: str, value: Any) -> float:
+        spec = self.space[name]
+        return float(spec["choices"].index(value)) if spec["type"] == "categorical" else float(value)
+
+    def _value(self, name: str, place: float) -> Any:
+        spec = self.space[name]
+        if spec["type"] == "categorical":
+            return spec["choices"][int(place)]
+        return int(place) if spec["type"] == "int" else float(place)
+
+
+@lru_cache
+def family(name: str, folder: Path) -> Family:
+    """Raises KeyError for a name that is none of ``FAMILIES``, OSError where the records are not there."""
+    makers = dict(zip(FAMILIES, (_hpobench, _lcbench, _rpart), strict=True))
+    return makers[name](folder)
+
+
+def _hpobench(folder: Path) -> Family:
+    with np.load(folder / "hpobench_mlp.npz") as data:
+        names = [dim[0] for dim in json.loads(str(data["dims"]))]
+        shape, errors, seconds = tuple(data["shape"].tolist()), data["y"].astype(float), data["cost_s"].astype(float)
+    space = {name: {"type": "int", "low": 0, "high": levels - 1} for name, levels in zip(names, shape, strict=True)}
+    grid = np.stack(np.unravel_index(np.arange(errors.shape[1]), shape), axis=1).astype(float)
+
+    def results(task: int, point: Array) -> tuple[float, float]:
+        row = np.ravel_multi_index(tuple(point.astype(int)), shape)
+        return float(errors[task, row]), float(seconds[task, row])
+
+    return Family("HPOBench-MLP", space, grid, errors, seconds, results)
+
+
+def _lcbench(folder: Path) -> Family:
+    with np.load(folder / "lcbench_table.npz") as data:
+        names = [dim[0] for dim in json.loads(str(data["dims"]))]
+        points, errors, seconds = (data[key].astype(float) for key in ("X", "y", "cost_s"))
+    space: dict[str, dict[str, Any]] = {name: {"type": "float", "low": 0.0, "high": 1.0} for name in names}
+    layers = names.index("num_layers")
+    points[:, layers] = np.rint(points[:, layers] * 4)
+    space["num_layers"] = {"type": "int", "low": 0, "high": 4}
+    return Family("LCBench", space, points, errors, seconds, _between(points, errors, seconds))
+
+
+def _rpart(folder: Path) -> Family:
+    with np.load(folder / "rbv2_rpart_table.npz") as data:
+        dims = json.loads(str(data["dims"]))
+        points, errors, seconds = (data[key].astype(float) for key in ("X", "y", "cost_s"))
+    space: dict[str, dict[str, Any]] = {
+        name: {"type": "categorical", "choices": choices} if kind == "k" else {"type": "float", "low": 0.0, "high": 1.0}
+        for name, kind, _, choices in dims
+    }
+    return Family("rbv2_rpart", space, points, errors, seconds, _between(points, errors, seconds))
+
+
+def _between(points: Array, errors: Array, seconds: Array) -> Results:
+    """Results of any point by interpolation."""
+
+    @lru_cache
+    def model(task: int) -> ExtraTreesRegressor:
+        both = np.stack([errors[task], np.log(np.maximum(seconds[task], 1e-3))], axis=1)
+        scaled = both / both.std(axis=0)
+        return ExtraTreesRegressor(_TREES, random_state=task).fit(points, scaled)
+
+    def results(task: int, point: Array) -> tuple[float, float]:
+        log_seconds = np.log(np.maximum(seconds[task], 1e-3))
+        error, cost = model(task).predict(point[None])[0] * [errors[task].std(), log_seconds.std()]
+        return float(error), float(np.exp(cost))
+
+    return results
+
+
+def turned(study: StudyRecord) -> StudyRecord:
+    """Its goal turned round: the best is taken for the worst."""
+    return replace(study, goal="maximize")
+
+
+def permuted(study: StudyRecord) -> StudyRecord:
+    """Its results dealt out anew."""
+    values = np.random.default_rng(len(study.id)).permutation([trial.value for trial in study.trials])
+    dealt = tuple(replace(t, value=float(v)) for t, v in zip(study.trials, values, strict=True))
+    return replace(study, trials=dealt)
+
+
+def mirrored(study: StudyRecord) -> StudyRecord:
+    """Its numeric parameters reflected in the middle of their bounds."""
+
+    def other(params: Params) -> dict[str, Any]:
+        return {
+            name: value if study.space[name]["type"] == "categorical" else _reflected(study.space[name], value)
+            for name, value in params.items()
+        }
+
+    return replace(study, trials=tuple(replace(t, params=other(t.params)) for t in study.trials))
+
+
+def _reflected(spec: Mapping[str, Any], value: Any) -> Any:
+    return spec["low"] + spec["high"] - value
