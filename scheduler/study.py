@@ -38,10 +38,34 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyRecord:
-    """All trials of one sweep, with what is needed to learn from them later."""
+class TaskDescription:
+    """What a sweep trains on, as its job file says."""
 
-    id: str  # the run's id
+    data: str | None = None  # name or fingerprint
+    size: int | None = None  # examples
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Machine:
+    """What trials ran on."""
+
+    cloud: str
+    instance_type: str
+    accelerators: str = ""  # "T4:1"; "" without any
+
+    def __str__(self) -> str:
+        name = f"{self.cloud}/{self.instance_type}"
+        return f"{name} {self.accelerators}" if self.accelerators else name
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """All trials of one sweep, with what is needed to learn from them later.
+
+    The fields with a default were added over time: a record without them is an older one.
+    """
+
+    id: str  # the run's id; of an imported study, its name where it came from
     job_name: str
     metric: str
     goal: str  # "maximize" or "minimize"
@@ -49,6 +73,12 @@ class StudyRecord:
     created_at: datetime
     labels: dict[str, str] = field(default_factory=dict)
     trials: tuple[TrialRecord, ...] = ()
+    task: TaskDescription | None = None
+    machines: tuple[Machine, ...] = ()  # all that an attempt of it was placed on
+    cost_usd: Decimal | None = None  # of the whole run: with what no trial held; None where nobody knows
+    cost_basis: str = ""  # how far the costs can be trusted: the ledger's word
+    priors: tuple[str, ...] = ()  # ids of the past studies that it used
+    origin: str = ""  # where an imported study was read
 
     def best(self) -> TrialRecord | None:
         """The best completed trial; None while there is none."""
