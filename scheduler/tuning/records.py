@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -102,6 +103,12 @@ def _trial_to_json(trial: TrialRecord) -> dict[str, Any]:
     fields["state"] = trial.state.value
     fields["cost_usd"] = None if trial.cost_usd is None else str(trial.cost_usd)
     return fields
+
+
+def same_study(one: StudyRecord, other: StudyRecord) -> bool:
+    """Whether two records say the same, wherever they were read."""
+    texts = {json.dumps({**study_to_json(record), "origin": ""}, sort_keys=True) for record in (one, other)}
+    return len(texts) == 1
 
 
 def study_from_json(data: Mapping[str, Any]) -> StudyRecord:
