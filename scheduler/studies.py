@@ -9,7 +9,7 @@ from pathlib import Path
 from .errors import InputError
 from .job import parse_job
 from .store import Store
-from .store.studies import Added, add_studies, forget_studies, study_of
+from .store.studies import Added, add_studies, check_forgettable, forget_studies, study_of
 from .study import StudyRecord
 from .tuning.exchange.file import write_export
 from .tuning.exchange.found import Found, Told
@@ -95,6 +95,7 @@ def forget(store: Store, ids: Sequence[str], *, may_forget: Callable[[str], bool
         NotFoundError: there is no such study.
         InputError: the run of one still goes on.
     """
+    check_forgettable(store, ids)  # before a person is asked
     studies = named(store, ids)
     trials = sum(len(study.trials) for study in studies)
     what = studies[0].id if len(studies) == 1 else f"{len(studies)} studies"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from ..errors import InputError, NotFoundError
 from ..study import StudyRecord
@@ -46,21 +47,21 @@ def add_studies(
     Raises:
         InputError: the id of one is another study's, or an active run's.
     """
-    done: dict[str, Added] = {}
-    faults = []
-    with store.transaction() as connection:
-        for study in studies:
-            known = _find(connection, study.id)
-            if known is not None and same_study(known, study):
-                done.setdefault(study.id, Added.UNCHANGED)
-            elif known is not None or _is_active(connection, study.id):
-                faults.append(refused(study))
-            else:
-                connection.execute(insert(tables.studies).values(id=study.id, **rows.study_row(study)))
-                done[study.id] = Added.NEW
-        if faults:
-            raise InputError("\n".join(faults))  # rolls back what was inserted
-    return done
+    try:
+        with store.transaction() as connection:
+            return _add(connection, studies, refused)
+    except IntegrityError:  # another process was faster: judge by what it wrote
+        return add_studies(store, studies, refused=refused)
+
+
+def check_forgettable(store: Store, ids: Sequence[str]) -> None:
+    """Whether ``forget_studies`` would do it now.
+
+    Raises:
+        NotFoundError, InputError: as it would.
+    """
+    with store.transaction(reads=True) as connection:
+        _check_forgettable(connection, ids)
 
 
 def forget_studies(store: Store, ids: Sequence[str]) -> None:
@@ -71,14 +72,37 @@ def forget_studies(store: Store, ids: Sequence[str]) -> None:
         InputError: the run of one still goes on.
     """
     with store.transaction() as connection:
-        for study_id in ids:
-            if _find(connection, study_id) is None:
-                raise NotFoundError(_unknown(study_id))
-            if _is_active(connection, study_id):
-                raise InputError(
-                    f"{study_id} is not forgotten: its run goes on; wait until it ends, or: spotwise cancel {study_id}"
-                )
+        _check_forgettable(connection, ids)
         connection.execute(delete(tables.studies).where(tables.studies.c.id.in_(ids)))
+
+
+def _add(
+    connection: Connection, studies: Sequence[StudyRecord], refused: Callable[[StudyRecord], str]
+) -> dict[str, Added]:
+    done: dict[str, Added] = {}
+    faults = []
+    for study in studies:
+        known = _find(connection, study.id)
+        if known is not None and same_study(known, study):
+            done.setdefault(study.id, Added.UNCHANGED)
+        elif known is not None or _is_active(connection, study.id):
+            faults.append(refused(study))
+        else:
+            connection.execute(insert(tables.studies).values(id=study.id, **rows.study_row(study)))
+            done[study.id] = Added.NEW
+    if faults:
+        raise InputError("\n".join(faults))  # rolls back what was inserted
+    return done
+
+
+def _check_forgettable(connection: Connection, ids: Sequence[str]) -> None:
+    for study_id in ids:
+        if _find(connection, study_id) is None:
+            raise NotFoundError(_unknown(study_id))
+        if _is_active(connection, study_id):
+            raise InputError(
+                f"{study_id} is not forgotten: its run goes on; wait until it ends, or: spotwise cancel {study_id}"
+            )
 
 
 def _find(connection: Connection, study_id: str) -> StudyRecord | None:
@@ -94,4 +118,4 @@ def _is_active(connection: Connection, run_id: str) -> bool:
 
 
 def _unknown(study_id: str) -> str:
-    return f"no study is called {study_id!r}: `spotwise studies list` shows all"
+    return f"no study is called {study_id!r}: `spotwise studies list` shows all; a sweep's is kept when it ends"

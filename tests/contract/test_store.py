@@ -272,6 +272,20 @@ def test_the_same_study_is_added_once(store):
     assert store.studies() == [*records, study("c")]
 
 
+def test_imported_by_many_at_once_a_study_is_there_once(store):
+    found: list[Added] = []
+    records = [study(str(n)) for n in range(20)]
+    threads = [
+        threading.Thread(target=lambda: found.extend(add_studies(store, records, refused=taken).values()))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (found.count(Added.NEW), found.count(Added.UNCHANGED)) == (20, 60)
+
+
 def test_the_id_of_an_active_run_is_its_own(store):
     store.add_run(run("digits-1"), "key")
     with pytest.raises(InputError, match="taken"):

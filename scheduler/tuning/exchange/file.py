@@ -59,7 +59,7 @@ def read_export(text: str, source: str, told: Told) -> Found:
     Raises:
         InputError: it is damaged, or of a newer spotwise; or something is told that the file says itself.
     """
-    for option, value in (("--metric", told.metric), ("--goal", told.goal), ("--space-from", told.space)):
+    for option, value in (("--space-from", told.space), ("--metric", told.metric), ("--goal", told.goal)):
         if value is not None:
             raise InputError(f"{source} is an export and says this itself: leave out {option}")
     document = _document(text, source)

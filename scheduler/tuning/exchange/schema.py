@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, JsonValue, StrictBool, StrictInt, StrictStr, model_validator
 
-from ...faults import Fault, FaultyError
+from ...faults import Fault, FaultyError, without_null
 from ...job_parts import Goal, Part
 from ...study import TrialState
 from ...units import shown
@@ -108,7 +108,7 @@ class StudyPart(Part):
     space: dict[str, SpecPart] = Field(description="the hyperparameters by name")
     created_at: Annotated[StrictStr, AfterValidator(_moment)] = Field(description="when it began")
     labels: dict[str, StrictStr] = Field(default={}, description="names and values")
-    trials: list[TrialPart] = Field(default=[], description="its trials")
+    trials: list[TrialPart] = Field(description="its trials")
     task: TaskPart | None = Field(default=None, description="what it trained on")
     machines: list[MachinePart] = Field(default=[], description="what it ran on")
     cost_usd: Usd | None = Field(default=None, description="cost of the whole run")
@@ -134,4 +134,5 @@ class StudyFile(Part):
 
 @cache
 def study_file_schema() -> dict[str, Any]:
-    return StudyFile.model_json_schema()
+    """JSON Schema of an export."""
+    return without_null(StudyFile.model_json_schema())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,6 +22,7 @@ from spotwise.scheduler.app import App
 from spotwise.scheduler.reports.aggregate import build_report
 from spotwise.scheduler.studies_view import print_list, print_study
 from spotwise.scheduler.study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
+from spotwise.scheduler.tuning.exchange.file import write_export
 
 LONG_ID = "a-job-whose-name-is-as-long-as-they-get-some-times-7k2f9q"
 STUDY = StudyRecord(
@@ -243,6 +246,51 @@ def test_a_job_that_gives_the_space_says_metric_and_goal_too(home: Path, capsys:
     said = capsys.readouterr().out
     assert "note: space of sweep.yaml: lr" in said
     assert "imported exp: 2 trials, best acc 0.4" in said
+
+
+def test_the_study_of_a_run_that_goes_on_is_not_asked_about(
+    app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app.store.add_run(factories.run("digits-7k2f9q"), "key")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr(cli_studies.click, "confirm", pytest.fail)
+    assert studies("forget", "digits-7k2f9q") == 2
+    assert "digits-7k2f9q is not forgotten: its run goes on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("moment", ["first", "second"])
+def test_an_import_that_is_killed_leaves_nothing(home: Path, moment: str) -> None:
+    """kill -9 in the transaction, after the first of two studies and after the second."""
+    write_export(Path("x.json"), [STUDY, replace(STUDY, id="other")])
+    code = f"""
+import os, signal, sys
+from spotwise.scheduler.cli import main
+from spotwise.scheduler.store import rows, studies
+written = []
+def row(study, real=rows.study_row):
+    values = real(study)
+    written.append(study.id)
+    if len(written) == {1 + (moment == "second")}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return values
+studies.rows.study_row = row
+sys.argv = ["spotwise", "studies", "import", "x.json"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert App.open().store.studies() == []
+    assert studies("import", "x.json") == 0
+    assert [study.id for study in App.open().store.studies()] == ["digits-7k2f9q", "other"]
+    assert home.exists()
+
+
+def test_handling_studies_loads_neither_ray_nor_optuna() -> None:
+    modules = ("cli", "studies", "studies_view", "tuning.exchange.source")
+    code = "import sys\n" + "".join(f"import spotwise.scheduler.{m}\n" for m in modules)
+    code += "sys.exit(', '.join({'ray', 'optuna', 'torch'} & set(sys.modules)) or 0)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_reports_do_not_wait_for_the_run_of_an_imported_study(app: App) -> None:

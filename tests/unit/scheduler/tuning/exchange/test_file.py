@@ -171,8 +171,10 @@ def test_many_faults_are_counted(tmp_path: Path) -> None:
 def test_an_older_file_without_later_fields_is_read(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     document = exported(path)
-    for added in ("task", "machines", "cost_usd", "cost_basis", "priors", "origin"):
+    for added in ("task", "machines", "cost_usd", "cost_basis", "priors", "origin", "labels"):
         del study(document)[added]
+    for added in ("curve", "source", "note", "resumes", "restored_epochs", "seconds", "cost_usd", "value", "epoch"):
+        del study(document)["trials"][1][added]
     path.write_text(json.dumps(document))
     assert [found.trials for found in read(path)] == [STUDY.trials]
 

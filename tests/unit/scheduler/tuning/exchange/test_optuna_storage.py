@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from spotwise.scheduler.tuning.exchange.found import Told
 from spotwise.scheduler.tuning.exchange.source import read_source
 
 TRIALS = 6
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # to name a metric is one
 
 
 def objective(trial: optuna.Trial) -> float:
@@ -166,6 +168,13 @@ def test_what_is_no_storage(tmp_path: Path, make: Callable[[Path], str], said: s
         "spotwise.db-wal",
     }  # SQLite's, of any reader
     assert left == before
+
+
+def test_without_optuna_it_is_said_what_to_install(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("optuna", "optuna.storages", "optuna.storages.journal"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InputError, match=r'reading it needs Optuna: pip install "spotwise\[tune\]"'):
+        read_source(source, Told())
 
 
 def test_a_journal_that_somebody_writes_to_is_read_up_to_its_last_whole_line(
