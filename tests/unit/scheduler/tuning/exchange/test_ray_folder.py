@@ -161,6 +161,18 @@ def test_a_line_that_was_torn_by_the_end_is_not_read(tmp_path: Path) -> None:
     assert read(tmp_path / "exp")[0].trials[1].value == 0.6
 
 
+def test_how_far_a_trial_came_is_its_iteration_not_its_lines(tmp_path: Path) -> None:
+    """One that was restored has an iteration twice; one that reports now and then lacks some."""
+    low, high = {"lr": 0.1}, {"lr": 0.2}
+    now_and_then = [result(low, 1, 0.5), result(low, 4, 0.8, done=True)]
+    restored = [*curve(high, 0.1, 0.2, 0.3, done=False), result(high, 3, 0.4), result(high, 4, 0.6, done=True)]
+    write_trial(tmp_path / "exp", 0, low, now_and_then)
+    write_trial(tmp_path / "exp", 1, high, restored)
+    trials = read(tmp_path / "exp")[0].trials
+    assert [(trial.state, trial.epoch) for trial in trials] == [(TrialState.COMPLETED, 4)] * 2
+    assert trials[1].curve == ((1, 0.1), (2, 0.2), (3, 0.4), (4, 0.6))
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_metric_that_ends_as_no_number_is_a_failed_trial(tmp_path: Path, value: float) -> None:
     for number, last in enumerate((0.7, value)):
