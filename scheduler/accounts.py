@@ -12,15 +12,17 @@ from .store.nights import judgements
 
 
 def report_data(app: App) -> ReportData:
-    """All that a report may look at, now."""
+    """All that a report may look at, now. Imported studies are no run's: nothing was spent on them here."""
     store = app.store
+    runs = tuple(store.runs())
+    ids = {run.id for run in runs}
     budgets = {name: team.monthly_budget_usd for name, team in app.settings.teams.items()}
     return ReportData(
         now=app.clock.now(),
-        runs=tuple(store.runs()),
+        runs=runs,
         attempts=tuple(store.attempts()),
         charges=tuple(store.charges()),
-        studies=tuple(store.studies()),
+        studies=tuple(study for study in store.studies() if study.id in ids),
         models=_models(judgements(store)),
         team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
     )

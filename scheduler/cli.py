@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from .cli_studies import studies
 from .exits import run_command as _run
+from .output import console as _console
+from .output import print_json as _print_json
 
 if TYPE_CHECKING:
     from .app import App
@@ -335,6 +337,9 @@ def backtest(
     return 0
 
 
+cli.add_command(studies)
+
+
 @cli.command()
 @click.argument("files", type=FILE, nargs=-1, required=True)
 def validate(files: tuple[Path, ...]) -> int:
@@ -381,16 +386,6 @@ def schema() -> int:
 def main() -> None:
     """Run a command; every fault ends with its exit code and a message, never with a traceback alone."""
     sys.exit(_run(lambda: cli.main(standalone_mode=False)))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 150)
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
 
 
 if __name__ == "__main__":

@@ -75,19 +75,23 @@ def texts(faults: Iterable[Fault], source: str, lines: Mapping[Path, int]) -> li
     return [fault.text(source, lines) for fault in ordered]
 
 
-def faults_of(error: ValidationError, schema: Mapping[str, Any]) -> Iterator[Fault]:
-    """Every fault that pydantic found; ``schema`` (the model's JSON Schema) knows which keys are right."""
+def faults_of(
+    error: ValidationError, schema: Mapping[str, Any], listed_by: str = "`spotwise schema`"
+) -> Iterator[Fault]:
+    """Every fault that pydantic found; ``schema`` (the model's JSON Schema) knows which keys are right, and a person
+    finds them in ``listed_by``.
+    """
     for detail in error.errors(include_url=False):
-        yield from _faults_of_detail(detail, schema)
+        yield from _faults_of_detail(detail, schema, listed_by)
 
 
-def _faults_of_detail(detail: ErrorDetails, schema: Mapping[str, Any]) -> Iterator[Fault]:
+def _faults_of_detail(detail: ErrorDetails, schema: Mapping[str, Any], listed_by: str) -> Iterator[Fault]:
     path = tuple(f"[{part}]" if isinstance(part, int) else part for part in detail["loc"])
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, FaultyError):
         yield from (Fault((*path, *fault.path), fault.message) for fault in cause.faults)
     elif detail["type"] == "extra_forbidden":
-        yield Fault(path, unknown_key(path, schema))
+        yield Fault(path, unknown_key(path, schema, listed_by))
     elif detail["type"] == "missing":
         yield Fault(path, f"missing; required: {_description(path, schema)}")
     elif cause is not None:
@@ -107,10 +111,10 @@ def _found_and_allowed(detail: ErrorDetails) -> str:
     return f"found {found}; allowed: {allowed}" if allowed else f"found {found}; {detail['msg']}"
 
 
-def unknown_key(path: Path, schema: Mapping[str, Any]) -> str:
+def unknown_key(path: Path, schema: Mapping[str, Any], listed_by: str = "`spotwise schema`") -> str:
     """What to say of a key that nobody knows: the nearest right key, here or elsewhere in the file."""
     keys = keys_at(path[:-1], schema)
-    allowed = ", ".join(keys) if len(keys) <= _KEYS_WORTH_LISTING else "the keys that `spotwise schema` lists"
+    allowed = ", ".join(keys) if len(keys) <= _KEYS_WORTH_LISTING else f"the keys that {listed_by} lists"
     return f"unknown key; allowed: {allowed}{did_you_mean(path[-1], keys) or _lives_elsewhere(path[-1], schema)}"
 
 

@@ -31,6 +31,7 @@ from .job_parts import (
     Part,
     Retrain,
     Sweep,
+    Task,
     Triggers,
     Work,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "Param",
     "Retrain",
     "Sweep",
+    "Task",
     "Triggers",
     "Work",
     "job_schema",

@@ -206,6 +206,19 @@ def _space(space: dict[str, Param]) -> dict[str, Param]:
     return space
 
 
+class Task(Part):
+    """What a sweep trains on: sweeps on the same data, or on as much of it, learn from each other first."""
+
+    data: Word | None = Field(default=None, description="Name or fingerprint of the data.")
+    size: Count | None = Field(default=None, description="How many examples there are.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.data is None and self.size is None:
+            raise ValueError("found nothing; allowed: one or both of data, size")
+        return self
+
+
 class Sweep(Part):
     """A search for good hyperparameters."""
 
@@ -223,6 +236,7 @@ class Sweep(Part):
     priors: Annotated[
         str | list[str], PlainValidator(_priors), example(["string", "array"], "auto", items={"type": "string"})
     ] = Field(default="auto", description="What to learn from earlier studies: auto, none or a list of study ids.")
+    task: Task | None = Field(default=None, description="What it trains on, by which related studies are found.")
     seed: Annotated[StrictInt, Field(ge=0)] = Field(default=0, description="Seed of the search.")
     budget_usd: MoneyField | None = Field(default=None, alias="budget", description="The job's budget; here or above.")
     deadline: DeadlineField | None = Field(default=None, description="The job's deadline; here or above.")

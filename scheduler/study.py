@@ -30,7 +30,7 @@ class TrialRecord:
     epoch: int = 0  # epochs done
     curve: tuple[tuple[int, float], ...] = ()  # (epoch, metric)
     source: str = "sampler"  # "prior" (taken from past studies) or "sampler"
-    note: str = ""  # for a prior: which study and trial it came from
+    note: str = ""  # for a prior: which study and trial it came from; for an imported one, its folder's name
     resumes: int = 0  # how often it continued after a preemption
     restored_epochs: tuple[int, ...] = ()  # the epoch each resume continued after
     seconds: float = 0.0  # wall-clock it held capacity
@@ -38,10 +38,34 @@ class TrialRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StudyRecord:
-    """All trials of one sweep, with what is needed to learn from them later."""
+class TaskDescription:
+    """What a sweep trains on, as its job file says."""
 
-    id: str  # the run's id
+    data: str | None = None  # name or fingerprint
+    size: int | None = None  # examples
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Machine:
+    """What trials ran on."""
+
+    cloud: str
+    instance_type: str
+    accelerators: str = ""  # "T4:1"; "" without any
+
+    def __str__(self) -> str:
+        name = f"{self.cloud}/{self.instance_type}"
+        return f"{name} {self.accelerators}" if self.accelerators else name
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """All trials of one sweep, with what is needed to learn from them later.
+
+    The fields with a default were added over time: a record without them is an older one.
+    """
+
+    id: str  # the run's id; of an imported study, its name where it came from
     job_name: str
     metric: str
     goal: str  # "maximize" or "minimize"
@@ -49,14 +73,31 @@ class StudyRecord:
     created_at: datetime
     labels: dict[str, str] = field(default_factory=dict)
     trials: tuple[TrialRecord, ...] = ()
+    task: TaskDescription | None = None
+    machines: tuple[Machine, ...] = ()  # all that an attempt of it was placed on
+    cost_usd: Decimal | None = None  # of the whole run: with what no trial held; None where nobody knows
+    cost_basis: str = ""  # how far the costs can be trusted: the ledger's word
+    priors: tuple[str, ...] = ()  # ids of the past studies that it used
+    origin: str = ""  # where an imported study was read
 
     def best(self) -> TrialRecord | None:
         """The best completed trial; None while there is none."""
-        done = [t for t in self.trials if t.state is TrialState.COMPLETED and t.value is not None]
-        if not done:
-            return None
-        pick = max if self.goal == "maximize" else min
-        return pick(done, key=lambda t: t.value if t.value is not None else 0.0)
+        return next(iter(self.best_trials(1)), None)
+
+    def best_trials(self, most: int) -> tuple[TrialRecord, ...]:
+        """The best completed trials, best first; of equals, the earlier one."""
+        sign = -1.0 if self.goal == "maximize" else 1.0
+        done = [(sign * t.value, t) for t in self.trials if t.state is TrialState.COMPLETED and t.value is not None]
+        return tuple(trial for _, trial in sorted(done, key=lambda each: each[0])[:most])
+
+    def cost_of_trials_usd(self) -> Decimal | None:
+        """What its trials held; None where no trial's cost is known."""
+        costs = [trial.cost_usd for trial in self.trials if trial.cost_usd is not None]
+        return sum(costs, Decimal(0)) if costs else None
+
+    def known_cost_usd(self) -> Decimal | None:
+        """Of the whole run, or of its trials where an older record says no more; None where nobody knows."""
+        return self.cost_of_trials_usd() if self.cost_usd is None else self.cost_usd
 
 
 def shown_params(params: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from .app import App
 from .elsewhere import check_elsewhere, notes_elsewhere
 from .errors import InputError, NotFoundError, RefusedError, StoreError
 from .job import JobSpec, load_job, unused_keys, without_secrets
+from .kept_study import description_of
 from .knowledge import gather
 from .plan import Plan, make_plan
 from .plan_view import plan_json
@@ -236,6 +237,7 @@ def _priors(app: App, job: JobSpec) -> tuple[RelatedStudy, ...]:
         metric=job.sweep.metric,
         job_name=job.name,
         labels={**job.labels, "team": job.team, "project": job.project},
+        task=description_of(job.sweep),
     )
 
 

@@ -19,6 +19,7 @@ from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
 
 from .engines.base import LaunchRequest
 from .job import JobSpec, parse_job
+from .kept_study import past_studies, with_terms
 from .ledger import Charge, Span
 from .run import Attempt, Run
 from .study import StudyRecord
@@ -102,6 +103,7 @@ class SweepWorkload:
     def __init__(self, run: Run, job: JobSpec) -> None:
         self._run, self._job = run, job
         self._feed = StudyFeed(Path(run.folder) / "study")
+        self._past: tuple[str, ...] | None = None
 
     def request(self, attempt: Attempt) -> LaunchRequest:
         # -P: a ray.py in the work folder is the user's, not ours
@@ -135,7 +137,9 @@ class SweepWorkload:
         sweep, job = self._job.sweep, self._job
         if sweep is None:
             return None
-        return to_record(
+        if self._past is None:
+            self._past = past_studies(Path(self._run.folder) / "sweep.json")
+        record = to_record(
             self._feed.study,
             run_folder=self._run.folder,
             id=self._run.id,
@@ -149,6 +153,7 @@ class SweepWorkload:
             labels={**job.labels, "team": job.team, "project": job.project},
             costs=cost_by_trial(charges),
         )
+        return with_terms(record, sweep, attempts, charges, self._past)
 
     def _trial_progress(self, number: int) -> list[ProgressRecord]:
         return read_progress(str(Path(self._run.folder) / "trials" / f"{number:04d}" / "progress.jsonl"))

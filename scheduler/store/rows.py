@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Set
 from dataclasses import fields
 from typing import Any
@@ -11,6 +12,8 @@ from spotwise.cost_models.offer import Market, Offer, Pool
 from ..ledger import Category, Charge
 from ..rest import ChanceOf, Rest
 from ..run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
+from ..study import StudyRecord
+from ..tuning.records import study_to_json
 
 Row = Mapping[str, Any]
 
@@ -86,6 +89,12 @@ def charge_of(row: Row) -> Charge:
     values = _known(row, Charge)
     category, basis = Category(row["category"]), CostBasis(row["cost_basis"])
     return Charge(**{**values, "offer": offer_of(row), "category": category, "cost_basis": basis})
+
+
+def study_row(study: StudyRecord) -> dict[str, Any]:
+    """But for its id, which never changes."""
+    record = json.dumps(study_to_json(study))
+    return {"job_name": study.job_name, "created_at": study.created_at, "record": record}
 
 
 def rest_row(rest: Rest) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from ..ledger import Charge
 from ..rest import Rest
 from ..run import Attempt, Run
 from ..study import StudyRecord
-from ..tuning.records import study_from_json, study_to_json
+from ..tuning.records import study_from_json
 from . import leases, rows, tables
 from .leases import Lease
 from .limits import TeamLimit, check_limit, committed_usd
@@ -249,12 +249,7 @@ class Store:
 
     def save_study(self, study: StudyRecord) -> None:
         """Write a study whole, replacing what was there."""
-        table = tables.studies
-        values = {
-            "job_name": study.job_name,
-            "created_at": study.created_at,
-            "record": json.dumps(study_to_json(study)),
-        }
+        table, values = tables.studies, rows.study_row(study)
         with self.transaction() as connection:
             if connection.execute(update(table).where(table.c.id == study.id).values(**values)).rowcount == 0:
                 connection.execute(insert(table).values(id=study.id, **values))

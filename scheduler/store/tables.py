@@ -8,7 +8,7 @@ from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, St
 
 from .types import Exact, Moment, Usd, Words
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # What an older store lacks, by the version that brought it.
 UPGRADES = {
@@ -18,6 +18,7 @@ UPGRADES = {
         "ALTER TABLE attempts ADD COLUMN host INTEGER NOT NULL DEFAULT 0",
     ),
     3: ("ALTER TABLE runs ADD COLUMN mounts_json TEXT NOT NULL DEFAULT '{}'",),
+    4: (),  # records of studies say more, which an older spotwise cannot read
 }
 
 metadata = MetaData()

@@ -11,11 +11,12 @@ import pytest
 from databases import KINDS, empty_database
 from factories import T0, at, attempt, offer, run
 
-from spotwise.scheduler.errors import LeaseLostError, NotFoundError, RefusedError, StoreError
+from spotwise.scheduler.errors import InputError, LeaseLostError, NotFoundError, RefusedError, StoreError
 from spotwise.scheduler.ledger import Category, Span, book
 from spotwise.scheduler.rest import ChanceOf, Rest
 from spotwise.scheduler.run import AttemptState, RunState
 from spotwise.scheduler.store import Event, Store, TeamLimit
+from spotwise.scheduler.store.studies import Added, add_studies, forget_studies, study_of
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 
 TTL = timedelta(seconds=20)
@@ -244,6 +245,73 @@ def test_a_study_is_replaced_whole(store):
     store.save_study(study)
     store.save_study(replace(study, trials=(trial,)))
     assert store.studies() == [replace(study, trials=(trial,))]
+
+
+def study(study_id: str = "s", **changes) -> StudyRecord:
+    return replace(
+        StudyRecord(study_id, "digits", "val_accuracy", "maximize", {"lr": {"type": "float"}}, T0), **changes
+    )
+
+
+def taken(record: StudyRecord) -> str:
+    return f"{record.id} is taken"
+
+
+def test_studies_are_added_all_or_none(store):
+    store.save_study(study("old"))
+    with pytest.raises(InputError, match=r"^old is taken$"):
+        add_studies(store, [study("new"), study("old", metric="loss")], refused=taken)
+    assert store.studies() == [study("old")]
+
+
+def test_the_same_study_is_added_once(store):
+    records = [study("a", origin="here"), study("b")]
+    assert add_studies(store, records, refused=taken) == {"a": Added.NEW, "b": Added.NEW}
+    again = [study("a", origin="elsewhere"), study("b"), study("c"), study("c")]
+    assert add_studies(store, again, refused=taken) == {"a": Added.UNCHANGED, "b": Added.UNCHANGED, "c": Added.NEW}
+    assert store.studies() == [*records, study("c")]
+
+
+def test_imported_by_many_at_once_a_study_is_there_once(store):
+    found: list[Added] = []
+    records = [study(str(n)) for n in range(20)]
+    threads = [
+        threading.Thread(target=lambda: found.extend(add_studies(store, records, refused=taken).values()))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (found.count(Added.NEW), found.count(Added.UNCHANGED)) == (20, 60)
+
+
+def test_the_id_of_an_active_run_is_its_own(store):
+    store.add_run(run("digits-1"), "key")
+    with pytest.raises(InputError, match="taken"):
+        add_studies(store, [study("digits-1")], refused=taken)
+
+
+def test_studies_are_forgotten_all_or_none(store):
+    for study_id in ("a", "b", "c"):
+        store.save_study(study(study_id))
+    with pytest.raises(NotFoundError, match=r"no study is called 'x': .*studies list"):
+        forget_studies(store, ["a", "x"])
+    assert len(store.studies()) == 3
+    forget_studies(store, ["a", "b"])
+    assert store.studies() == [study_of(store, "c")]
+
+
+def test_the_study_of_a_run_that_goes_on_is_not_forgotten(store):
+    """A supervisor keeps the study just before it ends the run, and may die in between."""
+    store.add_run(run("digits-1"), "key")
+    store.save_study(study("digits-1"))
+    with pytest.raises(InputError, match=r"digits-1 is not forgotten: its run goes on; .*spotwise cancel digits-1"):
+        forget_studies(store, ["digits-1"])
+    store.save_run(run("digits-1", state=RunState.COMPLETED), held(store, "digits-1"))
+    forget_studies(store, ["digits-1"])
+    assert store.studies() == []
+    assert store.run("digits-1").state is RunState.COMPLETED
 
 
 def test_an_amount_finer_than_a_micro_dollar_is_refused(store):

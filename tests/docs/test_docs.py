@@ -53,6 +53,17 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def commands_below(group: click.Group, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command by its whole name, such as `studies list`; those of a group after the group itself."""
+    for name, command in group.commands.items():
+        yield f"{above}{name}", command
+        if isinstance(command, click.Group):
+            yield from commands_below(command, f"{above}{name} ")
+
+
+COMMANDS = dict(commands_below(cli))
+
+
 def options_of(command: click.Command) -> set[str]:
     named = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
     return {*named, "--help", "-h"}
@@ -65,13 +76,19 @@ def makefile_targets() -> set[str]:
 
 
 def commands_in(page: Path) -> Iterator[tuple[str, list[str]]]:
-    """The command lines of a page: what stands before the first comment, pipe or redirection, in words."""
+    """The command lines of a page, by name and options: what stands before the first comment, pipe or redirection."""
     for line in code_of(page):
         for part in re.split(r"[|;]| >>? | # ", line):
             found = COMMAND.search(part)
             starts = re.match(r"\s*(\$ |[A-Z_]+=|\*|\d+ \*|\(|/\S+/|spotwise |python )", part)
             if found and starts:
-                yield found[1].split(" ", 1)[0], OPTION.findall(found[1])
+                yield name_in(found[1].split()), OPTION.findall(found[1])
+
+
+def name_in(words: list[str]) -> str:
+    """The command that a line starts with: as many words as belong to its name."""
+    is_group = isinstance(COMMANDS.get(words[0]), click.Group)
+    return " ".join(words[:2]) if is_group and words[1:] and not words[1].startswith("-") else words[0]
 
 
 @every_page
@@ -97,28 +114,30 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         if name.startswith("-"):
             command: click.Command = cli
         else:
-            assert name in cli.commands, f"there is no command `spotwise {name}`"
-            command = cli.commands[name]
+            assert name in COMMANDS, f"there is no command `spotwise {name}`"
+            command = COMMANDS[name]
         unknown = set(options) - options_of(command) - options_of(cli)
         assert not unknown, f"`spotwise {name}` has no {', '.join(sorted(unknown))}"
 
 
 @every_page
 def test_options_that_are_named_alone_are_some_commands(page: Path) -> None:
-    known = set().union(*(options_of(command) for command in cli.commands.values()), options_of(cli))
+    known = set().union(*(options_of(command) for command in COMMANDS.values()), options_of(cli))
     named = {span.split()[0] for span in SPAN.findall(prose_of(page)) if re.fullmatch(r"--[a-z-]+( \S+)?", span)}
     assert named <= known | {"--lr"}  # an example's own
 
 
 def test_the_readme_shows_every_command() -> None:
     shown = {name for page in PAGES for name, _ in commands_in(page)}
-    assert set(cli.commands) <= shown
+    assert {name for name, command in COMMANDS.items() if not isinstance(command, click.Group)} <= shown
 
 
 def test_commands_that_do_not_exist_would_be_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("Try `spotwise fly --high` or\n\n```\n$ spotwise plan job.yaml --jsno   # text\n```\n")
-    assert list(commands_in(page)) == [("plan", ["--jsno"]), ("fly", ["--high"])]
+    page.write_text(
+        "Try `spotwise fly --high` or\n\n```\n$ spotwise plan job.yaml --jsno   # text\n```\n`spotwise studies sell`\n"
+    )
+    assert list(commands_in(page)) == [("plan", ["--jsno"]), ("fly", ["--high"]), ("studies sell", [])]
 
 
 def test_make_targets_are_those_of_the_makefile() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,9 +18,13 @@ from spotwise.checkpoints import EXIT_PREEMPTED, latest_checkpoint, read_progres
 from spotwise.checkpoints.manifest import decode_manifest
 from spotwise.checkpoints.progress import ProgressEvent, decode_record
 from spotwise.scheduler.app import App
+from spotwise.scheduler.faults import dotted_keys
 from spotwise.scheduler.job import parse_job
 from spotwise.scheduler.submission import prepare
 from spotwise.scheduler.tuning.events import event_from_json
+from spotwise.scheduler.tuning.exchange.file import read_export
+from spotwise.scheduler.tuning.exchange.found import Told
+from spotwise.scheduler.tuning.exchange.schema import study_file_schema
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -112,3 +117,15 @@ def test_the_program_without_a_library_survives_a_notice_and_a_damaged_checkpoin
     assert (second[0].event, second[0].epoch) == (ProgressEvent.STARTED, saved.position.epoch - 1)
     assert (second[-1].event, second[-1].epoch) == (ProgressEvent.FINISHED, 6)
     assert second[-1].metrics["total"] == 1 + 2 + 3 + 4 + 5 + 6
+
+
+def test_the_export_is_described_key_by_key() -> None:
+    page = (REPOSITORY / "docs" / "studies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([^`]+)` \|", page.split("\n## The file\n")[1], re.MULTILINE)
+    assert rows == dotted_keys(study_file_schema())
+
+
+def test_the_export_shown_is_read(fenced: Fenced) -> None:
+    (shown,) = fenced(REPOSITORY / "docs" / "studies.md", "json")
+    (study,) = read_export(shown, "studies.md", Told()).studies
+    assert study.best() is not None

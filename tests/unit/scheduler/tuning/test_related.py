@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from spotwise.scheduler.errors import NotFoundError
-from spotwise.scheduler.study import StudyRecord
-from spotwise.scheduler.tuning.related import pick_priors
+from spotwise.scheduler.study import StudyRecord, TaskDescription
+from spotwise.scheduler.tuning.related import Likeness, likeness, pick_priors
 
 MakeStudy = Callable[..., StudyRecord]
 GOOD: list[tuple[dict[str, Any], float | None]] = [({"lr": 0.1}, 0.9)]
@@ -38,6 +38,54 @@ def test_auto_takes_what_shares_half_the_space_and_a_bond(make_study: MakeStudy,
 def test_newest_five(make_study: MakeStudy, space: dict[str, Any]) -> None:
     studies = [make_study(GOOD, id=str(day), created_at=datetime(2026, 1, day, tzinfo=UTC)) for day in range(1, 9)]
     assert ids("auto", studies, space) == ["8", "7", "6", "5", "4"]
+
+
+def test_the_most_alike_come_first(make_study: MakeStudy, space: dict[str, Any]) -> None:
+    """Data before parameters, parameters before the metric, the metric before age."""
+    small = {name: space[name] for name in ("lr", "width")}
+    day = {n: datetime(2026, 1, n, tzinfo=UTC) for n in range(1, 10)}
+    ours, like = TaskDescription("shelves", 1000), TaskDescription("shops", 1500)
+    studies = [
+        make_study(GOOD, id="new, small, other metric", space=small, metric="loss", created_at=day[9]),
+        make_study(GOOD, id="small", space=small, created_at=day[8]),
+        make_study(GOOD, id="other metric", metric="loss", created_at=day[7]),
+        make_study(GOOD, id="older", created_at=day[1]),
+        make_study(GOOD, id="newer", created_at=day[2]),
+        make_study(GOOD, id="as much data", space=small, task=like, created_at=day[1]),
+        make_study(GOOD, id="same data", space=small, metric="loss", job_name="x", task=ours, created_at=day[1]),
+    ]
+    found = pick_priors("auto", studies, space=space, metric="accuracy", job_name="digits", task=ours)
+    assert [related.study.id for related in found] == ["same data", "as much data", "newer", "older", "other metric"]
+    assert [related.reason for related in found[:3]] == [
+        "same data shelves; 2 of 3 parameters in common",
+        "same metric accuracy, job digits; about as much data (1500 examples, here 1000); 2 of 3 parameters in common",
+        "same metric accuracy, job digits; 3 of 3 parameters in common",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "alike"),
+    [
+        (None, TaskDescription("a", 1), Likeness.UNKNOWN),
+        (TaskDescription("a", 1), TaskDescription("a", 9), Likeness.SAME_DATA),
+        (TaskDescription("a", 100), TaskDescription("b", 200), Likeness.LIKE_SIZE),
+        (TaskDescription(size=201), TaskDescription(size=100), Likeness.UNKNOWN),
+        (TaskDescription("a"), TaskDescription(size=100), Likeness.UNKNOWN),
+        (
+            TaskDescription(size=1),
+            TaskDescription(size=10),
+            Likeness.UNKNOWN,
+        ),  # no data named in either is not the same
+    ],
+)
+def test_likeness_of_tasks(ours: TaskDescription | None, theirs: TaskDescription, alike: Likeness) -> None:
+    assert likeness(ours, theirs) is likeness(theirs, ours) is alike
+
+
+def test_a_label_without_a_value_is_no_bond(make_study: MakeStudy, space: dict[str, Any]) -> None:
+    """Neither job names a team: that both name none says nothing."""
+    studies = [make_study(GOOD, metric="loss", job_name="other", labels={"team": ""})]
+    assert ids("auto", studies, space, labels={"team": ""}) == []
 
 
 def test_none_and_named(make_study: MakeStudy, space: dict[str, Any]) -> None:

@@ -1,0 +1,120 @@
+"""The export: one JSON file, written whole, checked field by field when it is read. docs/studies.md describes it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...errors import InputError
+from ...faults import faults_of
+from ...study import StudyRecord
+from ..records import study_from_json, study_to_json
+from .found import Found, Told
+from .schema import StudyFile, study_file_schema
+
+FORMAT = "spotwise studies"
+VERSION = 1
+SHOWN_FAULTS = 10  # of a file that may hold thousands of trials
+
+
+def write_export(path: Path, studies: Sequence[StudyRecord]) -> None:
+    """Write the file, or leave what was there.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    document = {"format": FORMAT, "version": VERSION, "studies": [document_of(study) for study in studies]}
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    try:
+        _write_whole(path, text)
+    except OSError as error:
+        raise InputError(
+            f"{path} is not written: {error.strerror or error}; name a file in a folder that can be written"
+        ) from error
+
+
+def document_of(study: StudyRecord) -> dict[str, Any]:
+    """One study as the file has it. JSON has neither NaN nor infinity: a metric that was one is null."""
+    found: dict[str, Any] = _finite(study_to_json(study))
+    return found
+
+
+def is_export(text: str) -> bool:
+    """Whether a text looks like an export, whole or torn."""
+    return text.lstrip()[:1] == "{" and f'"{FORMAT}"' in text[:200]
+
+
+def read_export(text: str, source: str, told: Told) -> Found:
+    """The studies of an export's text.
+
+    Raises:
+        InputError: it is damaged, or of a newer spotwise; or something is told that the file says itself.
+    """
+    for option, value in (("--space-from", told.space), ("--metric", told.metric), ("--goal", told.goal)):
+        if value is not None:
+            raise InputError(f"{source} is an export and says this itself: leave out {option}")
+    document = _document(text, source)
+    read = (study_from_json(study) for study in document["studies"])
+    studies = [replace(study, created_at=study.created_at.astimezone(UTC)) for study in read]
+    if told.study is not None:
+        known = ", ".join(study.id for study in studies) or "none"
+        studies = [study for study in studies if study.id == told.study]
+        if not studies:
+            raise InputError(f"{source} has no study {told.study!r}; it has: {known}")
+    return Found(tuple(studies))
+
+
+def _document(text: str, source: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(text, parse_constant=_no_constant)
+    except ValueError as error:
+        raise InputError(f"{source} is damaged: {error}; export the studies again") from error
+    version = document.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise InputError(
+            f"{source} was written by a newer spotwise (version {version}, this one reads {VERSION}): upgrade"
+        )
+    try:
+        StudyFile.model_validate(document)
+    except ValidationError as error:
+        faults = list(faults_of(error, study_file_schema(), "docs/studies.md"))
+        lines = [fault.text(source, {}) for fault in dict.fromkeys(faults)]
+        more = [f"{source}: and {len(lines) - SHOWN_FAULTS} more faults"] if len(lines) > SHOWN_FAULTS else []
+        raise InputError("\n".join([*lines[:SHOWN_FAULTS], *more])) from error
+    return document
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"found {name}, which is no number of JSON")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_whole(path: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    draft = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(0o644)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
