@@ -1,161 +1,219 @@
 """What past studies are worth to a sweep: our sampler beside Optuna's own, on recorded results.
 
-``python benchmarks/tuning.py [--data FOLDER] [--tasks N] [--seeds N]``. Leave one task out: each sampler tunes one task
-of a family, and ours is given studies of other tasks of it, 50 random trials each, as a team's history might be.
-``misled`` gets the same studies with their goal turned round. The families: HPOBench-MLP (8 tasks, the full grid:
-exact) and LCBench (34 tasks, 1000 configurations: a proposal gets the nearest one's result, coarse in 7 dimensions).
+``python benchmarks/tuning.py [--data FOLDER] [--families ...] [--tasks N] [--seeds N] [--json FILE]``. Leave one task
+out: each sampler tunes one task of a family, and those with a history are given studies of up to 40 other tasks of it,
+50 random trials each, as a team's history might be. The families: see ``tuning_families``.
 
-Reported is normalised regret, (best so far - best in the table) / (median of the table - best in the table), its mean
-over tasks and seeds after n trials, and the number of trials until that mean is as good as cold TPE's after 50.
+Reported is normalised regret, (best so far - best recorded) / (median recorded - best recorded), its mean over tasks
+and seeds after n trials; after how many trials that mean is as good as cold TPE's after 50 and 100 and a cold GP's
+after 50, with a 90 % bootstrap interval over runs; the mean rank among the first five rows; what it cost in training,
+as a share of 50 average trainings, to get as far as cold TPE does with those.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from tuning_families import FAMILIES, Array, Family, family, mirrored, permuted, turned
 
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
+from spotwise.scheduler.tuning.portfolio import choose
 from spotwise.scheduler.tuning.space import distributions
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tuning"
-TRIALS = 50
-HISTORY_TRIALS = 50
-SHOWN = (1, 3, 5, 10, 20, 50)
-BAR = "cold TPE (Optuna's default)"
-Array = NDArray[np.float64]
-MakeSampler = Callable[[int, int], BaseSampler]  # (task, seed)
+LONG, SHORT = 100, 50
+PAST_STUDIES = 40
+PORTFOLIO = 10
+SHOWN = (1, 5, 10, 25, 50, 100)
+RESAMPLES = 300
+
+TPE, GP = "cold TPE", "cold GP"
+PORTFOLIO_TPE, PORTFOLIO_GP = f"portfolio of {PORTFOLIO}, then TPE", f"portfolio of {PORTFOLIO}, then GP"
+OURS = "ours"
+PEERS = (TPE, GP, PORTFOLIO_TPE, PORTFOLIO_GP, OURS)
+HISTORIES: dict[str, Callable[[int, StudyRecord], StudyRecord]] = {
+    OURS: lambda _, study: study,
+    "ours, goal turned round": lambda _, study: turned(study),
+    "ours, half turned round": lambda i, study: turned(study) if i % 2 else study,
+    "ours, results permuted": lambda _, study: permuted(study),
+    "ours, mirrored": lambda _, study: mirrored(study),
+}
+UNRELATED, NONE = "ours, another family's", "ours, no history"
+ROWS = (*PEERS, NONE, *list(HISTORIES)[1:], UNRELATED)
 
 
-@dataclass(frozen=True)
-class Family:
-    """Tasks of one kind: a space, the errors of its recorded configurations, and how to find one by its parameters."""
-
-    name: str
-    space: dict[str, dict[str, Any]]
-    errors: Array  # (tasks, configurations)
-    configs: Array  # (configurations, parameters)
-    row_of: Callable[[Array], int]
-
-    def error(self, task: int, params: dict[str, float]) -> float:
-        return float(self.errors[task, self.row_of(np.array([params[name] for name in self.space]))])
-
-    def past_study(self, task: int, goal: str) -> StudyRecord:
-        """What a sweep of random configurations of this task found."""
-        rows = np.random.default_rng(task).choice(len(self.configs), HISTORY_TRIALS, replace=False)
-        trials = tuple(
-            TrialRecord(
-                number=number,
-                params=dict(zip(self.space, self.configs[row].tolist(), strict=True)),
-                state=TrialState.COMPLETED,
-                value=float(self.errors[task, row]),
-            )
-            for number, row in enumerate(rows)
-        )
-        name = f"{self.name}-{task}"
-        return StudyRecord(name, self.name, "error", goal, self.space, datetime(2026, 1, 1, tzinfo=UTC), trials=trials)
+class Job(NamedTuple):
+    row: str
+    family: str
+    task: int
+    seed: int
+    data: Path
 
 
-def hpobench(folder: Path) -> Family:
-    """The MLP tables, over the levels of each parameter."""
-    with np.load(folder / "hpobench_mlp.npz") as data:
-        names = [dim[0] for dim in json.loads(str(data["dims"]))]
-        shape, errors = tuple(data["shape"].tolist()), data["y"].astype(float)
-    space = {name: {"type": "int", "low": 0, "high": levels - 1} for name, levels in zip(names, shape, strict=True)}
-    grid = np.stack(np.unravel_index(np.arange(errors.shape[1]), shape), axis=1).astype(float)
-    return Family("HPOBench-MLP", space, errors, grid, lambda p: int(np.ravel_multi_index(tuple(p.astype(int)), shape)))
+class Run(NamedTuple):
+    regret: Array  # best so far, after each trial
+    cost: Array  # spent so far, in average trainings of the task
 
 
-def lcbench(folder: Path) -> Family:
-    """The tabulated surrogate, in the unit cube."""
-    with np.load(folder / "lcbench_table.npz") as data:
-        points, errors = data["X"].astype(float), data["y"].astype(float)
-    space = {f"x{i}": {"type": "float", "low": 0.0, "high": 1.0} for i in range(points.shape[1])}
-    return Family("LCBench", space, errors, points, lambda p: int(np.argmin(((points - p) ** 2).sum(axis=1))))
+def past_studies(found: Family, task: int) -> list[StudyRecord]:
+    others = np.random.default_rng(1000 + task).permutation([t for t in range(found.tasks) if t != task])
+    return [found.past_study(int(other)) for other in others[:PAST_STUDIES]]
 
 
-def regret_curve(family: Family, task: int, sampler: BaseSampler) -> Array:
-    """Normalised regret after each trial, shape (TRIALS,)."""
-    study, space = optuna.create_study(sampler=sampler), distributions(family.space)
-    values = []
-    for _ in range(TRIALS):
+def sampler_of(job: Job, found: Family) -> tuple[BaseSampler, Sequence[dict[str, Any]]]:
+    """And what it tries first."""
+    seed = 1000 * job.task + job.seed
+    if job.row in {TPE, GP}:
+        return (TPESampler if job.row == TPE else GPSampler)(seed=seed), ()
+    if job.row == NONE:
+        return TransferSampler(seed=seed), ()
+    if job.row == UNRELATED:
+        other = family(FAMILIES[FAMILIES.index(job.family) - 1], job.data)
+        return TransferSampler([other.past_study(t) for t in range(8)], seed=seed), ()
+    history = past_studies(found, job.task)
+    if job.row in {PORTFOLIO_TPE, PORTFOLIO_GP}:
+        first = [config.params for config in choose(history, found.space, PORTFOLIO)]
+        return (TPESampler if job.row == PORTFOLIO_TPE else GPSampler)(seed=seed), first
+    return TransferSampler([HISTORIES[job.row](i, study) for i, study in enumerate(history)], seed=seed), ()
+
+
+def play(job: Job) -> Run:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore")
+    found = family(job.family, job.data)
+    sampler, first = sampler_of(job, found)
+    study, space = optuna.create_study(sampler=sampler), distributions(found.space)
+    for params in first:
+        study.enqueue_trial(params)
+    results = []
+    for _ in range(LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE} else SHORT):
         trial = study.ask(space)
-        values.append(family.error(task, trial.params))
-        study.tell(trial, values[-1])
-    best, median = family.errors[task].min(), np.median(family.errors[task])
-    return np.clip((np.minimum.accumulate(values) - best) / (median - best), 0.0, 1.0)
+        results.append(found.result(job.task, trial.params))
+        study.tell(trial, results[-1][0])
+    errors, seconds = np.array(results).T
+    return Run(
+        found.regret(job.task, np.minimum.accumulate(errors)), np.cumsum(seconds) / found.seconds[job.task].mean()
+    )
 
 
-def competitors(family: Family) -> dict[str, MakeSampler]:
-    every = len(family.errors) - 1
-
-    def history(task: int, count: int, goal: str = "minimize") -> list[StudyRecord]:
-        others = np.random.default_rng(1000 + task).permutation([t for t in range(every + 1) if t != task])
-        return [family.past_study(int(other), goal) for other in others[:count]]
-
-    def ours(count: int, goal: str = "minimize") -> MakeSampler:
-        return lambda task, seed: TransferSampler(history(task, count, goal), seed=seed)
-
-    return {
-        "random": lambda _, seed: RandomSampler(seed=seed),
-        BAR: lambda _, seed: TPESampler(seed=seed),
-        "ours, no history": ours(0),
-        "ours, 1 past study": ours(1),
-        "ours, 5 past studies": ours(5),
-        f"ours, {every} past studies": ours(every),
-        f"ours, misled by {every}": ours(every, "maximize"),
-    }
+def reached(curve: Array, bar: float) -> float:
+    """Trials until the curve is as low as the bar; infinite where it never is."""
+    below = np.flatnonzero(curve <= bar)
+    return float(below[0] + 1) if len(below) else np.inf
 
 
-def measure(family: Family, tasks: int, seeds: int) -> dict[str, Array]:
-    """The mean curve of each competitor, by its name."""
-    chosen = np.unique(np.linspace(0, len(family.errors) - 1, tasks).astype(int)).tolist()
-    return {
-        name: np.mean([regret_curve(family, t, make(t, 1000 * t + s)) for t in chosen for s in range(seeds)], axis=0)
-        for name, make in competitors(family).items()
-    }
+def by_cost(runs: Sequence[Run], units: Array) -> Array:
+    """Mean regret once so much is spent; before the first result it is 1."""
+    curves = []
+    for run in runs:
+        done = np.searchsorted(run.cost, units, side="right")
+        curves.append(np.where(done > 0, run.regret[np.maximum(done, 1) - 1], 1.0))
+    return np.mean(curves, axis=0)
 
 
-def show(family: Family, curves: dict[str, Array]) -> None:
-    print(f"\n{family.name:<30}" + "".join(f"{f'n={n}':>8}" for n in SHOWN) + f"{'trials to cold TPE@50':>24}")
-    for name, curve in curves.items():
-        reached = np.flatnonzero(curve <= curves[BAR][-1])
-        trials = str(reached[0] + 1) if len(reached) else f"> {TRIALS}"
-        print(f"{name:<30}" + "".join(f"{curve[n - 1]:8.3f}" for n in SHOWN) + f"{trials:>24}", flush=True)
+def interval(runs: dict[str, list[Run]], row: str, bar_row: str, trials: int) -> str:
+    """Trials to be as good as another row after so many, with its bootstrap interval over paired runs."""
+    ours, bar = (np.array([run.regret[:SHORT] for run in runs[name]]) for name in (row, bar_row))
+    if trials > SHORT or len(runs[row][0].regret) > SHORT:
+        ours = np.array([run.regret for run in runs[row]])
+    if trials > SHORT:
+        bar = np.array([run.regret for run in runs[bar_row]])
+    rng = np.random.default_rng(0)
+    found = []
+    for sample in rng.integers(0, len(ours), (RESAMPLES, len(ours))):
+        found.append(reached(ours[sample].mean(axis=0), bar[sample].mean(axis=0)[trials - 1]))
+    low, high = np.quantile(found, [0.05, 0.95], method="nearest")
+    middle = reached(ours.mean(axis=0), bar.mean(axis=0)[trials - 1])
+    return f"{_count(middle)} [{_count(low)}, {_count(high)}]"
 
 
-def main(arguments: list[str]) -> int:
+def _count(trials: float) -> str:
+    return f"{trials:.0f}" if np.isfinite(trials) else "never"
+
+
+def show(name: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
+    count = len(runs[TPE])
+    print(f"\n{name}, {count} runs a row" + " " * 6 + "mean normalised regret after n trials")
+    print(f"{'':30}" + "".join(f"{f'n={n}':>8}" for n in SHOWN) + f"{'cost':>8}{'rank':>7}")
+    units = np.linspace(0.5, 50.0, 100)
+    bar = by_cost(runs[TPE], units)[-1]
+    ranks = _ranks(runs)
+    facts: dict[str, Any] = {}
+    for row in ROWS:
+        curve = np.mean([run.regret for run in runs[row]], axis=0)
+        spent = np.flatnonzero(by_cost(runs[row], units) <= bar)
+        cost = f"{100 * units[spent[0]] / 50:.0f} %" if len(spent) else "> 100 %"
+        shown = "".join(f"{curve[n - 1]:8.3f}" if n <= len(curve) else f"{'':8}" for n in SHOWN)
+        print(f"{row:30}{shown}{cost:>8}{f'{ranks[row]:.2f}' if row in ranks else '':>7}", flush=True)
+        facts[row] = {"regret": curve.round(4).tolist(), "cost": cost, "rank": ranks.get(row)}
+    for bar_row, trials in ((TPE, 50), (TPE, 100), (GP, 50)):
+        line = ", ".join(f"{row} {interval(runs, row, bar_row, trials)}" for row in (PORTFOLIO_TPE, PORTFOLIO_GP, OURS))
+        print(f"trials to {bar_row} at {trials}: {line}")
+    last = {row: np.mean([run.regret[SHORT - 1] for run in runs[row]]) for row in ROWS}
+    for row in ROWS[len(PEERS) :]:
+        print(
+            f"{row}: at {SHORT} {last[row] / last[TPE]:.2f} x cold TPE's regret, {last[row] / last[GP]:.2f} x cold GP's"
+        )
+    return facts
+
+
+def _ranks(runs: dict[str, list[Run]]) -> dict[str, float]:
+    """Mean rank at 10, 25 and 50 trials; equal results share a rank."""
+    found = []
+    for n in (10, 25, 50):
+        values = np.array([[run.regret[n - 1] for run in runs[row]] for row in PEERS])
+        lower = (values[None] < values[:, None]).sum(axis=1)
+        equal = (values[None] == values[:, None]).sum(axis=1)
+        found.append(lower + (equal + 1) / 2)
+    return dict(zip(PEERS, np.mean(found, axis=(0, 2)).tolist(), strict=True))
+
+
+def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
     if not options.data.is_dir():
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore")
-    print(
-        f"up to {options.tasks} tasks x {options.seeds} seeds; mean normalised regret after n trials, lower is better"
-    )
-    for family in (hpobench(options.data), lcbench(options.data)):
-        show(family, measure(family, options.tasks, options.seeds))
+    began, facts = time.monotonic(), {}
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the workers share the cores
+    with ProcessPoolExecutor() as workers:
+        for name in options.families:
+            tasks = np.unique(np.linspace(0, family(name, options.data).tasks - 1, options.tasks).astype(int)).tolist()
+            jobs = [
+                Job(row, name, task, seed, options.data)
+                for row in ROWS
+                for task in tasks
+                for seed in range(options.seeds)
+            ]
+            runs: dict[str, list[Run]] = {row: [] for row in ROWS}
+            for job, run in zip(jobs, workers.map(play, jobs), strict=True):
+                runs[job.row].append(run)
+            facts[name] = show(name, runs)
+    print(f"\n{time.monotonic() - began:.0f} s")
+    if options.json is not None:
+        options.json.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return 0
 
 
-def _options(arguments: list[str]) -> argparse.Namespace:
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--tasks", type=int, default=8)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--json", type=Path)
     return parser.parse_args(arguments)
 
 
