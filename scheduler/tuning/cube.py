@@ -64,7 +64,7 @@ class Cube:
         for index, spec in enumerate(self._specs):
             if not self.numeric[index]:
                 rows[:, index] = rng.integers(0, len(spec["choices"]), count)
-        return self._snapped(rows)
+        return self.snapped(rows)
 
     def near(self, rows: Array, count: int, rng: np.random.Generator) -> Array:
         """So many neighbours of each row: one parameter or a few are moved, near or far."""
@@ -77,7 +77,7 @@ class Cube:
         step = rng.normal(size=base.shape) * size
         step += np.where(self._levels > 1, 0.6 * np.sign(step) / np.maximum(self._levels - 1, 1), 0.0)
         other = self.random(len(base), rng)
-        return self._snapped(np.where(moved, np.where(self.numeric, base + step, other), base))
+        return self.snapped(np.where(moved, np.where(self.numeric, base + step, other), base))
 
     def config(self, row: Array) -> dict[str, Any]:
         """The configuration of a row within the bounds; parameters that it does not have are left out."""
@@ -93,7 +93,7 @@ class Cube:
         """The rows with what is missing drawn at random."""
         return np.where(np.isnan(rows), self.random(len(rows), rng), rows)
 
-    def _snapped(self, rows: Array) -> Array:
+    def snapped(self, rows: Array) -> Array:
         """Within the bounds, and on the steps of those that have some."""
         steps = np.maximum(self._levels - 1, 1)
         inside = np.clip(rows, 0.0, 1.0)

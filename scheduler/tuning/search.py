@@ -34,12 +34,15 @@ class Search:
         pool = cube.random(POOL, rng)
         if past.count:
             known = cube.filled(past.rows, rng)
-            pool = np.vstack([pool, known[((known >= 0.0) & ((known <= 1.0) | ~cube.numeric)).all(axis=1)]])
+            inside = ((known >= 0.0) & ((known <= 1.0) | ~cube.numeric)).all(axis=1)
+            pool = np.vstack([pool, cube.snapped(known[inside])])
         self._pool = pool
         self._predicted = self._points(pool).predicted
 
     def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
+        if self._past.count and not len(tried.rows):
+            tried = self._believed(tried)
         if self._past.count and len(tried.rows):
             model = WithPast(self._past, self._points(tried.rows))
             odds = model.log_odds
@@ -51,6 +54,11 @@ class Search:
         rows, new = self._candidates(tried, rng)
         columns = self._cube.columns(tried.rows), self._cube.columns(tried.flying)
         return self._best(rows, gain_without_past(columns[0], tried.numbers, columns[1], new.columns), tried)
+
+    def _believed(self, tried: Tried) -> Tried:
+        """Before the first result: those in flight, taken to come out in the order that the past expects."""
+        order = np.argsort(self._points(tried.flying).predicted.mean(axis=1), kind="stable")
+        return Tried(tried.flying[order], order.astype(float), tried.flying[:0])
 
     def _candidates(self, tried: Tried, rng: np.random.Generator) -> tuple[Array, Points]:
         """A sample of the pool, and neighbours of the best."""
