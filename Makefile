@@ -31,6 +31,10 @@ $(VENV)/.sky-installed: $(VENV)/.installed
 	@$(pip) --no-build-isolation --editable ".[sky-test]"
 	@touch $@
 
+$(VENV)/.bench-installed: $(VENV)/.installed
+	@$(pip) --no-build-isolation --editable ".[bench]"
+	@touch $@
+
 demo: $(VENV)/.installed
 	PATH="$(bin):$$PATH" bash demo.sh
 
@@ -52,6 +56,7 @@ test-skypilot test-s3 bench-recovery bench-supervising: $(VENV)/.sky-installed
 $(addprefix test-,$(real_parts)): test-%: $(VENV)/.installed
 	bash tests/integration/$*/run.sh $(bin)/python -m pytest
 
+bench-tuning: $(VENV)/.bench-installed
 bench-tuning bench-policy: bench-%: $(VENV)/.installed
 	$(bin)/python benchmarks/$*.py
 

@@ -66,6 +66,7 @@ class Job(NamedTuple):
 class Run(NamedTuple):
     regret: Array  # best so far, after each trial
     cost: Array  # spent so far, in average trainings of the task
+    ask_ms: float  # of CPU for a proposal, mean over the later half
 
 
 def past_studies(found: Family, task: int) -> list[StudyRecord]:
@@ -98,15 +99,16 @@ def play(job: Job) -> Run:
     study, space = optuna.create_study(sampler=sampler), distributions(found.space)
     for params in first:
         study.enqueue_trial(params)
-    results = []
+    results, asking = [], []
     for _ in range(LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE} else SHORT):
+        began = time.process_time()
         trial = study.ask(space)
+        asking.append(1000 * (time.process_time() - began))
         results.append(found.result(job.task, trial.params))
         study.tell(trial, results[-1][0])
     errors, seconds = np.array(results).T
-    return Run(
-        found.regret(job.task, np.minimum.accumulate(errors)), np.cumsum(seconds) / found.seconds[job.task].mean()
-    )
+    regret, cost = found.regret(job.task, np.minimum.accumulate(errors)), np.cumsum(seconds)
+    return Run(regret, cost / found.seconds[job.task].mean(), float(np.mean(asking[len(asking) // 2 :])))
 
 
 def reached(curve: Array, bar: float) -> float:
@@ -162,6 +164,7 @@ def show(name: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
     for bar_row, trials in ((TPE, 50), (TPE, 100), (GP, 50)):
         line = ", ".join(f"{row} {interval(runs, row, bar_row, trials)}" for row in (PORTFOLIO_TPE, PORTFOLIO_GP, OURS))
         print(f"trials to {bar_row} at {trials}: {line}")
+    print("CPU a proposal: " + ", ".join(f"{row} {np.mean([run.ask_ms for run in runs[row]]):.0f} ms" for row in PEERS))
     last = {row: np.mean([run.regret[SHORT - 1] for run in runs[row]]) for row in ROWS}
     for row in ROWS[len(PEERS) :]:
         print(
@@ -211,7 +214,7 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument("--tasks", type=int, default=10)
+    parser.add_argument("--tasks", type=int, default=8)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--json", type=Path)
     return parser.parse_args(arguments)

@@ -16,7 +16,7 @@ from .gaussian import JITTER, Kernel, most_likely_kernel, normal_scores
 from .ranking import ranked, thinned
 from .space import shared_names
 
-MOST_POINTS = 1000  # of all past studies
+MOST_POINTS = 2000  # of all past studies
 LEAST_POINTS = 20  # of one
 LEARNED_FROM = 6  # studies, of the kernel
 LEARNED_POINTS = 60  # of each
