@@ -34,7 +34,8 @@ class Search:
         pool = cube.random(POOL, rng)
         if past.count:
             known = cube.filled(past.rows, rng)
-            pool = np.vstack([pool, known[((known >= 0.0) & ((known <= 1.0) | ~cube.numeric)).all(axis=1)]])
+            inside = ((known >= 0.0) & ((known <= 1.0) | ~cube.numeric)).all(axis=1)
+            pool = np.vstack([pool, cube.snapped(known[inside])])
         self._pool = pool
         self._predicted = self._points(pool).predicted
 
