@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 BEYOND = 0.5  # how far outside the bounds a past value counts, in widths: further ones lie there too
 _NEAR, _FAR = 0.02, 0.4  # standard deviation of a step to a neighbour, in widths: drawn between these
 _EQUAL = 1e-3
+_OFF = 0.3819660112501051  # irrational: no step of a grid lies on the border of two cells
 
 
 class Cube:
@@ -31,6 +32,7 @@ class Cube:
         self._specs = list(self.space.values())
         self.numeric = np.array([is_numeric(spec) for spec in self._specs], dtype=bool)
         self._levels = np.array([_levels(spec) for spec in self._specs])  # 0: any value between the bounds
+        self._single = np.array([is_numeric(spec) and spec["high"] <= spec["low"] for spec in self._specs], dtype=bool)
         widths = [1 if is_numeric(spec) else len(spec["choices"]) for spec in self._specs]
         self.parameter = np.repeat(np.arange(len(widths)), widths)  # (columns,): which parameter each belongs to
 
@@ -94,31 +96,36 @@ class Cube:
         return np.where(np.isnan(rows), self.random(len(rows), rng), rows)
 
     def snapped(self, rows: Array) -> Array:
-        """Within the bounds, and on the steps of those that have some."""
+        """Within the bounds, and on the steps of those that have some: where `rows` places their configurations."""
         steps = np.maximum(self._levels - 1, 1)
         inside = np.clip(rows, 0.0, 1.0)
         stepped = np.where(self._levels > 0, np.rint(inside * steps) / steps, inside)
+        for index, spec in enumerate(self._specs):
+            if spec["type"] == "int" and spec.get("log") and not self._single[index]:
+                low, width = math.log(spec["low"]), math.log(spec["high"]) - math.log(spec["low"])
+                stepped[:, index] = (np.log(np.rint(np.exp(low + width * inside[:, index]))) - low) / width
+        stepped[:, self._single] = 0.5
         return np.where(self.numeric, stepped, rows)
 
 
 def _cell(row: Array) -> bytes:
-    return np.rint(row / _EQUAL).tobytes()
+    return np.rint(row / _EQUAL + _OFF).tobytes()
 
 
 def _levels(spec: Spec) -> int:
-    """How many values there are at equal distances; 0 where they are not, or are too many to tell apart."""
+    """How many values there are at equal distances; 0 where they are not."""
     step = spec.get("step") or (1 if spec["type"] == "int" else None)
     if not is_numeric(spec) or spec.get("log") or not step:
         return 0
     count = math.floor((float(spec["high"]) - float(spec["low"])) / float(step) + 1e-9) + 1
     whole = math.isclose((count - 1) * float(step), float(spec["high"]) - float(spec["low"]), rel_tol=1e-9)
-    return count if whole and count <= 1 / _EQUAL else 0
+    return count if whole else 0
 
 
 def _place(spec: Spec, value: object) -> float:
     if not is_numeric(spec):
         fitted = fit(spec, value)
-        return math.nan if fitted is NO_FIT else float(list(spec["choices"]).index(fitted))
+        return next((float(i) for i, choice in enumerate(spec["choices"]) if choice is fitted), math.nan)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return math.nan
     low, high, at = float(spec["low"]), float(spec["high"]), float(value)

@@ -109,7 +109,7 @@ class TransferSampler(BaseSampler):
     def _search_of(self, space: Space) -> tuple[Cube, Search]:
         key = repr(sorted(space.items()))
         if key not in self._searches:
-            cube = Cube(space)
+            cube = Cube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
             self._searches[key] = cube, Search(cube, PastStudies(self._history, cube), self._seed)
         return self._searches[key]
 

@@ -75,7 +75,9 @@ class WithPast:
         """That the past counts, against that it says nothing."""
         for_it = sum(odds for odds, each in self._odds if each.past_counts)
         against = sum(odds for odds, each in self._odds if not each.past_counts)
-        return math.log(for_it / against) if for_it and against else math.inf if for_it else -math.inf
+        if not for_it or not against:
+            return math.inf if for_it else -math.inf
+        return math.log(for_it) - math.log(against)
 
     def gain(self, flying: Points, new: Points) -> Array:
         """Expected improvement of each new point; what is in flight is taken to come out as expected."""

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from spotwise.scheduler.tuning.gaussian import (
+    JITTER,
+    Kernel,
+    Posterior,
+    _misfit,
+    expected_improvement,
+    log_evidence,
+    most_likely_kernel,
+    normal_scores,
+    posterior,
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slope_of_the_misfit_is_that_of_finite_differences(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points, y = rng.random((12, 3)), rng.normal(size=12)
+    squared = [(points[:, None, d] - points[None, :, d]) ** 2 for d in range(3)]
+    at = rng.normal(size=5) * 0.5 + [0.0, 0.0, 0.0, -2.0, 0.0]
+    _, slope = _misfit(squared, y, at)
+    step = 1e-5
+    for index, unit in enumerate(np.eye(5)):
+        above, below = _misfit(squared, y, at + step * unit)[0], _misfit(squared, y, at - step * unit)[0]
+        assert slope[index] == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-6)
+
+
+def test_misfit_is_the_negative_log_evidence_under_its_kernel() -> None:
+    rng = np.random.default_rng(0)
+    points, y = rng.random((9, 2)), rng.normal(size=9)
+    squared = [(points[:, None, d] - points[None, :, d]) ** 2 for d in range(2)]
+    kernel = Kernel(np.exp([-0.3, 0.4]), amplitude=math.exp(0.2), noise=math.exp(-2.0))
+    covariance = kernel.between(points, points) + (kernel.noise + JITTER) * np.eye(9)
+    assert _misfit(squared, y, np.array([0.3, -0.4, -2.0, 0.2]))[0] == pytest.approx(-log_evidence(covariance, y))
+
+
+@pytest.mark.parametrize("matters", [0, 1])
+def test_most_likely_kernel_tells_the_column_that_matters_from_the_one_that_does_not(matters: int) -> None:
+    rng = np.random.default_rng(4)
+    points = [rng.random((25, 2)) for _ in range(3)]
+    kernel = most_likely_kernel(points, [np.sin(6 * each[:, matters] + shift) for shift, each in enumerate(points)])
+    assert kernel.per_length[matters] > 4 * kernel.per_length[1 - matters]
+    assert kernel.noise < 0.05
+
+
+def test_most_likely_kernel_takes_what_points_do_not_explain_for_noise() -> None:
+    rng = np.random.default_rng(5)
+    assert most_likely_kernel([rng.random((40, 2))], [rng.normal(size=40)]).noise > 0.3
+
+
+def test_posterior_meets_what_was_seen_and_returns_to_the_prior_far_away() -> None:
+    kernel = Kernel(np.array([4.0]), amplitude=2.0, noise=0.0)
+    seen, y = np.array([[0.1], [0.5], [0.9]]), np.array([-1.0, 2.0, 0.5])
+    new = np.vstack([seen, [[50.0]]])
+    covariance = kernel.between(seen, seen) + JITTER * np.eye(3)
+    mean, sd = posterior(covariance, kernel.between(seen, new), kernel.amplitude, y)
+    assert mean == pytest.approx([-1.0, 2.0, 0.5, 0.0], abs=1e-4)
+    assert sd == pytest.approx([0.0, 0.0, 0.0, math.sqrt(2.0)], abs=2e-3)
+
+
+@pytest.mark.parametrize(("mean", "sd"), [(-1.0, 0.5), (0.0, 1.0), (0.3, 0.2), (2.0, 1.5)])
+def test_expected_improvement_is_the_mean_of_draws(mean: float, sd: float) -> None:
+    draws = mean + sd * np.random.default_rng(0).normal(size=400_000)
+    expected = np.maximum(0.2 - draws, 0.0).mean()
+    found = expected_improvement(Posterior(np.array([mean]), np.array([sd])), best=0.2)
+    assert found[0] == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("covariance", [[[1.0, 2.0], [2.0, 1.0]], [[-1.0, 0.0], [0.0, 1.0]]])
+def test_what_cannot_be_a_covariance_has_no_evidence(covariance: list[list[float]]) -> None:
+    assert log_evidence(np.array(covariance), np.ones(2)) == -math.inf
+
+
+def test_log_evidence_differs_by_what_the_normal_density_says() -> None:
+    covariance = np.array([[2.0, 0.5], [0.5, 1.0]])
+
+    def density(x: np.ndarray) -> float:
+        return float(-0.5 * x @ np.linalg.inv(covariance) @ x - 0.5 * np.log(np.linalg.det(covariance)))
+
+    for x in ([0.0, 0.0], [1.0, -2.0]):
+        assert log_evidence(covariance, np.array(x)) == pytest.approx(density(np.array(x)))
+
+
+def test_normal_scores_rise_and_are_those_of_sorted_draws() -> None:
+    draws = np.sort(np.random.default_rng(0).normal(size=(20_000, 8)), axis=1).mean(axis=0)
+    assert (np.diff(normal_scores(8)) > 0).all()
+    assert normal_scores(8) == pytest.approx(draws, abs=0.15)

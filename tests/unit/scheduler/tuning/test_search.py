@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from bowls import SPACE, Bowl, past_studies
+
+from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.tuning.cube import Array, Cube
+from spotwise.scheduler.tuning.past import PastStudies
+from spotwise.scheduler.tuning.search import AT_RANDOM, Search, Tried
+
+CUBE = Cube(SPACE)
+NONE = np.zeros((0, 3))
+HISTORIES = pytest.mark.parametrize(
+    "history", [past_studies(), past_studies(goal="maximize"), []], ids=["related", "turned round", "none"]
+)
+
+
+def search(history: list[StudyRecord], cube: Cube = CUBE, seed: int = 0) -> Search:
+    return Search(cube, PastStudies(history, cube), seed)
+
+
+def tried(trials: int, flying: Array = NONE) -> Tried:
+    """On the new bowl."""
+    done = sorted(Bowl(0).study(trials).trials, key=lambda trial: trial.value or 0.0)
+    numbers = np.array([trial.number for trial in done], dtype=float)
+    return Tried(CUBE.rows([trial.params for trial in done]), numbers, flying)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng([0, 1])
+
+
+@HISTORIES
+@pytest.mark.parametrize("trials", [0, 3, 12])
+def test_proposals_follow_from_the_seed_and_the_trials(history: list[StudyRecord], trials: int) -> None:
+    row = search(history).next(trials, tried(trials), rng())
+    used = search(history)
+    used.next(7, tried(15), np.random.default_rng(8))
+    assert row.tolist() == used.next(trials, tried(trials), rng()).tolist()
+    other = search(history, seed=1).next(trials, tried(trials), np.random.default_rng(9))
+    assert row.tolist() != other.tolist()
+    assert ((row >= 0) & (row <= 1)).all()
+
+
+def test_related_history_leads_near_the_lowest_point_after_three_trials() -> None:
+    rows = [search(past_studies(), seed=seed).next(3, tried(3), rng()) for seed in range(3)]
+    assert all(Bowl(0).value(CUBE.config(row)) < 0.05 for row in rows)
+
+
+@pytest.mark.parametrize("history", [past_studies(goal="maximize"), []], ids=["turned round", "none"])
+def test_without_history_that_counts_the_first_trials_are_random_and_later_ones_learn(
+    history: list[StudyRecord],
+) -> None:
+    early, late = (
+        [Bowl(0).value(CUBE.config(search(history, seed=s).next(1, tried(n), np.random.default_rng(s))))
+         for s in range(5)]
+        for n in (AT_RANDOM - 2, 20)
+    )  # fmt: skip
+    assert np.mean(late) < 0.1 < np.mean(early)
+
+
+@HISTORIES
+def test_what_is_in_flight_moves_the_next_proposal_elsewhere(history: list[StudyRecord]) -> None:
+    flying = NONE
+    for _ in range(4):
+        row = search(history).next(20, tried(20, flying), rng())
+        assert all(np.abs(row - other).max() > 0.005 for other in flying)
+        flying = np.vstack([flying, row])
+    assert np.ptp(flying, axis=0).max() > 0.1
+
+
+GRID: dict[str, Any] = {
+    "a": {"type": "int", "low": 1, "high": 4, "log": True},
+    "b": {"type": "categorical", "choices": [True, 1]},
+    "c": {"type": "float", "low": 0.1, "high": 0.3, "step": 0.1},
+    "d": {"type": "float", "low": 5.0, "high": 5.0},
+}
+
+
+def grid_history(make_study: Any) -> list[StudyRecord]:
+    """Its values lie between the new space's."""
+    draws = np.random.default_rng(0).random((30, 2)).tolist()
+    space = {"a": {"type": "float", "low": 1.0, "high": 4.0}, "c": {"type": "float", "low": 0.1, "high": 0.3}}
+    return [make_study([({"a": 1 + 3 * a, "c": 0.1 + 0.2 * c}, -a - c) for a, c in draws], space=space)]
+
+
+@pytest.mark.parametrize("with_history", [False, True])
+@pytest.mark.parametrize("in_flight", [False, True])
+def test_nothing_is_proposed_twice_while_something_is_left(
+    make_study: Any, with_history: bool, in_flight: bool
+) -> None:
+    cube = Cube(GRID)
+    one = search(grid_history(make_study) if with_history else [], cube)
+    whole = [{"a": a, "b": b, "c": c, "d": 5.0} for a in (1, 2, 3, 4) for b in (True, 1) for c in (0.1, 0.2, 0.3)]
+    known = cube.rows(whole[::3])
+    done, flying = (known[:4], known[4:]) if in_flight else (known, known[:0])
+    seen = [str(cube.config(row)) for row in known]
+    while len(seen) < len(whole):
+        row = one.next(len(seen), Tried(done, np.arange(len(done)), flying), np.random.default_rng(len(seen)))
+        assert str(cube.config(row)) not in seen
+        seen.append(str(cube.config(row)))
+        done, flying = (done, np.vstack([flying, row])) if in_flight else (np.vstack([done, row]), flying)
+    again = one.next(len(seen), Tried(done, np.arange(len(done)), flying), rng())
+    assert str(cube.config(again)) in seen

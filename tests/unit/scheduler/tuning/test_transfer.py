@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from bowls import SPACE, Bowl, past_studies
+
+from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.tuning import transfer
+from spotwise.scheduler.tuning.cube import Array, Cube
+from spotwise.scheduler.tuning.past import PastStudies
+from spotwise.scheduler.tuning.search import SURE
+from spotwise.scheduler.tuning.transfer import Points, WithPast, gain_without_past
+
+CUBE = Cube(SPACE)
+NONE = np.zeros((0, 3))
+
+
+def best_first(trials: int) -> Array:
+    """Columns of what was tried on the new bowl."""
+    done = sorted(Bowl(0).study(trials).trials, key=lambda trial: trial.value or 0.0)
+    return CUBE.columns(CUBE.rows([trial.params for trial in done]))
+
+
+def log_odds(studies: list[StudyRecord], trials: int) -> float:
+    past, tried = PastStudies(studies, CUBE), best_first(trials)
+    return WithPast(past, Points(tried, past.predict(tried))).log_odds
+
+
+@pytest.mark.parametrize("trials", [6, 12, 25])
+def test_related_studies_count_and_the_more_so_the_more_was_tried(trials: int) -> None:
+    assert log_odds(past_studies(), trials) > SURE
+    assert log_odds(past_studies(), 2 * trials) > log_odds(past_studies(), trials)
+
+
+@pytest.mark.parametrize("trials", [6, 12, 25])
+def test_studies_turned_round_do_not_count(trials: int) -> None:
+    assert log_odds(past_studies(goal="maximize"), trials) < 0.0
+
+
+def test_one_trial_says_little_for_the_past_or_against_it() -> None:
+    assert abs(log_odds(past_studies(), 1)) < 3.0
+
+
+@pytest.mark.parametrize(("past", "against", "expected"), [(-744.5, 0.0, -744), (0.0, -744.5, 744), (0.0, -9e9, None)])
+def test_log_odds_are_a_number_however_sure_they_are(
+    monkeypatch: pytest.MonkeyPatch, past: float, against: float, expected: float | None
+) -> None:
+    """One assumption with the past, all without it."""
+    first = transfer._ASSUMPTIONS[0]
+
+    def evidence(_: object, assumed: object) -> float:
+        return past if assumed is first else -math.inf if assumed.past_counts else against  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(transfer._Model, "log_evidence", evidence)
+    found = log_odds(past_studies(1), 3)
+    assert found == math.inf if expected is None else found == pytest.approx(expected, abs=3)
+
+
+def gains(past: PastStudies, tried: Array, flying: Array, new: Array) -> tuple[Array, Array]:
+    """With the past, and without."""
+    points = [Points(columns, past.predict(columns)) for columns in (tried, flying, new)]
+    numbers = np.arange(len(tried), dtype=float)
+    return WithPast(past, points[0]).gain(points[1], points[2]), gain_without_past(tried, numbers, flying, new)
+
+
+def test_most_is_expected_near_the_lowest_point_with_the_past_and_without() -> None:
+    new = np.vstack([Bowl(0).lowest[None], np.array([[0.9, 0.1, 0.9], [1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])])
+    for gain in gains(PastStudies(past_studies(), CUBE), best_first(25), NONE, new):
+        assert (gain >= 0.0).all()
+        assert int(np.argmax(gain)) == 0
+        assert gain[0] > 3 * gain[1:].max()
+
+
+def test_what_is_in_flight_leaves_less_to_expect_there() -> None:
+    past, tried = PastStudies(past_studies(), CUBE), best_first(12)
+    new = np.array([[0.3, 0.6, 0.4]])
+    for idle, busy in zip(gains(past, tried, NONE, new), gains(past, tried, new, new), strict=True):
+        assert 0.0 < busy[0] < 0.999 * idle[0]
+
+
+def test_kernel_is_learned_anew_only_when_a_study_has_grown_by_a_seventh() -> None:
+    learned = [transfer._kernel_of(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
+    changes = sum(a is not b for a, b in pairwise(learned))
+    assert 10 < changes < 18
+    assert learned[0] is not learned[-1]
