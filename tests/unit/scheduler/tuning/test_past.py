@@ -56,7 +56,7 @@ def test_studies_that_share_some_parameters_ignore_the_others(make_study: MakeSt
     line = np.linspace(0, 1, 5).tolist()
     low, high = (
         mean_prediction([study], [{"x": x, "y": y, "kind": kind} for x in line], space)
-        for y, kind in ((0.0, "a"), (1.0, "b"))
+        for y, kind in ((0.4, None), (1.0, "b"))  # None is no choice: missing
     )
     assert low == pytest.approx(high, abs=1e-9)
     assert (np.diff(low) > 0).all()  # maximised -x: the smallest x is best
