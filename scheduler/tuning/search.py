@@ -13,6 +13,7 @@ from .transfer import Points, WithPast, gain_without_past
 AT_RANDOM = 6  # trials of a study that nothing is known of
 POOL = 512  # configurations at random, of which some are looked at in every round
 SURE = 1.5  # log odds that the past counts; with less, every other trial goes without it
+ENOUGH, OPINION_EVERY = 10, 5  # from so many results on, every fifth trial goes without the past all the same
 LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
 
 
@@ -46,7 +47,8 @@ class Search:
         if self._past.count and len(tried.rows):
             model = WithPast(self._past, self._points(tried.rows))
             odds = model.log_odds
-            if odds > SURE or (odds > 0.0 and number % 2 == 0):
+            alone = number % 2 if odds <= SURE else len(tried.rows) >= ENOUGH and number % OPINION_EVERY == 0
+            if odds > 0.0 and not alone:
                 rows, new = self._candidates(tried, rng)
                 return self._best(rows, model.gain(self._points(tried.flying), new), tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
