@@ -78,8 +78,6 @@ def _outweighed(candidate: Candidate, picked: Candidate | None, weighing: _Weigh
         beside = weighing.fall_back
         return f"{_more(candidate, beside) or 'no cheaper'} than on demand in {beside.offer.pool.place}"
     against = f"{'waiting' if picked is None else 'chosen'} {best:.2f}"
-    if choice.cost_usd < best:  # on demand: the policy's own reasons to take spot first
-        return f"{choice.cost_usd:.2f} USD expected with outages, {against}: spot that is there is taken first"
     return f"{choice.cost_usd:.2f} USD expected with outages, {against}"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from ..errors import InputError
+from ..whole_file import write_whole
 from .data import ReportData
 from .focus import focus_csv
 from .html import render_html
@@ -54,18 +53,3 @@ def render_text(report: Report, width: int = 100) -> str:
     buffer = io.StringIO()
     render_terminal(report, Console(file=buffer, width=width, force_terminal=False, color_system=None))
     return "".join(f"{line.rstrip()}\n" for line in buffer.getvalue().splitlines())
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write beside, flush to disk, rename over: a reader sees the old file or the new one, never half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise

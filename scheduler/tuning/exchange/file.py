@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -17,6 +15,7 @@ from pydantic import ValidationError
 from ...errors import InputError
 from ...faults import faults_of
 from ...study import StudyRecord
+from ...whole_file import write_whole
 from ..records import study_from_json, study_to_json
 from .found import Found, Told
 from .schema import StudyFile, study_file_schema
@@ -35,7 +34,7 @@ def write_export(path: Path, studies: Sequence[StudyRecord]) -> None:
     document = {"format": FORMAT, "version": VERSION, "studies": [document_of(study) for study in studies]}
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     try:
-        _write_whole(path, text)
+        write_whole(path, text)
     except OSError as error:
         raise InputError(
             f"{path} is not written: {error.strerror or error}; name a file in a folder that can be written"
@@ -103,18 +102,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_whole(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    draft = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.chmod(0o644)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise

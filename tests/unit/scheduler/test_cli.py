@@ -18,12 +18,7 @@ from spotwise.scheduler.errors import CapacityError, JobFileError, NotFoundError
 HEAVY = ["google", "numpy", "optuna", "psycopg", "pydantic", "ray", "rich", "sky", "sqlalchemy", "torch"]
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SPOTWISE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("SPOTWISE_SETTINGS", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
+pytestmark = pytest.mark.usefixtures("home")
 
 
 def outcome_of(error: BaseException | None) -> int:

@@ -22,14 +22,6 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SPOTWISE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("SPOTWISE_SETTINGS", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
 def examined(home: Path, settings: str = "", engine: str | None = None) -> dict[str, Check]:
     file = home.parent / "given.yaml"
     if settings:

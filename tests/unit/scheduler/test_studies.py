@@ -53,14 +53,6 @@ STUDY = StudyRecord(
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SPOTWISE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("SPOTWISE_SETTINGS", raising=False)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def app(home: Path) -> Iterator[App]:
     opened = App.open()
     opened.store.save_study(STUDY)
