@@ -13,7 +13,7 @@ bold='' dim='' plain=''
 step() { printf '\n%s== %s%s\n\n' "$bold" "$1" "$plain"; }
 show() { printf '%s$ %s%s\n' "$dim" "$*" "$plain"; "$@"; }
 
-step "1. What would a sweep cost? (an emulated market: no real money, 1 market hour = 10 s)"
+step "1. What would a sweep cost? (an emulated market: no real money, 1 market hour = 20 s)"
 show spotwise plan configs/sweeps/digits.yaml
 
 step "2. Run it, through real preemptions"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from optuna.distributions import BaseDistribution
@@ -19,11 +19,12 @@ from optuna.trial import FrozenTrial, TrialState
 from ..study import StudyRecord
 from .cube import Cube
 from .history import record_of, trial_records
-from .past import PastStudies
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
 from .ranking import ranked
-from .search import Search, Tried
 from .space import NO_FIT, Space, distributions, fit, spec_of
+
+if TYPE_CHECKING:
+    from .search import Search, Tried
 
 
 class PastStudy(Protocol):
@@ -107,6 +108,9 @@ class TransferSampler(BaseSampler):
         return RandomSampler(seed=seed).sample_independent(study, trial, param_name, param_distribution)
 
     def _search_of(self, space: Space) -> tuple[Cube, Search]:
+        from .past import PastStudies  # SciPy takes a while to load, and the first trials need none of it
+        from .search import Search
+
         key = repr(sorted(space.items()))
         if key not in self._searches:
             cube = Cube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
@@ -115,6 +119,8 @@ class TransferSampler(BaseSampler):
 
 
 def _tried(trials: Sequence[FrozenTrial], goal: str, cube: Cube) -> Tried:
+    from .search import Tried
+
     best_first = ranked(trial_records(_without_retried(trials)), goal)
     flying = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
     return Tried(

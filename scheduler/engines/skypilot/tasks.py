@@ -34,7 +34,7 @@ BEHIND_URLS = {
     "gcs": ("fsspec", "gcsfs"),
     "az": ("fsspec", "adlfs"),
 }
-SWEEP = ("numpy", "optuna", "ray[tune]")
+SWEEP = ("numpy", "optuna", "ray[tune]", "scipy")
 
 # The place is ours to choose: what the job says of it has been heeded when its offers were selected.
 _PLACE = frozenset(
