@@ -1,4 +1,4 @@
-"""What runs on a node finds every package it imports there: no test on this machine would notice one that is missing."""
+"""What runs on a node finds every package it imports there: tests on one machine would not notice a missing one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from spotwise.scheduler.engines.skypilot.tasks import AGENT, SWEEP
 
 ROOT = Path(__file__).parents[5]
 HOST, AGENT_PROGRAM = "spotwise.scheduler.tuning.host", "spotwise.checkpoints.node.agent"
-# Imported only where the work asks for it: studies from Optuna's own storages are read by `spotwise studies import`, and
-# the database is the scheduler's.
+# Imported only where the work asks for it: `spotwise studies import` reads studies from storages of Optuna, and the
+# database is the scheduler's.
 NOT_ON_NODES = ("spotwise.scheduler.tuning.exchange", "spotwise.scheduler.store")
 NOT_NEEDED = {
     "fsspec",  # installed with the storage's own package where the run's folder is a URL
