@@ -14,9 +14,6 @@ from spotwise.scheduler.engines.skypilot.tasks import AGENT, SWEEP
 
 ROOT = Path(__file__).parents[5]
 HOST, AGENT_PROGRAM = "spotwise.scheduler.tuning.host", "spotwise.checkpoints.node.agent"
-# Imported only where the work asks for it: `spotwise studies import` reads studies from storages of Optuna, and the
-# database is the scheduler's.
-NOT_ON_NODES = ("spotwise.scheduler.tuning.exchange", "spotwise.scheduler.store")
 NOT_NEEDED = {
     "fsspec",  # installed with the storage's own package where the run's folder is a URL
     "torch",  # brought by a training program that has ranks or devices to be asked about
@@ -49,7 +46,7 @@ def packages_reached_from(program: str) -> set[str]:
     queue, seen, found = [program], set(), set()
     while queue:
         module = queue.pop()
-        if module in seen or module.startswith(NOT_ON_NODES):
+        if module in seen:
             continue
         seen.add(module)
         for name in imports(module):
