@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .space import MISSING, NO_FIT, Space, Spec, fit, is_numeric
+from .space import NO_FIT, Space, Spec, fit, is_numeric
 
 Array = NDArray[np.float64]
 
+MISSING = 0.5  # a parameter that a trial does not have sits in the middle: as far from one end as from the other
 BEYOND = 0.5  # how far outside the bounds a past value counts, in widths: further ones lie there too
 _NEAR, _FAR = 0.02, 0.4  # standard deviation of a step to a neighbour, in widths: drawn between these
 _EQUAL = 1e-3

@@ -1,54 +1,31 @@
 """Gaussian processes, as small as a sweep needs them: tens to hundreds of trials, a handful of columns.
 
-Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006: the kernel is Matern 5/2 with a length a column
-(chapter 4), its lengths are the most likely ones (chapter 5).
+Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006: the lengths of a kernel are the most likely ones
+(chapter 5).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.optimize import minimize
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-Array = NDArray[np.float64]
+from .kernels import JITTER, Array, Kernel
 
-JITTER = 1e-6
 _SQRT5 = math.sqrt(5.0)
 _STEPS = 30  # of the search for the most likely lengths
 # What is believed of them beforehand, as mean and standard deviation of the logarithm.
 _LENGTH, _NOISE, _AMPLITUDE = (math.log(0.5), 0.8), (-3.0, 1.5), (0.0, 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
-    """``amplitude`` and ``noise`` are variances; ``per_length`` is one over the length of each column."""
-
-    per_length: Array
-    amplitude: float
-    noise: float
-
-    def between(self, a: Array, b: Array) -> Array:
-        """Covariances, shape (len(a), len(b)), without noise."""
-        return self.amplitude * matern(a * self.per_length, b * self.per_length)
-
-
 class Posterior(NamedTuple):
     mean: Array
     sd: Array
-
-
-def matern(a: Array, b: Array) -> Array:
-    """Correlations of points whose columns are in units of their lengths, shape (len(a), len(b))."""
-    squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2.0 * a @ b.T
-    r = _SQRT5 * np.sqrt(np.maximum(squared, 0.0))
-    return np.asarray((1.0 + r + r * r / 3.0) * np.exp(-r))
 
 
 def most_likely_kernel(points: Sequence[Array], values: Sequence[Array]) -> Kernel:
@@ -110,8 +87,3 @@ def expected_improvement(seen: Posterior, best: float) -> Array:
     """How far below ``best`` each point is expected to come (Jones et al., J. Global Optimization 13, 1998)."""
     ahead = (best - seen.mean) / seen.sd
     return np.asarray(seen.sd * (ahead * ndtr(ahead) + np.exp(-0.5 * ahead * ahead) / math.sqrt(2.0 * math.pi)))
-
-
-def normal_scores(count: int) -> Array:
-    """What so many values of a standard normal are expected to be, in rising order, nearly."""
-    return np.asarray(ndtri((np.arange(count) + 0.5) / count))

@@ -12,22 +12,30 @@ import numpy as np
 
 from ..study import StudyRecord, TrialState
 from .cube import Array, Cube
-from .gaussian import JITTER, Kernel, most_likely_kernel, normal_scores
-from .ranking import ranked, thinned
-from .space import shared_names
+from .kernels import JITTER, Kernel
+from .ranking import normal_scores, ranked, thinned
+from .space import Space, shared_names
 
 MOST_POINTS = 2000  # of all past studies
 LEAST_POINTS = 20  # of one
 LEARNED_FROM = 6  # studies, of the kernel
 LEARNED_POINTS = 60  # of each
-_LEAST_TRIALS = 3
+LEAST_TRIALS = 3
 
 
 class PastStudies:
-    """Past studies that share a parameter with the space and have a few trials; ``len`` of them may be 0."""
+    """Past studies that share a parameter with the space and have a few trials; ``count`` of them may be 0."""
 
-    def __init__(self, studies: Sequence[StudyRecord], cube: Cube) -> None:
-        known = [study for study in studies if _is_known(study, cube)]
+    def __init__(
+        self,
+        studies: Sequence[StudyRecord],
+        cube: Cube,
+        *,
+        kernel: Kernel | None = None,
+        least_trials: int = LEAST_TRIALS,
+    ) -> None:
+        """``kernel``: learned from the studies if it is None, which takes SciPy."""
+        known = [study for study in studies if is_known(study, cube.space, least_trials)]
         self.count, self._cube = len(known), cube
         if not known:
             return
@@ -36,7 +44,7 @@ class PastStudies:
         shares = [np.isin(cube.parameter, _shared(study, cube)).astype(float) for study in known]
         points = [cube.columns(each) for each in rows]
         self.rows: Array = np.vstack(rows)  # of all past trials
-        self.kernel = _kernel(points, scores, shares)
+        self.kernel = _kernel(points, scores, shares) if kernel is None else kernel
         groups: dict[bytes, list[int]] = {}
         for index, share in enumerate(shares):
             groups.setdefault(share.tobytes(), []).append(index)
@@ -67,10 +75,11 @@ class _Group:
         return self._kernel.between(columns, self._points) @ self._weights
 
 
-def _is_known(study: StudyRecord, cube: Cube) -> bool:
+def is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
+    """Whether something can be learned of it: a completed trial, a few that are over, a parameter of the space."""
     over = ranked(study.trials, study.goal)
     done = any(trial.state is TrialState.COMPLETED for trial in over)
-    return done and len(over) >= _LEAST_TRIALS and bool(shared_names(cube.space, study.space))
+    return done and len(over) >= least_trials and bool(shared_names(space, study.space))
 
 
 def _shared(study: StudyRecord, cube: Cube) -> list[int]:
@@ -88,6 +97,8 @@ def _ranked_rows(study: StudyRecord, cube: Cube, most: int) -> tuple[Array, Arra
 
 def _kernel(points: Sequence[Array], scores: Sequence[Array], shares: Sequence[Array]) -> Kernel:
     """Learned from the studies that share most with the space."""
+    from .gaussian import most_likely_kernel  # and with it SciPy, which a plan does without
+
     by_use = sorted(range(len(points)), key=lambda i: (-shares[i].sum(), -len(scores[i]), i))[:LEARNED_FROM]
     kept = {i: thinned(len(scores[i]), LEARNED_POINTS) for i in by_use}
     return most_likely_kernel(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,3 +39,13 @@ def thinned(count: int, most: int) -> NDArray[np.intp]:
         return np.arange(count)
     best = most // 3
     return np.unique(np.r_[:best, np.linspace(best, count - 1, most - best).astype(int)])
+
+
+def normal_scores(count: int) -> NDArray[np.float64]:
+    """What so many values of a standard normal are expected to be, in rising order, nearly."""
+    return np.array(_normal_scores(count))
+
+
+@lru_cache(maxsize=256)
+def _normal_scores(count: int) -> tuple[float, ...]:
+    return tuple(NormalDist().inv_cdf((place + 0.5) / count) for place in range(count))

@@ -1,4 +1,4 @@
-"""Search spaces as the job file writes them: fitting values of other spaces in, the unit cube, Optuna's distributions.
+"""Search spaces as the job file writes them: fitting values of other spaces in, Optuna's distributions.
 
 A space is ``{name: {type, low, high, log, choices, step}}``; ``type`` is float, int or categorical, keys that do not
 apply are missing or None.
@@ -7,21 +7,16 @@ apply are missing or None.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Spec = Mapping[str, Any]
 Space = Mapping[str, Spec]
-
-MISSING = 0.5  # a parameter that a trial does not have sits in the middle: as far from one end as from the other
 
 
 class _NoFit(Enum):
@@ -69,22 +64,6 @@ def fit_params(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fitted.items() if value is not NO_FIT}
 
 
-def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    """Configurations of any space as points of this one's unit cube, shape (len(configs), columns).
-
-    A numeric parameter is one column, log-scaled where the space says so; a categorical one is a column a choice, so
-    that two different choices lie 1 apart. Numbers outside the bounds lie on the border.
-    """
-    columns: list[NDArray[np.float64]] = []
-    for name, spec in space.items():
-        values = [fit(spec, config[name]) if name in config else NO_FIT for config in configs]
-        if is_numeric(spec):
-            columns.append(np.array([[MISSING if v is NO_FIT else _unit(spec, v)] for v in values]).reshape(-1, 1))
-        else:
-            columns.append(_one_hot(spec["choices"], values))
-    return np.hstack(columns) if columns else np.zeros((len(configs), 0))
-
-
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """The space as Optuna's distributions."""
     return {name: _distribution(spec) for name, spec in space.items()}
@@ -117,21 +96,6 @@ def spec_of(distribution: BaseDistribution) -> dict[str, Any]:
     raise ValueError(
         f"{type(distribution).__name__} is no distribution of Optuna 4 or later: use Float, Int or Categorical"
     )
-
-
-def _unit(spec: Spec, value: float) -> float:
-    low, high = float(spec["low"]), float(spec["high"])
-    if spec.get("log"):
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return 0.5 if high <= low else (value - low) / (high - low)
-
-
-def _one_hot(choices: Sequence[object], values: Sequence[object]) -> NDArray[np.float64]:
-    hot = np.zeros((len(values), len(choices)))
-    for row, value in enumerate(values):
-        for column, choice in enumerate(choices):
-            hot[row, column] = math.sqrt(0.5) * (_same(choice, value))
-    return hot
 
 
 def _same(choice: object, value: object) -> bool:

@@ -15,19 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .gaussian import (
-    JITTER,
-    Array,
-    Kernel,
-    Posterior,
-    expected_improvement,
-    log_evidence,
-    matern,
-    most_likely_kernel,
-    normal_scores,
-    posterior,
-)
+from .gaussian import Posterior, expected_improvement, log_evidence, most_likely_kernel, posterior
+from .kernels import JITTER, Array, Kernel, matern
 from .past import PastStudies
+from .ranking import normal_scores
 
 MEAN_VARIANCE = 0.1  # of how much better or worse than past ones a study is as a whole
 SPREAD = 0.15  # variance that past studies' predictions leave out

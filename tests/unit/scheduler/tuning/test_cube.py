@@ -151,3 +151,10 @@ def test_rows_are_among_others_only_where_every_parameter_is_the_same() -> None:
     rows = cube.rows([whole, *others])
     assert cube.is_among(rows, rows[1:]).tolist() == [False, True, True, True, True]
     assert not cube.is_among(rows, rows[:0]).any()
+
+
+def test_null_is_a_choice_like_others() -> None:
+    cube = Cube({"decay": {"type": "categorical", "choices": [None, "cosine"]}})
+    null, cosine, missing = cube.columns(cube.rows([{"decay": None}, {"decay": "cosine"}, {}]))
+    assert np.linalg.norm(null - cosine) == pytest.approx(1.0)
+    assert missing.tolist() == [0.0, 0.0]

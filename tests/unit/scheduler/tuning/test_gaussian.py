@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 
 from spotwise.scheduler.tuning.gaussian import (
-    JITTER,
-    Kernel,
     Posterior,
     _misfit,
     expected_improvement,
     log_evidence,
     most_likely_kernel,
-    normal_scores,
     posterior,
 )
+from spotwise.scheduler.tuning.kernels import JITTER, Kernel
+from spotwise.scheduler.tuning.ranking import normal_scores
 
 
 @pytest.mark.parametrize("seed", range(3))

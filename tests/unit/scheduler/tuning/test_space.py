@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import create_trial
 
-from spotwise.scheduler.tuning.space import NO_FIT, distributions, encode, fit, fit_params, spec_of
+from spotwise.scheduler.tuning.space import NO_FIT, distributions, fit, fit_params, spec_of
 
 
 @pytest.mark.parametrize(
@@ -35,14 +34,6 @@ def test_fit_finds_the_nearest_value_if_there_is_one(spec: dict[str, Any], value
     assert type(fit(spec, value)) is type(fitted)
 
 
-def test_unit_cube(space: dict[str, Any]) -> None:
-    """Log scales, the middle for what is missing, and two different choices one apart."""
-    points = encode(space, [{"lr": 0.01, "optimizer": "adam"}, {"lr": 5.0, "width": 8, "optimizer": "sgd"}])
-    assert points.shape == (2, 4)
-    assert points[:, :2] == pytest.approx(np.array([[0.5, 0.5], [1.0, 0.0]]))
-    assert np.linalg.norm(points[0, 2:] - points[1, 2:]) == pytest.approx(1.0)
-
-
 def test_distributions_and_back(space: dict[str, Any]) -> None:
     for name, distribution in distributions(space).items():
         again = spec_of(distribution)
@@ -66,6 +57,3 @@ def test_null_is_a_choice_like_others() -> None:
     space = {"decay": {"type": "categorical", "choices": [None, "cosine"]}}
     assert fit_params(space, {"decay": None}) == {"decay": None}
     assert fit_params(space, {"decay": "linear"}) == {}
-    null, cosine, missing = encode(space, [{"decay": None}, {"decay": "cosine"}, {}])
-    assert np.linalg.norm(null - cosine) == pytest.approx(1.0)
-    assert missing.tolist() == [0.0, 0.0]
