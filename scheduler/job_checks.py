@@ -32,6 +32,10 @@ def faults_between_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault(("sweep", term), f"found beside {term} of the job; allowed: one of them")
     if not {"trials", "budget", "deadline"} & sweep.keys() and not {"budget", "deadline"} & data.keys():
         yield Fault(("sweep", "trials"), "missing; required: trials, budget or deadline, or the sweep never ends")
+    stopping, work = sweep.get("early_stopping"), data.get("work")
+    freezes = isinstance(stopping, dict) and stopping.get("type") == "freeze_thaw"
+    if freezes and not (isinstance(work, dict) and work.get("epochs")):
+        yield Fault(("work", "epochs"), "missing; required: a whole trial's, for freeze_thaw to foresee its end")
 
 
 def resource_faults(data: Mapping[str, Any]) -> Iterator[Fault]:

@@ -181,10 +181,14 @@ class Param(Part):
 class EarlyStopping(Part):
     """Ends trials that fall behind, so that their money goes to better ones."""
 
-    type: Literal["asha"] = Field(default="asha", description="asha: asynchronous successive halving.")
-    grace_epochs: Count = Field(default=1, description="No trial is stopped before this many epochs.")
+    type: Literal["asha", "freeze_thaw"] = Field(
+        default="asha",
+        description="asha: asynchronous successive halving. freeze_thaw: by predicted learning curves; a trial that is "
+        "set aside may go on later. Needs work.epochs.",
+    )
+    grace_epochs: Count = Field(default=1, description="No trial is stopped or set aside before this many epochs.")
     reduction_factor: Annotated[StrictInt, Field(ge=2)] = Field(
-        default=3, description="At each rung one in this many goes on."
+        default=3, description="How many times as many epochs each rung is; of asha, one in this many goes on."
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
 
 from .engines.base import LaunchRequest
-from .job import JobSpec, parse_job
+from .job import EarlyStopping, JobSpec, parse_job
 from .kept_study import past_studies, with_terms
 from .ledger import Charge, Span
 from .run import Attempt, Run
@@ -121,11 +121,14 @@ class SweepWorkload:
         trials = self._feed.study.trials.values()
         ended = sum(trial.phase.is_final for trial in trials)
         pruned = sum(trial.phase is TrialPhase.PRUNED for trial in trials)
+        frozen = sum(trial.phase is TrialPhase.FROZEN for trial in trials)
         total = self._job.sweep.trials if self._job.sweep else None
-        fraction = min(1.0, ended / total) if total else 0.0
+        fraction = min(1.0, (ended + frozen) / total) if total else 0.0  # most of the frozen stay so
         kept = sum(trial.epoch for trial in trials)
         of = f" of {total}" if total else ""
-        return Progress(fraction, kept, f"{ended}{of} trials ended ({pruned} stopped early)" if trials else "starting")
+        aside = f", {frozen} set aside" if frozen else ""
+        said = f"{ended}{of} trials ended ({pruned} stopped early{aside})"
+        return Progress(fraction, kept, said if trials else "starting")
 
     def spans(self, attempt: Attempt) -> list[Span]:
         self._feed.new()
@@ -191,7 +194,7 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
         space=space_of(job),
         parallel=sweep.parallel,
         trials=sweep.trials,
-        early_stopping=None if stopping is None else StoppingRule(stopping.grace_epochs, stopping.reduction_factor),
+        early_stopping=None if stopping is None else _rule(stopping),
         epochs=job.work.epochs if job.work else None,
         seed=sweep.seed,
         keep=job.checkpoint.keep,
@@ -200,6 +203,11 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
     )
     path = Path(run.folder) / "sweep.json"
     path.write_text(task.to_json(), encoding="utf-8")
+
+
+def _rule(stopping: EarlyStopping) -> StoppingRule:
+    freezes = stopping.type == "freeze_thaw"
+    return StoppingRule(stopping.grace_epochs, stopping.reduction_factor, freezes=freezes)
 
 
 def space_of(job: JobSpec) -> dict[str, dict[str, object]]:

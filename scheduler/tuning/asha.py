@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from .levels import value_at
 from .task import StoppingRule
 
 Curve = Sequence[tuple[int, float]]  # (epoch, value), by epoch
@@ -29,16 +30,6 @@ class Verdict:
 GO_ON = Verdict(stop=False)
 
 
-def rungs(rule: StoppingRule, max_epochs: int | None, reached: int) -> list[int]:
-    """The epochs at which trials are compared, up to ``reached``: grace * eta^k, below the last epoch."""
-    limit = reached if max_epochs is None else min(reached, max_epochs - 1)
-    levels, epoch = [], rule.grace_epochs
-    while epoch <= limit:
-        levels.append(epoch)
-        epoch *= rule.reduction_factor
-    return levels
-
-
 def judge(
     curves: Mapping[int, Curve], trial: int, rule: StoppingRule, *, goal: str, max_epochs: int | None = None
 ) -> Verdict:
@@ -50,12 +41,13 @@ def judge(
     """
     curve = curves[trial]
     before = curve[-2][0] if len(curve) > 1 else 0
-    crossed = [level for level in rungs(rule, max_epochs, curve[-1][0]) if level > before]
+    last = curve[-1][0] if max_epochs is None else min(curve[-1][0], max_epochs - 1)
+    crossed = [level for level in rule.rungs(last) if level > before]
     if not crossed:
         return GO_ON
     rung = crossed[-1]
-    recorded = [value for other in curves.values() if (value := _value_at(other, rung)) is not None]
-    own = _value_at(curve, rung)
+    recorded = [value for other in curves.values() if (value := value_at(other, rung)) is not None]
+    own = value_at(curve, rung)
     if own is None or len(recorded) < rule.reduction_factor:
         return GO_ON
     better = sum(value > own if goal == "maximize" else value < own for value in recorded)
@@ -63,8 +55,3 @@ def judge(
         return GO_ON
     place = f"place {better + 1} of {len(recorded)} at epoch {rung}"
     return Verdict(stop=True, reason=f"{place}: not among the best 1/{rule.reduction_factor}")
-
-
-def _value_at(curve: Curve, rung: int) -> float | None:
-    """The value first recorded at or after a rung; None if the trial has not come so far."""
-    return next((value for epoch, value in curve if epoch >= rung), None)

@@ -26,6 +26,7 @@ class EndState(StrEnum):
     PRUNED = "pruned"  # early stopping
     FAILED = "failed"  # its program crashed or reported nothing
     PAUSED = "paused"  # it will be continued: the host is preempted, or its process was
+    FROZEN = "frozen"  # set aside with all it has learned: others promise more, and it may be continued
 
 
 @dataclass(frozen=True, slots=True)

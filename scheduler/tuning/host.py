@@ -68,13 +68,23 @@ class Host:
 
     def _prepare(self) -> LiveSweep:
         from .proposals import Proposer
+        from .thawing import Thawing
 
         url = os.environ.get("SPOTWISE_RUN_URL", "")
         publish = Publication(url, self._say) if "://" in url else None
         log = StudyLog(self._task.study_folder, self._task.attempt, publish)
         study = recover(self._task, log)
-        kill = self._kill_trial
-        return LiveSweep(self._task, log, study, Proposer(self._task), now=self._clock.now, say=self._say, kill=kill)
+        return LiveSweep(
+            self._task,
+            log,
+            study,
+            Proposer(self._task),
+            now=self._clock.now,
+            say=self._say,
+            kill=self._kill_trial,
+            leave=self._ask_to_leave,
+            thawing=Thawing(self._task) if self._task.freezes else None,
+        )
 
     def _run_trials(self, sweep: LiveSweep) -> NoReturn:
         self._scratch.create()
@@ -173,6 +183,11 @@ class Host:
         process = ProcessId.load(self._task.trial_folder(number).pid)
         if process is not None:
             process.kill()
+
+    def _ask_to_leave(self, number: int) -> None:
+        process = ProcessId.load(self._task.trial_folder(number).pid)
+        if process is not None:
+            process.ask_to_leave()
 
     def _note_preemption(self, _signal: int, _frame: FrameType | None) -> None:
         self._preempted = True

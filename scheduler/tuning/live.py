@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from spotwise.checkpoints.progress import read_progress
 
 from .asha import GO_ON, Verdict
 from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, StudyLog, StudyTail
-from .proposal import Proposal
+from .proposal import Proposal, Thaw
 from .recover import missed_reports
 from .rules import fault_at_end, judge_report
 from .task import SweepTask
@@ -34,6 +34,16 @@ EARLY_FAILURES = 3  # if the first trials all fail before one epoch, the command
 
 class Proposes(Protocol):
     def propose(self, study: Study) -> Proposal: ...
+
+
+class Thaws(Protocol):
+    """What ``Thawing`` does, of a sweep that sets trials aside."""
+
+    def is_due(self, trial: TrialView) -> bool: ...
+
+    def choose(
+        self, study: Study, free: Collection[int], *, may_begin: bool, running: int | None = None
+    ) -> Thaw | Proposal | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +69,21 @@ class LiveSweep:
         now: Callable[[], datetime],
         say: Callable[[str], None],
         kill: Callable[[int], None],
+        leave: Callable[[int], None],
+        thawing: Thaws | None = None,
     ) -> None:
-        """``kill`` ends the process of a trial, by number; ``say`` gets one line for people."""
+        """Args:
+        say: gets one line for people.
+        kill: ends the process of a trial, by number.
+        leave: asks it to save and leave.
+        thawing: where trials are set aside, chooses what goes on.
+        """
         self._task, self._log, self._study, self._proposer = task, log, study, proposer
-        self._now, self._say, self._kill = now, say, kill
+        self._now, self._say, self._kill, self._leave, self._thawing = now, say, kill, leave, thawing
         self._lock = threading.RLock()
         self._closed = False
         self._live: set[int] = set()
+        self._leaving: dict[int, str] = {}  # trials that are asked to leave, to be set aside, and why
         self._others = StudyTail(task.study_folder, log.path) if task.hosts > 1 else None
         self._fruitless: Counter[int] = Counter()
         self._epoch_at_start: dict[int, int] = {}
@@ -85,7 +103,7 @@ class LiveSweep:
     @property
     def is_over(self) -> bool:
         """All trials of this host have come to an end, and there are as many as are its share."""
-        return not self._unfinished() and not self._may_ask()
+        return not self._waiting_or_live() and not self._may_take()
 
     def take(self) -> TrialView | None:
         """The next trial to run: an unfinished one if there is any, else a new one; None if none may start now."""
@@ -93,11 +111,10 @@ class LiveSweep:
             if len(self._live) >= self._task.parallel or self.broken:
                 return None
             self._listen()
-            waiting = [trial for trial in self._unfinished() if trial.number not in self._live]
-            if not waiting and not self._may_ask():
-                return None
-            trial = waiting[0] if waiting else self._ask()
-            self._live.add(trial.number)
+            waiting = [trial for trial in self._waiting_or_live() if trial.number not in self._live]
+            trial = waiting[0] if waiting else self._chosen() if self._thawing else self._asked()
+            if trial is not None:
+                self._live.add(trial.number)
             return trial
 
     def started(self, number: int, at: datetime) -> None:
@@ -121,6 +138,8 @@ class LiveSweep:
             if verdict.stop:
                 self._kill(number)
                 self._end(number, EndState.PRUNED, self._now(), verdict.reason)
+            elif epoch > seen:
+                self._set_aside_if_others_promise_more(number)
             return verdict
 
     def exited(self, number: int, exit_: Exit) -> bool:
@@ -130,6 +149,9 @@ class LiveSweep:
             if exit_.code == 0:
                 reason = fault_at_end(trial, self._task.metric, exit_.seen_metrics)
                 self._end(number, EndState.FAILED if reason else EndState.COMPLETED, exit_.at, reason)
+                return False
+            if number in self._leaving:  # some programs end with an error when they are told to leave
+                self._end(number, EndState.FROZEN, exit_.at, self._leaving[number])
                 return False
             if exit_.code == SAVED_AND_LEFT or exit_.code in KILLED:
                 return self._continues(number, exit_)
@@ -148,10 +170,14 @@ class LiveSweep:
             if number in self._live and not self._study.trials[number].phase.is_final:
                 self._continues(number, Exit(SAVED_AND_LEFT, self._now(), "its worker process was lost"))
             self._live.discard(number)
+            self._leaving.pop(number, None)
 
     def finish(self) -> None:
-        """Record that this host's share of the sweep is complete."""
+        """Record that this host's share of the sweep is complete. What is set aside stays so."""
         with self._turn():
+            for trial in self._frozen():
+                reason = f"set aside after epoch {trial.epoch}, and others promised more to the end"
+                self._end(trial.number, EndState.PRUNED, self._now(), reason)
             self._record(Finished(self._now(), self._task.attempt, self._task.host))
 
     def close(self) -> tuple[int, ...]:
@@ -178,14 +204,52 @@ class LiveSweep:
         self._log.append(event)
         self._study = fold([event], self._study)
 
-    def _ask(self) -> TrialView:
-        proposal = self._proposer.propose(self._study)
+    def _asked(self) -> TrialView | None:
+        return self._begun(self._proposer.propose(self._study)) if self._may_ask() else None
+
+    def _chosen(self) -> TrialView | None:
+        choice = self._choice()
+        if choice is None:
+            return None
+        return self._begun(choice) if isinstance(choice, Proposal) else self._study.trials[choice.number]
+
+    def _choice(self, judged: int | None = None) -> Thaw | Proposal | None:
+        """The best use of a place, or of the one that a running trial has."""
+        if self._thawing is None:
+            return None
+        free = {trial.number for trial in self._frozen()} | ({judged} if judged is not None else set())
+        return self._thawing.choose(self._study, free, may_begin=self._may_ask(), running=judged)
+
+    def _set_aside_if_others_promise_more(self, number: int) -> None:
+        trial = self._study.trials[number]
+        if self._thawing is None or number in self._leaving or not self._thawing.is_due(trial):
+            return
+        choice = self._choice(number)
+        if choice == Thaw(number):
+            return
+        if choice is None:
+            self._leaving[number] = "nothing that is worth its cost is expected of it"
+        else:
+            other = "a new configuration" if isinstance(choice, Proposal) else f"trial {choice.number}"
+            self._leaving[number] = f"set aside: {other} promises more for its cost"
+        self._leave(number)
+
+    def _begun(self, proposal: Proposal) -> TrialView:
         what = (proposal.number, proposal.params, proposal.source, proposal.note)
         self._record(Asked(self._now(), self._task.attempt, *what, self._task.host))
         return self._study.trials[proposal.number]
 
     def _may_ask(self) -> bool:
         return self._task.share is None or sum(map(self._task.owns, self._study.trials)) < self._task.share
+
+    def _may_take(self) -> bool:
+        return self._choice() is not None if self._thawing else self._may_ask()
+
+    def _waiting_or_live(self) -> list[TrialView]:
+        return [trial for trial in self._unfinished() if trial.phase is not TrialPhase.FROZEN]
+
+    def _frozen(self) -> list[TrialView]:
+        return [trial for trial in self._unfinished() if trial.phase is TrialPhase.FROZEN]
 
     def _unfinished(self) -> list[TrialView]:
         return [trial for trial in self._study.unfinished() if self._task.owns(trial.number)]
@@ -219,6 +283,7 @@ class LiveSweep:
     def _end(self, number: int, state: EndState, at: datetime, reason: str) -> None:
         self._record(self._ended(number, state, at, reason))
         self._live.discard(number)
+        self._leaving.pop(number, None)
         trial = self._study.trials[number]
         value = "" if trial.value is None else f" ({self._task.metric} {trial.value:.6g} after epoch {trial.epoch})"
         self._say(f"trial {number} {state.value}{value}{': ' + reason if reason else ''}")

@@ -13,7 +13,8 @@ import numpy as np
 from ..study import StudyRecord, TrialState
 from .cube import Array, Cube
 from .kernels import JITTER, Kernel
-from .ranking import normal_scores, ranked, thinned
+from .levels import Agreement, agreement, known_throughout, scores_at, unknown_agreement
+from .ranking import ranked, thinned
 from .space import Space, shared_names
 
 MOST_POINTS = 2000  # of all past studies
@@ -33,14 +34,19 @@ class PastStudies:
         *,
         kernel: Kernel | None = None,
         least_trials: int = LEAST_TRIALS,
+        levels: Sequence[float] = (1.0,),
     ) -> None:
-        """``kernel``: learned from the studies if it is None, which takes SciPy."""
+        """Args:
+        kernel: learned from the studies if it is None, which takes SciPy.
+        levels: shares of a whole training at which results are to be predicted, rising to 1.
+        """
         known = [study for study in studies if is_known(study, cube.space, least_trials)]
-        self.count, self._cube = len(known), cube
+        self.count, self._levels = len(known), levels
+        self.agreement: Agreement = unknown_agreement(levels)
         if not known:
             return
         most = max(MOST_POINTS // len(known), LEAST_POINTS)
-        rows, scores = zip(*(_ranked_rows(study, cube, most) for study in known), strict=True)
+        rows, scores, whole = zip(*(_ranked_rows(study, cube, most, levels) for study in known), strict=True)
         shares = [np.isin(cube.parameter, _shared(study, cube)).astype(float) for study in known]
         points = [cube.columns(each) for each in rows]
         self.rows: Array = np.vstack(rows)  # of all past trials
@@ -52,10 +58,24 @@ class PastStudies:
             _Group(self.kernel, shares[among[0]], [points[i] for i in among], [scores[i] for i in among])
             for among in groups.values()
         ]
+        if len(levels) > 1:
+            members = [i for among in groups.values() for i in among]
+            left = [each for group in self._groups for each in group.left_out()]
+            self.agreement = agreement(
+                levels,
+                [scores[i][whole[i]] for i in members],
+                [r[whole[i]] for i, r in zip(members, left, strict=True)],
+            )
 
     def predict(self, columns: Array) -> Array:
-        """Shape (points, studies)."""
-        return np.hstack([group.predict(columns) for group in self._groups])
+        """At the end of training, shape (points, studies)."""
+        return self.predict_levels(columns)[:, -1]
+
+    def predict_levels(self, columns: Array) -> Array:
+        """Shape (points, levels, studies)."""
+        if not self.count:
+            return np.zeros((len(columns), len(self._levels), 0))
+        return np.concatenate([group.predict(columns) for group in self._groups], axis=2)
 
 
 class _Group:
@@ -63,16 +83,29 @@ class _Group:
 
     def __init__(self, kernel: Kernel, share: Array, points: Sequence[Array], scores: Sequence[Array]) -> None:
         self._kernel = Kernel(kernel.per_length * share, kernel.amplitude, kernel.noise)
-        self._points = np.vstack(points)
-        self._weights = np.zeros((len(self._points), len(points)))
-        noise, start = kernel.noise + JITTER, 0
+        self._each, self._points, self._scores = points, np.vstack(points), scores
+        self._shape = (scores[0].shape[1], len(points))
+        self._weights = np.zeros((len(self._points), *self._shape))
+        start = 0
         for study, (at, score) in enumerate(zip(points, scores, strict=True)):
-            covariance = self._kernel.between(at, at) + noise * np.eye(len(at))
-            self._weights[start : start + len(at), study] = np.linalg.solve(covariance, score)
+            self._weights[start : start + len(at), :, study] = np.linalg.solve(self._covariance(at), score)
             start += len(at)
 
     def predict(self, columns: Array) -> Array:
-        return self._kernel.between(columns, self._points) @ self._weights
+        """Shape (points, levels, studies)."""
+        flat = self._weights.reshape(len(self._points), -1)
+        return (self._kernel.between(columns, self._points) @ flat).reshape(-1, *self._shape)
+
+    def left_out(self) -> list[Array]:
+        """For each study, by how much each trial differs from what the others predict, shape (trials, levels).
+
+        Rasmussen and Williams 2006, equation 5.12.
+        """
+        inverses = [np.linalg.inv(self._covariance(at)) for at in self._each]
+        return [inv @ score / np.diag(inv)[:, None] for inv, score in zip(inverses, self._scores, strict=True)]
+
+    def _covariance(self, at: Array) -> Array:
+        return self._kernel.between(at, at) + (self._kernel.noise + JITTER) * np.eye(len(at))
 
 
 def is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
@@ -86,13 +119,14 @@ def _shared(study: StudyRecord, cube: Cube) -> list[int]:
     return [cube.names.index(name) for name in shared_names(cube.space, study.space)]
 
 
-def _ranked_rows(study: StudyRecord, cube: Cube, most: int) -> tuple[Array, Array]:
-    """Rows of its trials, best first, and their scores."""
+def _ranked_rows(study: StudyRecord, cube: Cube, most: int, levels: Sequence[float]) -> tuple[Array, Array, list[int]]:
+    """Rows of its trials, best first; their scores at each level; places of those known at all levels."""
     trials = ranked(study.trials, study.goal)
     kept = thinned(len(trials), most)
     shared = set(shared_names(cube.space, study.space))
     configs = [{name: value for name, value in trials[i].params.items() if name in shared} for i in kept]
-    return cube.rows(configs), normal_scores(len(trials))[kept]
+    scores = scores_at(study, levels, trials)[kept]
+    return cube.rows(configs), scores, known_throughout([trials[i] for i in kept])
 
 
 def _kernel(points: Sequence[Array], scores: Sequence[Array], shares: Sequence[Array]) -> Kernel:
@@ -102,7 +136,7 @@ def _kernel(points: Sequence[Array], scores: Sequence[Array], shares: Sequence[A
     by_use = sorted(range(len(points)), key=lambda i: (-shares[i].sum(), -len(scores[i]), i))[:LEARNED_FROM]
     kept = {i: thinned(len(scores[i]), LEARNED_POINTS) for i in by_use}
     return most_likely_kernel(
-        [(points[i] * shares[i])[kept[i]] for i in by_use], [_centred(scores[i][kept[i]]) for i in by_use]
+        [(points[i] * shares[i])[kept[i]] for i in by_use], [_centred(scores[i][kept[i], -1]) for i in by_use]
     )
 
 

@@ -54,7 +54,7 @@ def choose(past: Sequence[StudyRecord], space: Space, size: int) -> tuple[PriorC
     most = max(1, min(CANDIDATES_A_STUDY, CANDIDATES // len(known)))
     candidates = [(study, trial) for study in known for trial in _best(study, most)]
     columns = cube.columns(cube.snapped(cube.rows([_shared(space, study, trial) for study, trial in candidates])))
-    predicted = _predicted(known, cube, columns) if len(known) > 1 else np.arange(len(candidates))[:, None]
+    predicted = _predicted(known, cube, columns) if len(known) > 1 else np.arange(len(candidates), dtype=float)[:, None]
     picked = _greedy(-predicted.T, columns, size)
     return tuple(_prior(space, *candidates[index]) for index in picked)
 

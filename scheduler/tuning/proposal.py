@@ -1,4 +1,4 @@
-"""A configuration to try next."""
+"""What a place for a trial is used for: a configuration to try next, or a trial that was set aside."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ class Proposal:
     params: dict[str, Any]
     source: str  # "prior" or "sampler"
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Thaw:
+    """A trial that goes on where it stopped."""
+
+    number: int

@@ -36,7 +36,7 @@ class Proposer:
 
     def propose(self, study: Study) -> Proposal:
         """The next configuration, given all trials so far; those that still run count as taken."""
-        number = self._next_number(study)
+        number = self._task.next_number(study.trials)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         memory = optuna.create_study(direction=self._direction, sampler=self._sampler)
         ahead = iter(trial for n, trial in sorted(study.trials.items()) if n > number)  # of hosts that are faster
@@ -45,11 +45,6 @@ class Proposer:
         params = memory.ask(fixed_distributions=self._space).params
         prior = self._sampler.prior(number)
         return Proposal(number, params, "prior" if prior else "sampler", prior.note if prior else "")
-
-    def _next_number(self, study: Study) -> int:
-        """Numbers are dealt out to the hosts in turn, so no two of them ever take the same."""
-        own = [n for n in study.trials if self._task.owns(n)]
-        return max(own) + self._task.hosts if own else self._task.host
 
     def _frozen(self, trial: TrialView | None) -> FrozenTrial:
         """A trial as Optuna keeps it; a number without events is a failed trial, which samplers pass over."""

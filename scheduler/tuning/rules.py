@@ -19,6 +19,8 @@ def judge_report(study: Study, number: int, task: SweepTask) -> Verdict:
         return GO_ON
     if reports[max(reports)] is None:
         return Verdict(stop=True, reason=f"{task.metric} is not a finite number")
+    if task.freezes:
+        return GO_ON  # whether it goes on now depends on what else could: the host decides
     curves = {n: trial.curve for n, trial in study.trials.items() if trial.curve}
     return judge(curves, number, rule, goal=task.goal, max_epochs=task.epochs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .cube import Array, Cube
 from .past import PastStudies
@@ -31,14 +32,8 @@ class Search:
 
     def __init__(self, cube: Cube, past: PastStudies, seed: int) -> None:
         self._cube, self._past = cube, past
-        rng = np.random.default_rng([seed, 0])
-        pool = cube.random(POOL, rng)
-        if past.count:
-            known = cube.filled(past.rows, rng)
-            inside = ((known >= 0.0) & ((known <= 1.0) | ~cube.numeric)).all(axis=1)
-            pool = np.vstack([pool, cube.snapped(known[inside])])
-        self._pool = pool
-        self._predicted = self._points(pool).predicted
+        self._pool = pool_of(cube, past, seed)
+        self._predicted = self._points(self._pool).predicted
 
     def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
@@ -63,9 +58,7 @@ class Search:
         return Tried(tried.flying[order], order.astype(float), tried.flying[:0])
 
     def _candidates(self, tried: Tried, rng: np.random.Generator) -> tuple[Array, Points]:
-        """A sample of the pool, and neighbours of the best."""
-        sample = rng.choice(len(self._pool), min(LOOKED_AT, len(self._pool)), replace=False)
-        near = self._cube.near(tried.rows[:BEST], NEIGHBOURS, rng)
+        sample, near = candidates(self._cube, self._pool, tried.rows, rng)
         rows, points = np.vstack([self._pool[sample], near]), self._points(near)
         predicted = np.vstack([self._predicted[sample], points.predicted])
         return rows, Points(np.vstack([self._cube.columns(self._pool[sample]), points.columns]), predicted)
@@ -78,3 +71,20 @@ class Search:
         """What was tried or is in flight would show nothing new, unless there is nothing else."""
         known = self._cube.is_among(rows, np.vstack([tried.rows, tried.flying]))
         return np.asarray(rows[int(np.argmax(np.where(known, -np.inf, gain)))])
+
+
+def pool_of(cube: Cube, past: PastStudies, seed: int) -> Array:
+    """Configurations at random, and those of past studies that lie within the bounds."""
+    rng = np.random.default_rng([seed, 0])
+    pool = cube.random(POOL, rng)
+    if past.count:
+        known = cube.filled(past.rows, rng)
+        inside = ((known >= 0.0) & ((known <= 1.0) | ~cube.numeric)).all(axis=1)
+        pool = np.vstack([pool, cube.snapped(known[inside])])
+    return pool
+
+
+def candidates(cube: Cube, pool: Array, best_first: Array, rng: np.random.Generator) -> tuple[NDArray[np.intp], Array]:
+    """Places of a sample of the pool, and rows that are neighbours of the best so far."""
+    sample = rng.choice(len(pool), min(LOOKED_AT, len(pool)), replace=False)
+    return sample, cube.near(best_first[:BEST], NEIGHBOURS, rng)

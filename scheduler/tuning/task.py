@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,19 @@ from .records import study_from_json, study_to_json
 
 @dataclass(frozen=True, slots=True)
 class StoppingRule:
-    """Asynchronous successive halving: see ``asha.py``."""
+    """Asynchronous successive halving: see ``asha.py``; or freezing and thawing at the same rungs: ``freezing.py``."""
 
     grace_epochs: int = 1  # no trial is stopped before
     reduction_factor: int = 3  # one in this many goes on at each rung
+    freezes: bool = False  # trials that promise less than others are set aside, and may go on later
+
+    def rungs(self, most: int) -> list[int]:
+        """The epochs at which trials are compared: grace * factor^k, up to ``most``."""
+        levels, epoch = [], self.grace_epochs
+        while epoch <= most:
+            levels.append(epoch)
+            epoch *= self.reduction_factor
+        return levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +72,20 @@ class SweepTask:
         """Whether a trial is this host's: no two hosts ever take one number, and nobody has to be asked."""
         return number % self.hosts == self.host
 
+    def next_number(self, taken: Iterable[int]) -> int:
+        """For a new trial of this host: numbers are dealt out to the hosts in turn."""
+        own = [number for number in taken if self.owns(number)]
+        return max(own) + self.hosts if own else self.host
+
     @property
     def share(self) -> int | None:
         """How many of the sweep's trials are this host's; None: without end."""
         return None if self.trials is None else len(range(self.host, self.trials, self.hosts))
+
+    @property
+    def freezes(self) -> bool:
+        """Whether trials are set aside and may go on later: then the epochs of a whole one are known."""
+        return self.early_stopping is not None and self.early_stopping.freezes and self.epochs is not None
 
     @property
     def sign(self) -> float:

@@ -34,7 +34,7 @@ class Points(NamedTuple):
     predicted: Array
 
 
-class _Assumption(NamedTuple):
+class Assumption(NamedTuple):
     task: float  # variance along the differences between past studies
     own: float  # of the part that is like none of them
     noise: float
@@ -46,9 +46,9 @@ class _Assumption(NamedTuple):
         return -0.5 * math.log(self.own / 0.2) ** 2 - 0.5 * (math.log(self.noise / 0.05) / 1.5) ** 2
 
 
-_ASSUMPTIONS = (
-    *(_Assumption(t, o, n, True) for t in (0.5, 1.5) for o in (0.05, 0.2, 0.8) for n in (0.02, 0.15)),
-    *(_Assumption(0.0, o, n, False) for o in (0.3, 1.0) for n in (0.02, 0.15)),
+ASSUMPTIONS = (
+    *(Assumption(t, o, n, True) for t in (0.5, 1.5) for o in (0.05, 0.2, 0.8) for n in (0.02, 0.15)),
+    *(Assumption(0.0, o, n, False) for o in (0.3, 1.0) for n in (0.02, 0.15)),
 )
 
 
@@ -57,7 +57,7 @@ class WithPast:
 
     def __init__(self, past: PastStudies, tried: Points) -> None:
         self._model = _Model(past, tried)
-        self._weighed = sorted(((self._model.log_evidence(each), each) for each in _ASSUMPTIONS), reverse=True)
+        self._weighed = sorted(((self._model.log_evidence(each), each) for each in ASSUMPTIONS), reverse=True)
         likeliest = self._weighed[0][0]
         self._odds = [(math.exp(log - likeliest), each) for log, each in self._weighed]
 
@@ -83,7 +83,7 @@ class _Likeness:
         self._task = _deviations(a) @ _deviations(b).T
         self._own = matern(a.columns * per_length, b.columns * per_length)
 
-    def under(self, assumed: _Assumption) -> Array:
+    def under(self, assumed: Assumption) -> Array:
         """Covariances, without noise."""
         return np.asarray(assumed.task * self._task + (assumed.own * self._own + MEAN_VARIANCE))
 
@@ -93,13 +93,13 @@ class _Model:
 
     def __init__(self, past: PastStudies, tried: Points) -> None:
         self._per_length = past.kernel.per_length
-        self._tried, self._scores = tried, _expected_scores(tried.predicted)
+        self._tried, self._scores = tried, expected_scores(tried.predicted)
         self._among_tried = _Likeness(tried, tried, self._per_length)
 
-    def log_evidence(self, assumed: _Assumption) -> float:
+    def log_evidence(self, assumed: Assumption) -> float:
         return log_evidence(self._covariance(assumed), self._residual(assumed)) + assumed.log_prior
 
-    def gain(self, odds: Sequence[tuple[float, _Assumption]], flying: Points, new: Points) -> Array:
+    def gain(self, odds: Sequence[tuple[float, Assumption]], flying: Points, new: Points) -> Array:
         """Expected improvement, summed over assumptions by their odds."""
         per_length = self._per_length
         to_new, to_flying = _Likeness(self._tried, new, per_length), _Likeness(self._tried, flying, per_length)
@@ -122,10 +122,10 @@ class _Model:
             gains += weight * expected_improvement(Posterior(seen.mean + mean, seen.sd), best)
         return gains
 
-    def _residual(self, assumed: _Assumption) -> Array:
+    def _residual(self, assumed: Assumption) -> Array:
         return self._scores - _mean(self._tried) if assumed.past_counts else self._scores - self._scores.mean()
 
-    def _covariance(self, assumed: _Assumption) -> Array:
+    def _covariance(self, assumed: Assumption) -> Array:
         return self._among_tried.under(assumed) + (assumed.noise + JITTER) * np.eye(len(self._scores))
 
 
@@ -139,7 +139,7 @@ def _deviations(points: Points) -> Array:
     return np.asarray((points.predicted - points.predicted.mean(axis=1, keepdims=True)) / math.sqrt(count))
 
 
-def _expected_scores(predicted: Array) -> Array:
+def expected_scores(predicted: Array) -> Array:
     """What values on the past studies' scale the best, the second, ... of these points are expected to have.
 
     The new study's own values are on a scale of their own, of which only the order is used.
@@ -155,7 +155,7 @@ def gain_without_past(tried: Array, numbers: Array, flying: Array, new: Array) -
     ``numbers``: the trials' own, in the same order. The kernel is learned anew when there are a seventh more of them.
     """
     scores = normal_scores(len(tried))
-    kernel = _kernel_of(tried, numbers)
+    kernel = kernel_of(tried, numbers)
     noise = kernel.noise + JITTER
     covariance = kernel.between(tried, tried) + noise * np.eye(len(tried))
     weights = np.linalg.solve(covariance, scores)
@@ -169,7 +169,8 @@ def gain_without_past(tried: Array, numbers: Array, flying: Array, new: Array) -
     return expected_improvement(seen, best)
 
 
-def _kernel_of(tried: Array, numbers: Array) -> Kernel:
+def kernel_of(tried: Array, numbers: Array) -> Kernel:
+    """Learned from the first of these points, best first, by their numbers: anew when there are a seventh more."""
     count = 2
     while max(math.floor(count * _GROWTH), count + 1) <= len(tried):
         count = max(math.floor(count * _GROWTH), count + 1)

@@ -22,6 +22,7 @@ class TrialPhase(StrEnum):
     ASKED = "asked"  # proposed, never started
     RUNNING = "running"  # a process of its host works on it
     PAUSED = "paused"  # its process is gone and a host will continue it
+    FROZEN = "frozen"  # its process is gone and a host may continue it, or end it with the sweep
     COMPLETED = "completed"
     PRUNED = "pruned"
     FAILED = "failed"
@@ -132,7 +133,7 @@ def _apply(trial: TrialView, event: Started | Reported | Ended) -> TrialView:
             return replace(trial, epoch=event.epoch, reports=reports)
         case Ended():
             phase = TrialPhase(event.state.value)
-            value = None if event.state is EndState.PAUSED else event.value
+            value = None if event.state in (EndState.PAUSED, EndState.FROZEN) else event.value
             holds = _closed(trial.holds, event.attempt, event.time)
             return replace(trial, phase=phase, end_value=value, reason=event.reason, holds=holds)
 

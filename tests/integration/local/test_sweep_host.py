@@ -60,10 +60,9 @@ def write_task(folder: Path, attempt: int, command: str, **changes: object) -> P
         goal="minimize",
         space={"x": {"type": "float", "low": 0, "high": 10}},
         parallel=2,
-        trials=4,
         epochs=EPOCHS,
         seed=0,
-        **changes,  # type: ignore[arg-type]
+        **({"trials": 4} | changes),  # type: ignore[arg-type]
     )
     path = folder / "sweep.json"
     path.write_text(task.to_json())
@@ -134,6 +133,38 @@ def test_sweep_outlives_a_preemption_and_a_killed_driver(tmp_path: Path) -> None
     assert processes_of(tmp_path) == []
     assert list(tmp_path.rglob("*.pkl")) == []
     assert Scratch(str(tmp_path)).existing() == []
+
+
+def test_trials_are_set_aside_and_go_on_where_they_stopped(tmp_path: Path) -> None:
+    """Freezing through Ray, with a preemption between: the best goes to its end, most of the others never do."""
+    (tmp_path / "train.py").write_text(PROGRAM % EPOCHS)
+    command = f"{sys.executable} {tmp_path / 'train.py'}"
+    rule = StoppingRule(grace_epochs=1, reduction_factor=2, freezes=True)
+
+    def frozen() -> int:
+        return sum(trial.phase is TrialPhase.FROZEN for trial in read_study(tmp_path / "study").trials.values())
+
+    first = start_host(write_task(tmp_path, 1, command, trials=10, early_stopping=rule))
+    wait_for(lambda: frozen() >= 2, first)
+    first.send_signal(signal.SIGTERM)
+    output = first.communicate(timeout=30)[0]
+    assert first.returncode == 75, output
+    second = start_host(write_task(tmp_path, 2, command, trials=10, early_stopping=rule))
+    output += second.communicate(timeout=120)[0]
+    assert second.returncode == 0, output
+
+    study = read_study(tmp_path / "study")
+    assert len(study.trials) == 10
+    best = min(study.trials.values(), key=lambda trial: abs(trial.params["x"] - 1.0))
+    assert best.phase is TrialPhase.COMPLETED, output
+    assert {trial.phase for trial in study.trials.values()} == {TrialPhase.COMPLETED, TrialPhase.PRUNED}, output
+    assert sum(len(trial.reports) for trial in study.trials.values()) < 0.7 * 10 * EPOCHS, output
+    assert any(trial.phase is TrialPhase.COMPLETED and "set aside" in output for trial in study.trials.values())
+    for number in study.trials:
+        records = read_progress(str(tmp_path / "trials" / f"{number:04d}" / "progress.jsonl"))
+        epochs = [r.epoch for r in records if r.event == "progress"]
+        assert epochs == sorted(set(epochs)), f"trial {number} repeated epochs: {epochs}"
+    assert processes_of(tmp_path) == []
 
 
 def test_two_hosts_share_a_study_and_one_is_killed_in_the_middle(tmp_path: Path) -> None:

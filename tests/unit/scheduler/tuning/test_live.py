@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from spotwise.scheduler.clock import ManualClock
 from spotwise.scheduler.tuning.events import StudyLog
 from spotwise.scheduler.tuning.live import Exit, LiveSweep
-from spotwise.scheduler.tuning.proposal import Proposal
+from spotwise.scheduler.tuning.proposal import Proposal, Thaw
 from spotwise.scheduler.tuning.task import StoppingRule, SweepTask
-from spotwise.scheduler.tuning.view import Study, TrialPhase, read_study
+from spotwise.scheduler.tuning.view import Study, TrialPhase, TrialView, read_study
 
 MakeTask = Callable[..., SweepTask]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,7 +30,7 @@ class Counting:
 def live(task: SweepTask, killed: list[int] | None = None) -> LiveSweep:
     log, study = StudyLog(task.study_folder, task.attempt), read_study(task.study_folder)
     kill = (killed if killed is not None else []).append
-    return LiveSweep(task, log, study, Counting(), now=ManualClock(NOW).now, say=lambda _: None, kill=kill)
+    return LiveSweep(task, log, study, Counting(), now=ManualClock(NOW).now, say=lambda _: None, kill=kill, leave=kill)
 
 
 def run_trial(sweep: LiveSweep, values: list[float], code: int = 0) -> int:
@@ -183,3 +184,108 @@ def unseen(task: SweepTask, number: int, value: float) -> None:
     rest = {"metrics": {"accuracy": value}, "samples_per_second": None, "checkpoint": None}
     task.trial_folder(number).path.mkdir(parents=True)
     task.trial_folder(number).progress.write_text(json.dumps(line | rest) + "\n")
+
+
+class Preferring:
+    """Sets trials aside after each rung but the favourite, and begins new ones while it may."""
+
+    def __init__(self, favourite: int) -> None:
+        self.favourite, self.free = favourite, [set[int]()]
+
+    def is_due(self, trial: TrialView) -> bool:
+        return trial.epoch in (1, 2)
+
+    def choose(
+        self, study: Study, free: Collection[int], *, may_begin: bool, running: int | None = None
+    ) -> Thaw | Proposal | None:
+        self.free.append(set(free))
+        if running == self.favourite:
+            return Thaw(running)
+        if may_begin:
+            return Proposal(len(study.trials), {"lr": len(study.trials)}, "sampler")
+        return Thaw(self.favourite) if self.favourite in free else None
+
+
+def freezing(task: SweepTask, favourite: int, left: list[int]) -> LiveSweep:
+    log, study = StudyLog(task.study_folder, task.attempt), read_study(task.study_folder)
+    return LiveSweep(
+        task,
+        log,
+        study,
+        Counting(),
+        now=ManualClock(NOW).now,
+        say=lambda _: None,
+        kill=lambda _: None,
+        leave=left.append,
+        thawing=Preferring(favourite),
+    )
+
+
+def begin(sweep: LiveSweep, epochs: int) -> int:
+    trial = sweep.take()
+    assert trial is not None
+    sweep.started(trial.number, NOW)
+    for epoch in range(trial.epoch + 1, trial.epoch + 1 + epochs):
+        sweep.reported(trial.number, epoch, 0.5, NOW)
+    return trial.number
+
+
+def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: MakeTask) -> None:
+    left: list[int] = []
+    rule = StoppingRule(1, 2, freezes=True)
+    sweep = freezing(make_task(parallel=1, trials=2, early_stopping=rule, epochs=4), 0, left)
+    sweep.take()
+    sweep.started(0, NOW)
+    assert not sweep.reported(0, 1, 0.5, NOW).stop
+    assert left == [], "the favourite goes on"
+    sweep._thawing.favourite = 7  # type: ignore[union-attr]
+    assert not sweep.reported(0, 2, 0.6, NOW).stop, "it is asked to leave, and watched until it has"
+    assert left == [0]
+    sweep.reported(0, 3, 0.7, NOW)  # what it still did before it left
+    assert not sweep.exited(0, Exit(75, NOW))
+    trial = sweep.study.trials[0]
+    assert (trial.phase, trial.epoch) == (TrialPhase.FROZEN, 3)
+    assert "a new configuration promises more" in trial.reason
+
+    assert begin(sweep, 1) == 1
+    assert left == [0, 1]
+    sweep.exited(1, Exit(143, NOW))
+    assert sweep.take() is None
+    assert sweep.is_over
+    sweep._thawing.favourite = 0  # type: ignore[union-attr]
+    assert not sweep.is_over
+    assert begin(sweep, 1) == 0
+    sweep.exited(0, Exit(0, NOW))
+    sweep.finish()
+    assert [t.phase for t in read_study(make_task().study_folder).trials.values()] == [
+        TrialPhase.COMPLETED,
+        TrialPhase.PRUNED,
+    ]
+    assert len(sweep.study.trials[0].holds) == 2
+
+
+def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrupted(make_task: MakeTask) -> None:
+    rule = StoppingRule(1, 2, freezes=True)
+    task = make_task(parallel=2, trials=2, early_stopping=rule, epochs=4)
+    first = freezing(task, 9, [])
+    begin(first, 1)
+    first.exited(0, Exit(75, NOW))
+    first.take()
+    first.started(1, NOW)
+    first.close()
+    first.pause(1, NOW, "preempted")
+
+    again = freezing(replace(task, attempt=2), 9, [])
+    taken = again.take()
+    assert taken is not None
+    assert taken.number == 1, "it was interrupted, and goes on without being asked for"
+    assert again.take() is None
+    assert again.study.trials[0].phase is TrialPhase.FROZEN
+
+
+def test_a_program_that_ends_as_it_is_asked_to_leave_is_complete(make_task: MakeTask) -> None:
+    sweep = freezing(make_task(parallel=1, trials=1, early_stopping=StoppingRule(1, 2, freezes=True), epochs=2), 9, [])
+    begin(sweep, 2)
+    sweep.exited(0, Exit(0, NOW))
+    assert sweep.study.trials[0].phase is TrialPhase.COMPLETED
+    assert sweep.is_over
