@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from spotwise.scheduler.tuning.asha import judge, rungs
+from spotwise.scheduler.tuning.asha import judge
 from spotwise.scheduler.tuning.task import StoppingRule
 
 RULE = StoppingRule(grace_epochs=2, reduction_factor=3)
@@ -12,10 +12,16 @@ def curve(value: float, epochs: int, every: int = 1) -> list[tuple[int, float]]:
     return [(epoch, value) for epoch in range(every, epochs + 1, every)]
 
 
-def test_rungs_lie_at_grace_times_powers_of_eta_below_the_last_epoch() -> None:
-    assert rungs(RULE, max_epochs=None, reached=20) == [2, 6, 18]
-    assert rungs(RULE, max_epochs=18, reached=18) == [2, 6]
-    assert rungs(RULE, max_epochs=2, reached=2) == []
+def test_rungs_lie_at_grace_times_powers_of_eta() -> None:
+    assert RULE.rungs(20) == [2, 6, 18]
+    assert RULE.rungs(18) == [2, 6, 18]
+    assert RULE.rungs(1) == []
+
+
+def test_nobody_is_judged_at_the_last_epoch() -> None:
+    curves = {n: [(2, 0.9), (6, 0.9 - n / 10)] for n in range(6)}
+    assert judge(curves, 5, RULE, goal="maximize", max_epochs=7).stop
+    assert not judge(curves, 5, RULE, goal="maximize", max_epochs=6).stop
 
 
 @pytest.mark.parametrize(
