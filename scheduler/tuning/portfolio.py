@@ -4,7 +4,7 @@ The best configuration of one past study may fail on the next task, but among te
 study, one usually is good on the new one too. They are chosen greedily: each adds the most to "how good is the best so
 far, on each past study" (Wistuba et al., "Sequential Model-Free Hyperparameter Tuning", ICDM 2015; Feurer et al.,
 "Practical Automated Machine Learning", 2018). Past studies tried different configurations, so what one would have done
-in another study is predicted by a kernel smoother over the parameters that they share.
+in another study is predicted (``surface``).
 
 Pure numpy: a plan shows the choice without Optuna.
 """
@@ -19,14 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..study import StudyRecord, TrialRecord, TrialState
-from .ranking import is_scored, ranked, thinned
-from .space import Space, encode, fit_params, shared_names
+from ..study import StudyRecord, TrialRecord
+from .ranking import is_scored
+from .space import Space, encode, fit_params
+from .surface import Surface, surface_of
 
 Array = NDArray[np.float64]
 
 PORTFOLIO_SIZE = 4
-MAX_TRIALS_A_STUDY = 300  # of one past study: bounds the work; the best are kept, the rest thinned evenly
 CANDIDATES_A_STUDY = 15
 MIN_DISTANCE = 0.1  # in the unit cube, per square root of its columns: nearer ones teach nothing new
 
@@ -44,69 +44,57 @@ class PriorConfig:
         return f"from {self.from_study} trial {self.from_trial}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
-    """One past study as the new space sees it. Its trials are sorted, best first."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The best trials of past studies, and what each would have done in every one of them."""
 
-    study: StudyRecord
-    shared: Space  # the new space's parameters that it had too
+    surfaces: tuple[Surface, ...]
+    params: tuple[dict[str, Any], ...]
     trials: tuple[TrialRecord, ...]
-    goodness: Array  # (trials,), 1 for the best
+    owner: NDArray[np.intp]  # (candidates,): whose trial it is, as a place in ``surfaces``
+    predicted: Array  # (surfaces, candidates)
+    points: Array  # (candidates, columns)
+
+    def without(self, index: int) -> tuple[Array, Array]:
+        """Predictions and points as they are had without one study: neither its judgement nor its trials."""
+        theirs = self.owner != index
+        return np.delete(self.predicted, index, axis=0)[:, theirs], self.points[theirs]
 
 
 def choose(past: Sequence[StudyRecord], space: Space, size: int) -> tuple[PriorConfig, ...]:
     """Up to ``size`` configurations for ``space``, best first. Studies that share no parameter with it are left out."""
-    known = [p for p in (_past(study, space) for study in past) if p is not None]
-    candidates = [(p, trial) for p in known for trial in _candidates(p)]
-    if not candidates or size < 1:
+    found = candidates(past, space)
+    if not found.params or size < 1:
         return ()
-    params = [{name: trial.params[name] for name in p.shared if name in trial.params} for p, trial in candidates]
-    predicted = np.vstack([_predict(p, params) for p in known])
-    picked = _greedy(predicted, encode(space, params), size)
     return tuple(
-        PriorConfig(fit_params(space, params[index]), candidates[index][0].study.id, candidates[index][1].number)
-        for index in picked
+        PriorConfig(
+            fit_params(space, found.params[index]),
+            found.surfaces[found.owner[index]].study.id,
+            found.trials[index].number,
+        )
+        for index in pick(found.predicted, found.points, size)
     )
 
 
-def _past(study: StudyRecord, space: Space) -> _Past | None:
-    shared = {name: space[name] for name in shared_names(space, study.space)}
-    best_first = ranked(study.trials, study.goal)
-    if not shared or not any(trial.state is TrialState.COMPLETED for trial in best_first):
-        return None
-    kept = thinned(len(best_first), MAX_TRIALS_A_STUDY)
-    return _Past(study, shared, tuple(best_first[i] for i in kept), _goodness(len(best_first))[kept])
+def candidates(past: Sequence[StudyRecord], space: Space) -> Candidates:
+    """What a portfolio is chosen from; nothing where no study shares a parameter with the space."""
+    known = tuple(surface for surface in (surface_of(study, space) for study in past) if surface is not None)
+    found = [(index, trial) for index, surface in enumerate(known) for trial in _best(surface)]
+    params = tuple(_shared_params(known[index], trial) for index, trial in found)
+    predicted = np.vstack([surface.of(params) for surface in known]) if params else np.zeros((len(known), 0))
+    owner = np.array([index for index, _ in found], dtype=np.intp)
+    return Candidates(known, params, tuple(trial for _, trial in found), owner, predicted, encode(space, params))
 
 
-def _goodness(count: int) -> Array:
-    """Goodness by rank, 1 for the best. Logarithmic: place 1 against 10 matters as much as 10 against 100."""
-    if count == 1:
-        return np.ones(1)
-    return np.asarray(1.0 - np.log1p(np.arange(count)) / np.log(count), dtype=np.float64)
+def _best(surface: Surface) -> list[TrialRecord]:
+    return [trial for trial in surface.trials[:CANDIDATES_A_STUDY] if is_scored(trial)]
 
 
-def _candidates(past: _Past) -> list[TrialRecord]:
-    return [trial for trial in past.trials[:CANDIDATES_A_STUDY] if is_scored(trial)]
+def _shared_params(surface: Surface, trial: TrialRecord) -> dict[str, Any]:
+    return {name: trial.params[name] for name in surface.shared if name in trial.params}
 
 
-def _predict(past: _Past, params: Sequence[dict[str, Any]]) -> Array:
-    """Goodness of configurations in a past study, shape (len(params),).
-
-    A Gaussian kernel smoother that falls back to the study's mean far from its trials.
-    """
-    points = encode(past.shared, params)
-    tried = encode(past.shared, [trial.params for trial in past.trials])
-    squared = ((points[:, None, :] - tried[None, :, :]) ** 2).sum(axis=2)
-    weights = np.exp(-0.5 * squared / _bandwidth(*tried.shape) ** 2)
-    return np.asarray((weights @ past.goodness + past.goodness.mean()) / (weights.sum(axis=1) + 1.0))
-
-
-def _bandwidth(count: int, dims: int) -> float:
-    """Scott's rule for points spread evenly over a cube (standard deviation 0.29 a side)."""
-    return float(0.29 * max(count, 2) ** (-1.0 / (dims + 4)))
-
-
-def _greedy(predicted: Array, points: Array, size: int) -> list[int]:
+def pick(predicted: Array, points: Array, size: int) -> list[int]:
     """Indices of the candidates that add most to the sum over studies of the best predicted goodness so far.
 
     Once nothing is to be gained, or with one study from the second on, the best on average among those that keep a
