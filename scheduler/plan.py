@@ -17,6 +17,7 @@ from .learned import Learned, usd_per_trial
 from .passed_over import CENT, reasons_against
 from .policies import DEADLINE_POLICIES, policy_named
 from .policies.base import Candidate, Move, Situation, Stop
+from .trial_hours import TrialHours
 from .work import Work
 
 LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
@@ -53,6 +54,7 @@ class Plan:
     refusals: tuple[str, ...] = ()  # why it is not admitted; empty: it is
     priors: tuple[str, ...] = ()  # what earlier studies give this sweep
     learned: Learned | None = None  # the same as values; None: no sweep
+    trial_hours: TrialHours | None = None  # what trials of related studies took
 
     @property
     def chosen(self) -> Option | None:
@@ -86,6 +88,7 @@ def make_plan(
     cooldown_hours: float = 1.0,
     priors: Sequence[str] = (),
     learned: Learned | None = None,
+    trial_hours: TrialHours | None = None,
     notes: Sequence[str] = (),
 ) -> Plan:
     """Plan a job on what is known of the market at ``now``."""
@@ -111,6 +114,7 @@ def make_plan(
         notes=tuple(notes),
         priors=tuple(priors),
         learned=learned,
+        trial_hours=trial_hours,
     )
     return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
 

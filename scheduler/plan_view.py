@@ -15,6 +15,7 @@ from .fitting import Fitting, stacked
 from .learned import saving_json
 from .plan import Option, Plan
 from .priors_view import expected_text
+from .trial_hours import TrialHours
 
 SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
 LEAST_WHY = 24  # characters of a line: in fewer, reasons are hard to read
@@ -39,6 +40,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "policy": plan.policy,
         "work_hours": plan.work.hours,
         "work_source": plan.work.source,
+        "work_reference": plan.work.reference,
+        "work_sigma": plan.work.sigma,
+        "trial_hours": _trial_hours_json(plan.trial_hours),
         "deadline": None if plan.deadline_at is None else plan.deadline_at.isoformat(),
         "deadline_hours": plan.deadline_hours,
         "budget_usd": _money(plan.budget_usd),
@@ -63,6 +67,22 @@ def learned_line(plan: Plan) -> str | None:
     if plan.learned is None or expected is None:
         return None
     return f"learns from {', '.join(related.study.id for related in plan.learned.studies)}; {expected}"
+
+
+def _trial_hours_json(found: TrialHours | None) -> dict[str, Any] | None:
+    """What related studies say of a trial's length, also where the job file's own figure is planned with."""
+    if found is None:
+        return None
+    return {
+        "mean": found.mean,
+        "median": found.median,
+        "p10": found.spread.p10,
+        "p90": found.spread.p90,
+        "studies": found.studies,
+        "trials": found.trials,
+        "reference": found.reference,
+        "by_configuration": found.by_configuration,
+    }
 
 
 def _studies_json(plan: Plan) -> list[dict[str, Any]]:
