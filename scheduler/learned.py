@@ -12,9 +12,9 @@ from spotwise.cost_models.estimate import MoneyQuantiles, Quantiles
 from .job import JobSpec
 from .ledger import MICRO
 from .study import StudyRecord
-from .tuning.portfolio import PriorConfig, choose, portfolio_size
+from .tuning.portfolio import PriorConfig, candidates, chosen_of, portfolio_size
 from .tuning.related import RelatedStudy
-from .tuning.saving import Saving, expected_saving
+from .tuning.saving import Saving, expected_of
 from .workloads import space_of
 
 TENTH = Decimal("0.1")  # of a trial: estimates of trials are no finer
@@ -35,8 +35,8 @@ def learned_of(job: JobSpec, found: Sequence[RelatedStudy]) -> Learned | None:
     if job.sweep is None:
         return None
     space, size = space_of(job), portfolio_size(job.sweep.trials)
-    past = [related.study for related in found]
-    return Learned(tuple(found), choose(past, space, size), job.sweep.trials, expected_saving(past, space, size))
+    known = candidates([related.study for related in found], space)
+    return Learned(tuple(found), chosen_of(known, space, size), job.sweep.trials, expected_of(known, size))
 
 
 def usd_per_trial(cost_usd: Decimal | None, trials: int | None) -> Decimal | None:
@@ -47,8 +47,8 @@ def usd_per_trial(cost_usd: Decimal | None, trials: int | None) -> Decimal | Non
 
 
 def trial_usd(study: StudyRecord) -> Decimal | None:
-    """What a trial of a study cost on average, of those whose cost is known."""
-    return usd_per_trial(study.cost_of_trials_usd(), sum(trial.cost_usd is not None for trial in study.trials))
+    """What a study cost by its trials, starts and preemptions included, as a plan reckons it too."""
+    return usd_per_trial(study.known_cost_usd(), len(study.trials))
 
 
 def worth_usd(trials: Quantiles, each_usd: Decimal | None) -> MoneyQuantiles | None:

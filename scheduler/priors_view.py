@@ -37,18 +37,19 @@ def expected_text(learned: Learned | None, each_usd: Decimal | None) -> str | No
         there = f"{len(learned.studies)} {'is' if len(learned.studies) == 1 else 'are'} there"
         return f"too few to tell what they save: {LEAST_STUDIES} with {LEAST_TRIALS} trials each are needed, {there}"
     first = f"the first {saving.with_past} trials are" if saving.with_past > 1 else "the first trial is"
+    without = f"as good as {saving.without.expected:.0f} without"
     by = f"by leaving out each of {saving.studies} studies in turn"
-    return f"expected to {_amount(saving, each_usd)}: {first} as good as {saving.without.expected:.0f} without, {by}"
+    return f"expected to {_amount(saving, each_usd, 'save', 'cost')}: {first} {without}, {by}"
 
 
 def realised_text(saving: Saving, each_usd: Decimal | None) -> str:
     """What past studies did save a sweep that has ended."""
-    amount = _amount(saving, each_usd)
+    amount = _amount(saving, each_usd, "have saved", "have cost")
     without = f"without after {saving.without.expected:.0f}"
     return f"estimated to {amount}: as good as it ended after {_count(saving.with_past)}, {without}"
 
 
-def _amount(saving: Saving, each_usd: Decimal | None) -> str:
+def _amount(saving: Saving, each_usd: Decimal | None, gains: str, loses: str) -> str:
     """``save 9 trials (10-90 %: 3 to 13), 0.42 USD (0.14 to 0.60)``; a loss is called one."""
     trials, usd = saving.trials, worth_usd(saving.trials, each_usd)
     nothing, loss = abs(trials.expected) < LEAST, trials.expected < 0
@@ -60,8 +61,8 @@ def _amount(saving: Saving, each_usd: Decimal | None) -> str:
         money = "" if usd is None else _money(usd.expected, usd.p10, usd.p90)
     spread = f"(10-90 %: {_whole(low)} to {_whole(high)})"
     if nothing:
-        return f"save nothing {spread}"
-    return f"{'cost' if loss else 'save'} {_count(round(middle))}{' more' if loss else ''} {spread}{money}"
+        return f"{gains} nothing {spread}"
+    return f"{loses if loss else gains} {_count(round(middle))}{' more' if loss else ''} {spread}{money}"
 
 
 def _money(middle: Decimal, low: Decimal, high: Decimal) -> str:

@@ -31,7 +31,8 @@ def _saving(
     saving = realised_saving(study, [past[prior] for prior in study.priors if prior in past])
     if saving is None:
         return None
-    each = _usd_per_trial(charges)
+    booked = sum((charge.amount_usd for charge in charges), Decimal(0))
+    each = usd_per_trial(booked, len(study.trials))  # starts and preemptions included, as the plan reckons it
     return PastSaving(
         run_id=run.id,
         studies=saving.studies,
@@ -42,13 +43,6 @@ def _saving(
         saved_usd=worth_usd(saving.trials, each),
         planned_trials=_planned(run),
     )
-
-
-def _usd_per_trial(charges: Sequence[Charge]) -> Decimal | None:
-    """Of the trials that were charged for; what no trial held is left out, as a cold sweep would need it once too."""
-    held = [charge for charge in charges if charge.trial is not None]
-    total = sum((charge.amount_usd for charge in held), Decimal(0))
-    return usd_per_trial(total, len({charge.trial for charge in held}))
 
 
 def _planned(run: Run) -> float | None:

@@ -157,7 +157,7 @@ class PastSaving:
     trials_with: int  # until it was as good as it ended
     trials_without: Quantiles  # expected of a sweep without past studies
     saved_trials: Quantiles
-    usd_per_trial: Decimal | None  # mean of its trials; None where none was charged
+    usd_per_trial: Decimal | None  # booked, by its trials; None where nothing was
     saved_usd: MoneyQuantiles | None  # by that; None where it is unknown
     planned_trials: float | None  # what its plan expected to save; None where it could not tell
 

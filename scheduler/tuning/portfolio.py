@@ -63,7 +63,11 @@ class Candidates:
 
 def choose(past: Sequence[StudyRecord], space: Space, size: int) -> tuple[PriorConfig, ...]:
     """Up to ``size`` configurations for ``space``, best first. Studies that share no parameter with it are left out."""
-    found = candidates(past, space)
+    return chosen_of(candidates(past, space), space, size)
+
+
+def chosen_of(found: Candidates, space: Space, size: int) -> tuple[PriorConfig, ...]:
+    """The same, of candidates that are at hand."""
     if not found.params or size < 1:
         return ()
     return tuple(

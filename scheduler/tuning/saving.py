@@ -50,7 +50,11 @@ class Saving:
 
 def expected_saving(past: Sequence[StudyRecord], space: Space, size: int) -> Saving | None:
     """Of the first ``size`` configurations of a sweep; None where too few past studies can judge."""
-    found = candidates(past, space)
+    return expected_of(candidates(past, space), size)
+
+
+def expected_of(found: Candidates, size: int) -> Saving | None:
+    """The same, of candidates that are at hand."""
     judges = [index for index, surface in enumerate(found.surfaces) if len(surface.trials) >= LEAST_TRIALS]
     if size < 1 or len(judges) < LEAST_STUDIES:
         return None

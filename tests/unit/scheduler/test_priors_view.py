@@ -97,7 +97,7 @@ def test_an_expected_loss_is_called_one() -> None:
     nothing = Saving(3, 4, Quantiles(4.2, 2.0, 6.0))
     assert "expected to save nothing (10-90 %: -2 to 2)" in (expected_text(learned(nothing), Decimal(1)) or "")
     assert realised_text(LOSS, None).startswith(
-        "estimated to cost 4 trials more (10-90 %: 1 to 9): as good as it ended"
+        "estimated to have cost 4 trials more (10-90 %: 1 to 9): as good as it ended"
     )
 
 
@@ -135,6 +135,7 @@ def test_money_is_never_made_up() -> None:
     assert usd_per_trial(Decimal(1), 3) == Decimal("0.333333")
     assert worth_usd(SAVING.trials, None) is None
     assert trial_usd(past()) == Decimal("0.100000")
+    assert trial_usd(past(cost_usd=Decimal("2.5"))) == Decimal("0.250000")  # with what no trial held
     assert trial_usd(past(trials=tuple(replace(t, cost_usd=None) for t in past().trials))) is None
     assert saving_json(SAVING, None) == {
         **(saving_json(SAVING, Decimal(1)) or {}),
