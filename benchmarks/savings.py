@@ -6,7 +6,7 @@
   recorded configurations (medians), and the rule that ``scheduler.tuning.cold`` makes of it;
 - what a plan would say of a sweep with five past studies, beside how good its first four configurations are;
 - what a report would say of sweeps that have ended, with past studies that help and with some that mislead, beside how
-  many trials it took cold sweeps to be as good as they ended.
+  many trials it took cold sweeps to be as good as the configurations taken from them.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ def play(job: tuple[str, Path, int, int, str, int]) -> Played:
         trial = study.ask(space)
         error = found.result(task, trial.params)[0]
         study.tell(trial, error)
-        done.append(TrialRecord(index, dict(trial.params), TrialState.COMPLETED, error))
+        source = "prior" if kind in HISTORIES and index < PORTFOLIO_SIZE else "sampler"
+        done.append(TrialRecord(index, dict(trial.params), TrialState.COMPLETED, error, source=source))
     return Played(tuple(done), np.array([trial.value for trial in done]))
 
 
@@ -115,9 +116,8 @@ def show_expected(found: Family) -> None:
 
 
 def show_realised(found: Family, ours: dict[int, list[Played]], ended: dict[tuple[int, int, str], Played]) -> None:
-    print(
-        f"{'with past studies that are':32}{'trials':>7}{'said':>8}{'true':>8}{'off by':>8}{'inside':>8}{'log sd':>8}"
-    )
+    heads = "".join(f"{head:>8}" for head in ("trials", "said", "true", "off by", "inside", "log sd"))
+    print(f"{'realised, past studies that are':31}{heads}")
     for kind, change in HISTORIES.items():
         for trials in ENDS:
             rows = []
@@ -128,7 +128,7 @@ def show_realised(found: Family, ours: dict[int, list[Played]], ended: dict[tupl
                 study = replace(past[0], id="new", goal="minimize", trials=run.trials[:trials], priors=("past",))
                 said = realised_saving(study, past)
                 assert said is not None
-                best = float(run.errors[:trials].min())
+                best = float(run.errors[:PORTFOLIO_SIZE].min())
                 true = float(np.median(hits(ours[task], best)))
                 quantile = share(found, task, best)
                 assumed, low, high = cold_trials(quantile), said.without.p10, said.without.p90

@@ -45,8 +45,8 @@ def expected_text(learned: Learned | None, each_usd: Decimal | None) -> str | No
 def realised_text(saving: Saving, each_usd: Decimal | None) -> str:
     """What past studies did save a sweep that has ended."""
     amount = _amount(saving, each_usd, "have saved", "have cost")
-    without = f"without after {saving.without.expected:.0f}"
-    return f"estimated to {amount}: as good as it ended after {_count(saving.with_past)}, {without}"
+    first = f"the {saving.with_past} trials from them are" if saving.with_past > 1 else "the trial from them is"
+    return f"estimated to {amount}: {first} as good as {saving.without.expected:.0f} without"
 
 
 def _amount(saving: Saving, each_usd: Decimal | None, gains: str, loses: str) -> str:

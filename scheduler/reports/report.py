@@ -154,8 +154,8 @@ class PastSaving:
 
     run_id: str
     studies: int  # past studies that are still known
-    trials_with: int  # until it was as good as it ended
-    trials_without: Quantiles  # expected of a sweep without past studies
+    trials_with: int  # taken from past studies
+    trials_without: Quantiles  # that are expected to be as good without
     saved_trials: Quantiles
     usd_per_trial: Decimal | None  # booked, by its trials; None where nothing was
     saved_usd: MoneyQuantiles | None  # by that; None where it is unknown

@@ -214,7 +214,7 @@ def past_grid(section: Section, usd: Usd) -> Grid:
             )
             for row in section.past_savings
         ),
-        note="with = trials until as good as it ended; without = expected from the start; below zero they cost trials.",
+        note="with = trials taken from past studies; without = trials that are as good without; below zero: a loss.",
     )
 
 

@@ -1,7 +1,7 @@
 """What past studies saved a sweep that has ended: an estimate from its own trials and from the past's surfaces.
 
-How many trials it took to be as good as it ended is known. How many a cold sweep would have taken follows from the
-share of all configurations that are that good, and that has to be estimated, since they were not tried at random:
+How good the configurations were that it took from past studies is known. How many trials a cold sweep would have needed
+for that follows from the share of all configurations that are as good, which has to be estimated:
 
 - each trial counts for the part of the space that it lies nearest to, so that ten tries in one corner say little;
 - a line through how good past studies say each trial is and how good it was tells what they say of configurations not
@@ -25,8 +25,8 @@ from .saving import LEAST_TRIALS, Saving, random_points
 from .space import Space, encode
 from .surface import Array, Surface, kernel, surface_of
 
-OFF = 2.0  # 10th and 90th percentile of how far off the logarithm is, measured: benchmarks/savings.py
-EVEN = 0.5  # of a trial's weight: the other half follows the part of the space that it stands for
+OFF = 1.5  # 10th and 90th percentile of how far off the logarithm is: benchmarks/savings.py
+PART = 0.8  # of a trial's weight that follows the part of the space around it; the rest is the same for all
 _NORMAL = NormalDist()
 _LEAST_CHANCE = 1e-4
 
@@ -34,19 +34,20 @@ _LEAST_CHANCE = 1e-4
 def realised_saving(study: StudyRecord, past: Sequence[StudyRecord]) -> Saving | None:
     """What the past studies that it used saved it; below zero where they cost trials.
 
-    None where it used none, where none of them is known any more, or where too few trials ended with a result.
+    None where it took no configuration from them, where none of them is known any more, or where too few trials ended
+    with a result.
     """
     surfaces = [found for found in (surface_of(each, study.space) for each in past) if found is not None]
     best_first = ranked(study.trials, study.goal)
-    scored = [trial for trial in best_first if is_scored(trial)]
-    if not study.priors or not surfaces or not scored or len(best_first) < LEAST_TRIALS:
+    taken = [place for place, trial in enumerate(best_first) if trial.source == "prior"]
+    if not surfaces or not taken or len(best_first) < LEAST_TRIALS or not is_scored(best_first[0]):
         return None
     random, tried = random_points(study.space), encode(study.space, [trial.params for trial in best_first])
     weights = _weights(tried, random)
     here, there = (_told(surfaces, study.space, points) for points in (tried, random))
-    quantile = _share_as_good(_places(best_first, weights), weights, here, there)
+    quantile = _share_as_good(taken[0], _places(best_first, weights), weights, here, there)
     floor = finest(len(best_first) + sum(len(surface.trials) for surface in surfaces))
-    return Saving(len(surfaces), _trials_until_best(study, scored[0]), spread(max(quantile, floor), OFF, floor))
+    return Saving(len(surfaces), len(taken), spread(max(quantile, floor), OFF, floor))
 
 
 def _told(surfaces: Sequence[Surface], space: Space, points: Array) -> Array:
@@ -56,19 +57,10 @@ def _told(surfaces: Sequence[Surface], space: Space, points: Array) -> Array:
     return np.asarray(np.mean([s.at(points[:, seen]) for s, seen in zip(surfaces, columns, strict=True)], axis=0))
 
 
-def _trials_until_best(study: StudyRecord, best: TrialRecord) -> int:
-    """How many trials had begun when the first one that is as good as the best did."""
-    return min(
-        1 + sum(other.number < trial.number for other in study.trials)
-        for trial in study.trials
-        if is_scored(trial) and trial.value == best.value
-    )
-
-
 def _weights(tried: Array, random: Array) -> Array:
     near = kernel(random, tried)
     parts = (near / np.maximum(near.sum(axis=1, keepdims=True), 1e-12)).mean(axis=0)
-    return np.asarray(EVEN * parts / max(parts.sum(), 1e-12) + (1 - EVEN) / len(tried))
+    return np.asarray(PART * parts / max(parts.sum(), 1e-12) + (1 - PART) / len(tried))
 
 
 def _places(best_first: Sequence[TrialRecord], weights: Array) -> Array:
@@ -81,10 +73,11 @@ def _places(best_first: Sequence[TrialRecord], weights: Array) -> Array:
     return np.array([-_NORMAL.inv_cdf(min(max(at, _LEAST_CHANCE), 1 - _LEAST_CHANCE)) for at in above])
 
 
-def _share_as_good(places: Array, weights: Array, here: Array, there: Array) -> float:
-    """The share of all configurations that are expected to be as good as the best.
+def _share_as_good(best: int, places: Array, weights: Array, here: Array, there: Array) -> float:
+    """The share of all configurations that are expected to be as good as one of the trials.
 
     Args:
+        best: that one's index.
         places: of the trials, best first.
         here: what past studies say of the trials.
         there: what they say of configurations at random.
@@ -95,4 +88,4 @@ def _share_as_good(places: Array, weights: Array, here: Array, there: Array) -> 
     freedom = max(len(places) - 2, 1) / len(places)
     chance = math.sqrt(max(float(weights @ left**2) / freedom, 1e-4))
     expected = middle + slope * (there - weights @ here)
-    return float(np.mean([1.0 - _NORMAL.cdf((places[0] - each) / chance) for each in expected]))
+    return float(np.mean([1.0 - _NORMAL.cdf((places[best] - each) / chance) for each in expected]))

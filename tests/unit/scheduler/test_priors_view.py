@@ -97,7 +97,7 @@ def test_an_expected_loss_is_called_one() -> None:
     nothing = Saving(3, 4, Quantiles(4.2, 2.0, 6.0))
     assert "expected to save nothing (10-90 %: -2 to 2)" in (expected_text(learned(nothing), Decimal(1)) or "")
     assert realised_text(LOSS, None).startswith(
-        "estimated to have cost 4 trials more (10-90 %: 1 to 9): as good as it ended"
+        "estimated to have cost 4 trials more (10-90 %: 1 to 9): the 10 trials from"
     )
 
 

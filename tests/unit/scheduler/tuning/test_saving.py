@@ -118,7 +118,8 @@ def test_conditional_parameters_may_be_missing(make_study: MakeStudy) -> None:
         for s in studies(make_study, ALIKE)
     ]
     assert expected_saving(past, PLANE, 4) is not None
-    own = replace(past[0], id="own", priors=("past-1",))
+    taken = replace(past[0].trials[0], source="prior")
+    own = replace(past[0], id="own", priors=("past-1",), trials=(taken, *past[0].trials[1:]))
     assert realised_saving(own, past[1:]) is not None
 
 
@@ -165,15 +166,19 @@ def test_a_plan_imports_no_heavy_library() -> None:
 
 
 def ended(make: MakeStudy, first: list[dict[str, Any]], best: float, trials: int = 16) -> StudyRecord:
-    """A sweep that tried some configurations first, then at random."""
+    """A sweep that took some configurations from past studies, then drew at random."""
     rng = np.random.default_rng(77)
     configs = [*first, *(config(rng) for _ in range(trials - len(first)))]
-    return make([(p, accuracy(p, best)) for p in configs], id="own", space=PLANE, priors=("past-0",))
+    made = make([(p, accuracy(p, best)) for p in configs], id="own", space=PLANE, priors=("past-0",))
+    source = ["prior"] * len(first) + ["sampler"] * trials
+    return replace(made, trials=tuple(replace(t, source=source[t.number]) for t in made.trials))
+
+
+BEST = {"x": 0.3, "y": 10 ** (-4 + 4 * 0.3), "kind": "a"}
 
 
 def test_a_sweep_that_was_best_at_once_saved_trials(make_study: MakeStudy) -> None:
-    best = {"x": 0.3, "y": 10 ** (-4 + 4 * 0.3), "kind": "a"}
-    saving = realised_saving(ended(make_study, [best], 0.3), studies(make_study, ALIKE))
+    saving = realised_saving(ended(make_study, [BEST], 0.3), studies(make_study, ALIKE))
     assert saving is not None
     assert saving.with_past == 1
     assert saving.trials.expected > 5
@@ -181,30 +186,48 @@ def test_a_sweep_that_was_best_at_once_saved_trials(make_study: MakeStudy) -> No
 
 
 def test_past_studies_that_misled_are_said_to_have_cost_trials(make_study: MakeStudy) -> None:
-    """The first ten are where the past was good and this task is not; the best comes last of all."""
-    bad = [{"x": 0.9, "y": 0.5, "kind": "a"} | {"x": 0.9 + i / 200} for i in range(10)]
-    good = {"x": 0.3, "y": 10 ** (-4 + 4 * 0.3), "kind": "a"}
-    own = ended(make_study, bad, 0.3, trials=30)
-    last = replace(own.trials[-1], params=good, value=accuracy(good, 0.3))
-    saving = realised_saving(replace(own, trials=(*own.trials[:-1], last)), studies(make_study, [0.9] * 3))
+    """All that was taken from them is where the past was good and this task is not."""
+    bad = [{"x": 0.9 + i / 100, "y": 0.9, "kind": "b"} for i in range(4)]
+    saving = realised_saving(ended(make_study, bad, 0.2, trials=30), studies(make_study, [0.9] * 3))
     assert saving is not None
-    assert saving.with_past == 30
-    assert saving.trials.expected < -5
+    assert saving.with_past == 4
+    assert saving.trials.expected < -2
+    assert saving.trials.p10 < -2
 
 
-def test_the_first_of_equally_good_trials_counts(make_study: MakeStudy) -> None:
-    best = {"x": 0.3, "y": 10 ** (-4 + 4 * 0.3), "kind": "a"}
-    saving = realised_saving(
-        ended(make_study, [{"x": 0.9, "y": 0.1, "kind": "b"}, best, best], 0.3), studies(make_study, ALIKE)
+def test_trials_that_crowd_one_corner_do_not_stand_for_the_space(make_study: MakeStudy) -> None:
+    """Ten good trials of the sampler beside the best one do not make that one ordinary."""
+    own = ended(make_study, [BEST], 0.3)
+    crowd = tuple(
+        replace(
+            own.trials[1],
+            number=100 + i,
+            params=(near := BEST | {"x": 0.3 + i / 1e4}),
+            value=accuracy(near, 0.3) + 1e-6,
+        )
+        for i in range(10)
     )
-    assert saving is not None
-    assert saving.with_past == 2
+    crowded = realised_saving(replace(own, trials=(*own.trials, *crowd)), studies(make_study, ALIKE))
+    assert crowded is not None
+    assert crowded.trials.expected > 3
+
+
+def test_failed_and_equal_trials_have_their_places(make_study: MakeStudy) -> None:
+    own = ended(make_study, [BEST], 0.3)
+    failed = replace(own.trials[3], state=TrialState.FAILED, value=None)
+    equal = tuple(replace(t, value=1.0) for t in own.trials)
+    past = studies(make_study, ALIKE)
+    assert realised_saving(replace(own, trials=(*own.trials[:3], failed, *own.trials[4:])), past) is not None
+    same = realised_saving(replace(own, trials=equal), past)
+    assert same is not None
+    assert same.trials.expected < 2
 
 
 def test_no_saving_is_made_up(make_study: MakeStudy) -> None:
     past = studies(make_study, ALIKE)
-    own = ended(make_study, [], 0.3)
-    assert realised_saving(replace(own, priors=()), past) is None
+    own = ended(make_study, [BEST], 0.3)
+    assert realised_saving(own, past) is not None
+    assert realised_saving(ended(make_study, [], 0.3), past) is None
     assert realised_saving(own, []) is None
     assert realised_saving(replace(own, trials=own.trials[:4]), past) is None
     failed = tuple(replace(t, state=TrialState.FAILED, value=None) for t in own.trials)
