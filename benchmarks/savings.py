@@ -40,7 +40,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tuning"
 SHARES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 LONGEST = 60  # trials of a cold sweep
 PAST, FORESEEN = 5, 40
-ENDS = (8, 16, 25)
+ENDS = (6, 8, 10)
 HISTORIES = {"helpful": lambda study: study, "goal turned round": turned, "results permuted": permuted}
 
 

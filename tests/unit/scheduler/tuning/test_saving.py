@@ -195,7 +195,7 @@ def test_past_studies_that_misled_are_said_to_have_cost_trials(make_study: MakeS
     assert saving.trials.p10 < -2
 
 
-def test_trials_that_crowd_one_corner_do_not_stand_for_the_space(make_study: MakeStudy) -> None:
+def test_later_trials_where_earlier_ones_were_good_do_not_stand_for_the_space(make_study: MakeStudy) -> None:
     """Ten good trials of the sampler beside the best one do not make that one ordinary."""
     own = ended(make_study, [BEST], 0.3)
     crowd = tuple(
