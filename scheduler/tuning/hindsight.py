@@ -26,7 +26,7 @@ from .saving import LEAST_TRIALS, Saving, random_points
 from .space import Space, encode
 from .surface import Array, Surface, kernel, surface_of
 
-OFF = 1.5  # 10th and 90th percentile of how far off the logarithm is: benchmarks/savings.py
+OFF = 2.0  # 10th and 90th percentile of how far off the logarithm is: benchmarks/savings.py
 EARLY = 10  # trials
 PART = 0.8  # of a trial's weight that follows the part of the space around it; the rest is the same for all
 _NORMAL = NormalDist()
