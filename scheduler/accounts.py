@@ -16,14 +16,17 @@ def report_data(app: App) -> ReportData:
     store = app.store
     runs = tuple(store.runs())
     ids = {run.id for run in runs}
+    studies = store.studies()
+    named = {prior for study in studies if study.id in ids for prior in study.priors}
     budgets = {name: team.monthly_budget_usd for name, team in app.settings.teams.items()}
     return ReportData(
         now=app.clock.now(),
         runs=runs,
         attempts=tuple(store.attempts()),
         charges=tuple(store.charges()),
-        studies=tuple(study for study in store.studies() if study.id in ids),
+        studies=tuple(study for study in studies if study.id in ids),
         models=_models(judgements(store)),
+        past=tuple(study for study in studies if study.id in named),
         team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
     )
 

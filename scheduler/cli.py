@@ -105,6 +105,7 @@ def export(context: Context, job: Path, out: Path | None, pin: bool) -> int:
 def submit(context: Context, job: Path, engine: str | None, watch: bool, again: bool) -> int:
     """Plan JOB, admit it, and run it in the background."""
     from .job import load_job
+    from .plan_view import learned_line
     from .submission import prepare, start_supervisor
     from .submission import submit as admit
 
@@ -115,6 +116,8 @@ def submit(context: Context, job: Path, engine: str | None, watch: bool, again: 
     where = prepared.plan.chosen.offer.key if prepared.plan.chosen else "the first offer that comes up"
     active = f"{run.id} of this job file is active already"
     print(f"submitted {run.id}: starts on {where}" if is_new else active, flush=True)
+    if is_new and (learns := learned_line(prepared.plan)):
+        print(learns, flush=True)
     start_supervisor(app, context.settings)
     if watch:
         from .watch import watch_run

@@ -13,9 +13,11 @@ from spotwise.cost_models.selection import reject_reason
 
 from .job import JobSpec
 from .knowledge import Knowledge
+from .learned import Learned, usd_per_trial
 from .passed_over import CENT, reasons_against
 from .policies import DEADLINE_POLICIES, policy_named
 from .policies.base import Candidate, Move, Situation, Stop
+from .trial_hours import TrialHours
 from .work import Work
 
 LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
@@ -51,6 +53,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()  # why it is not admitted; empty: it is
     priors: tuple[str, ...] = ()  # what earlier studies give this sweep
+    learned: Learned | None = None  # the same as values; None: no sweep
+    trial_hours: TrialHours | None = None  # what trials of related studies took
 
     @property
     def chosen(self) -> Option | None:
@@ -65,6 +69,14 @@ class Plan:
             return None
         return min(on_demand) - chosen.estimate.cost_usd.expected
 
+    @property
+    def usd_per_trial(self) -> Decimal | None:
+        """Expected cost of a sweep by its trials; None where one of them is unknown, or nothing is paid."""
+        chosen = self.chosen
+        if self.learned is None or chosen is None or chosen.estimate is None or self.work.hours is None:
+            return None
+        return usd_per_trial(chosen.estimate.cost_usd.expected, self.learned.trials)
+
 
 def make_plan(
     job: JobSpec,
@@ -75,6 +87,8 @@ def make_plan(
     team_money_left: Decimal | None = None,
     cooldown_hours: float = 1.0,
     priors: Sequence[str] = (),
+    learned: Learned | None = None,
+    trial_hours: TrialHours | None = None,
     notes: Sequence[str] = (),
 ) -> Plan:
     """Plan a job on what is known of the market at ``now``."""
@@ -99,6 +113,8 @@ def make_plan(
         cost_basis=known.cost_basis.value,
         notes=tuple(notes),
         priors=tuple(priors),
+        learned=learned,
+        trial_hours=trial_hours,
     )
     return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
 

@@ -12,7 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from .fitting import Fitting, stacked
+from .learned import saving_json
 from .plan import Option, Plan
+from .priors_view import expected_text
+from .trial_hours import TrialHours
 
 SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
 LEAST_WHY = 24  # characters of a line: in fewer, reasons are hard to read
@@ -37,6 +40,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "policy": plan.policy,
         "work_hours": plan.work.hours,
         "work_source": plan.work.source,
+        "work_reference": plan.work.reference,
+        "work_sigma": plan.work.sigma,
+        "trial_hours": _trial_hours_json(plan.trial_hours),
         "deadline": None if plan.deadline_at is None else plan.deadline_at.isoformat(),
         "deadline_hours": plan.deadline_hours,
         "budget_usd": _money(plan.budget_usd),
@@ -48,9 +54,40 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "admitted": not plan.refusals,
         "refusals": list(plan.refusals),
         "priors": list(plan.priors),
+        "prior_studies": _studies_json(plan),
+        "expected_saving": saving_json(plan.learned.saving, plan.usd_per_trial) if plan.learned else None,
         "notes": list(plan.notes),
         "offers": [_option_json(option) for option in plan.options],
     }
+
+
+def learned_line(plan: Plan) -> str | None:
+    """What a sweep learns from and what that is expected to save, in a line; None where it starts cold."""
+    expected = expected_text(plan.learned, plan.usd_per_trial)
+    if plan.learned is None or expected is None:
+        return None
+    return f"learns from {', '.join(related.study.id for related in plan.learned.studies)}; {expected}"
+
+
+def _trial_hours_json(found: TrialHours | None) -> dict[str, Any] | None:
+    """What related studies say of a trial's length, also where the job file's own figure is planned with."""
+    if found is None:
+        return None
+    return {
+        "mean": found.mean,
+        "median": found.median,
+        "p10": found.spread.p10,
+        "p90": found.spread.p90,
+        "studies": found.studies,
+        "trials": found.trials,
+        "reference": found.reference,
+        "by_configuration": found.by_configuration,
+    }
+
+
+def _studies_json(plan: Plan) -> list[dict[str, Any]]:
+    found = plan.learned.studies if plan.learned else ()
+    return [{"study": r.study.id, "trials": len(r.study.trials), "reason": r.reason} for r in found]
 
 
 def _option_json(option: Option) -> dict[str, Any]:
@@ -182,6 +219,9 @@ def _print_decision(plan: Plan, console: Console) -> None:
         console.print(f"saves       {_short(plan.savings_usd)} USD ({share:.0%}) against on-demand", highlight=False)
     for line in plan.priors:
         console.print(f"priors      {line}", highlight=False)
+    expected = expected_text(plan.learned, plan.usd_per_trial)
+    if expected is not None:
+        console.print(f"priors      {expected}", highlight=False)
     for note in plan.notes:
         console.print(f"note        {note}", highlight=False, style="yellow")
     for refusal in plan.refusals:

@@ -17,12 +17,16 @@ from rich.text import Text
 from .errors import ExitCode
 from .fitting import Fitting, stacked
 from .job import JobSpec, parse_job
+from .learned import saving_json, trial_usd
 from .ledger import cost_of
+from .priors_view import realised_text
 from .rest import Rest
 from .rest_view import LABEL_WIDTH, rest_json, rest_lines, span
 from .run import Attempt, AttemptState, Run, RunState
 from .store import Event, Store
 from .study import StudyRecord, TrialRecord, shown_params
+from .tuning.hindsight import realised_saving
+from .tuning.saving import Saving
 from .workloads import Progress, workload_for
 
 CENT = Decimal("0.01")
@@ -56,6 +60,7 @@ class RunView:
     spent_usd: Decimal  # booked, and running
     now: datetime
     rest: Rest | None = None  # as last estimated; None: unknown, or there is none
+    past_saving: Saving | None = None  # by past studies, of a sweep that has ended; None: unknown, or there are none
 
     @property
     def state(self) -> str:
@@ -88,12 +93,14 @@ class RunWatcher:
         run = store.run(run_id)
         self._id, self._job = run_id, parse_job(run.job_yaml, source=run_id)
         self._workload = workload_for(run, self._job)
+        self._past: list[StudyRecord] | None = None
 
     def look(self, now: datetime) -> RunView:
         run = self._store.run(self._id)
         attempts, charges = self._store.attempts(self._id), self._store.charges(self._id)
         events = self._store.events(self._id)
         booked = sum((charge.amount_usd for charge in charges), Decimal(0))
+        study = self._workload.study(charges, attempts, now)
         open_ = sum((cost_of(a, now) for a in attempts if not a.state.is_final and _is_up(a, events)), Decimal(0))
         return RunView(
             run=run,
@@ -101,11 +108,19 @@ class RunWatcher:
             attempts=tuple(attempts),
             events=tuple(events),
             progress=self._progress(run),
-            study=self._workload.study(charges, attempts, now),
+            study=study,
             spent_usd=booked + open_,
             now=now,
             rest=None if run.state.is_final else self._store.rest(self._id),
+            past_saving=self._saving(study) if run.state.is_final else None,
         )
+
+    def _saving(self, study: StudyRecord | None) -> Saving | None:
+        if study is None or not study.priors:
+            return None
+        if self._past is None:
+            self._past = [each for each in self._store.studies() if each.id in study.priors]
+        return realised_saving(study, self._past)
 
     def _progress(self, run: Run) -> Progress:
         seen = self._workload.progress()
@@ -163,6 +178,7 @@ def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
         parts.append(_attempts(view))
     if view.study is not None and view.study.trials:
         parts.append(_trials(view.study))
+        parts.extend(Text(line) for line in _saving_lines(view))
     if with_events:
         parts.append(_events(view.events[-SHOWN_EVENTS:]))
     return Group(*parts)
@@ -207,9 +223,16 @@ def status_json(view: RunView) -> dict[str, Any]:
         "rest": rest_json(view.rest),
         "preemptions": view.preemptions,
         "attempts": [_attempt_json(attempt) for attempt in view.attempts],
+        "past_saving": None if view.study is None else saving_json(view.past_saving, trial_usd(view.study)),
         "trials": [] if view.study is None else [_trial_json(trial) for trial in view.study.trials],
         "events": [{"at": _iso(e.at), "kind": e.kind, "message": e.message} for e in view.events],
     }
+
+
+def _saving_lines(view: RunView) -> list[str]:
+    if view.past_saving is None or view.study is None:
+        return []
+    return [f"past studies are {realised_text(view.past_saving, trial_usd(view.study))}"]
 
 
 def _attempt_json(attempt: Attempt) -> dict[str, Any]:

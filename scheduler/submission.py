@@ -23,9 +23,11 @@ from .errors import InputError, NotFoundError, RefusedError, StoreError
 from .job import JobSpec, load_job, unused_keys, without_secrets
 from .kept_study import description_of
 from .knowledge import gather
+from .learned import learned_of
 from .plan import Plan, make_plan
 from .plan_view import plan_json
 from .priors_view import prior_texts
+from .related_times import disagreement, related_hours
 from .run import Run, RunState
 from .settings import Settings
 from .store import TeamLimit
@@ -72,15 +74,19 @@ def prepare(app: App, path: Path) -> Prepared:
     seen = Seen.under(known, runs, attempts, charges)
     known = known.with_overhead(overhead_hours(job.kind, seen))
     found = _priors(app, job)
+    learned = learned_of(job, found)
+    hours = related_hours(job, learned, attempts, known)
     plan = make_plan(
         job,
-        work_of(job, measure(text, seen)),
+        work_of(job, measure(text, seen), hours),
         known,
         now,
         team_money_left=team_money_left(app, job.team, now),
         cooldown_hours=app.settings.cooldown_hours,
-        priors=prior_texts(job, found),
-        notes=_notes(app.settings, job, known.offers),
+        priors=prior_texts(job, learned),
+        learned=learned,
+        trial_hours=hours,
+        notes=[*_notes(app.settings, job, known.offers), *disagreement(job, hours)],
     )
     return Prepared(job, text, plan, tuple(related.study for related in found))
 

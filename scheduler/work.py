@@ -1,7 +1,8 @@
-"""How much work a job is: what the job file says, or what earlier runs of the same file took. Pure."""
+"""How much work a job is: by earlier runs of the same file, by the job file, or by related studies. Pure."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from .job import JobSpec, Sweep
 from .knowledge import Knowledge
 from .ledger import Category, Charge
 from .run import Attempt, Run, RunKind, RunState
+from .trial_hours import TrialHours
 
 NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
 STATED_SIGMA = 0.5  # a person's figure is within a factor of 1.9 four times in five
 SWEEP_SIGMA = 0.7  # and early stopping adds to that: how many trials stay promising is not known beforehand
 MEASURED_SIGMA = 0.2  # one run of the same job file; more runs by the spread among them, but never below half of this
+_UNBOUNDED = "the sweep is bounded by its budget or deadline, not by trials"
 _WORK = frozenset({Category.PRODUCTIVE, Category.PRUNED, Category.IDLE})
 
 
@@ -39,19 +42,40 @@ class Measured:
     sigma: float
 
 
-def work_of(job: JobSpec, measured: Measured | None) -> Work:
-    """The best figure there is: measured beats stated."""
+def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None = None) -> Work:
+    """The best figure there is: measured beats stated, stated beats what trials of related studies took."""
     if measured is not None:
         source = f"measured in {measured.runs} earlier run{'s' if measured.runs != 1 else ''} of this job file"
         return Work(measured.work_hours, source, measured.accelerator, measured.sigma)
     if job.work is None or job.work.hours is None:
-        return Work(None, "add work.hours to the job file, or run it once")
+        return _work_of_related(job, related)
     if job.sweep is None:
         return Work(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
     if job.sweep.trials is None:
-        return Work(None, "the sweep is bounded by its budget or deadline, not by trials")
+        return Work(None, _UNBOUNDED)
     hours, formula = sweep_hours(job.sweep, job.work.hours, job.work.epochs)
     return Work(hours, formula, job.work.reference, SWEEP_SIGMA)
+
+
+def _work_of_related(job: JobSpec, related: TrialHours | None) -> Work:
+    if job.sweep is None or related is None:
+        return Work(None, "add work.hours to the job file, or run it once")
+    if job.sweep.trials is None:
+        return Work(None, f"{_UNBOUNDED}; {related.text}")
+    hours, formula = sweep_hours(job.sweep, related.mean, job.work.epochs if job.work else None)
+    stopping = SWEEP_SIGMA**2 - STATED_SIGMA**2
+    return Work(
+        hours, f"{formula} on average, {related.text}", related.reference, math.sqrt(related.sigma**2 + stopping)
+    )
+
+
+def planned_work(plan_json: str) -> Work | None:
+    """The work that a run's plan reckoned with when it was submitted; None where it knew none, or did not keep it."""
+    said = json.loads(plan_json)
+    hours, source = said.get("work_hours"), said.get("work_source", "")
+    if hours is None or "work_sigma" not in said:
+        return None
+    return Work(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))
 
 
 def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tuple[float, str]:
@@ -64,7 +88,7 @@ def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tup
     tail = 0.5 * (1 - 1 / parallel)
     rounds = max(trials * kept / parallel + tail, 1.0)
     text = f"({trials} trials x {kept:.2f} after early stopping / {parallel} parallel + {tail:.2f} tail)"
-    return rounds * hours_per_trial, f"{text} x {hours_per_trial:g} h"
+    return rounds * hours_per_trial, f"{text} x {hours_per_trial:.4g} h"
 
 
 def epochs_share(sweep: Sweep, epochs: int | None) -> float:

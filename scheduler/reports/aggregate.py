@@ -18,6 +18,7 @@ from .outcomes import (
     study_costs,
     work_kept,
 )
+from .past_savings import past_savings
 from .report import Money, Report, Section
 from .savings import net_savings
 from .spend import basis_totals, market_shares, running_usd, spend_of, spend_tree
@@ -96,6 +97,7 @@ def _section(money: Money, data: ReportData, *, alone: bool) -> Section:
         work_kept_share=work_kept(total),
         net=net_savings(data.charges),
         studies=study_costs(data),
+        past_savings=past_savings(data),
         models=model_costs(data),
         predictions=predicted,
         coverage=coverage(predicted),

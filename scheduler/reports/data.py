@@ -40,4 +40,5 @@ class ReportData:
     charges: tuple[Charge, ...] = ()
     studies: tuple[StudyRecord, ...] = ()
     models: tuple[ModelRow, ...] = ()
+    past: tuple[StudyRecord, ...] = ()  # that sweeps learned from, imported ones too
     team_budgets: Mapping[str, Decimal] = field(default_factory=dict)  # USD per calendar month (UTC)

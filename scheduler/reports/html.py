@@ -200,7 +200,7 @@ def _sweeps(section: Section, usd: Usd) -> Panel:
         "sweeps",
         "Sweeps",
         "What trials cost. Capacity that no trial held is a figure of its own.",
-        grids=(tables.sweep_grid(section, usd),),
+        grids=(tables.sweep_grid(section, usd), tables.past_grid(section, usd)),
         folded=tuple(tables.trial_grid(study, usd) for study in section.studies),
         place="bottom",
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from spotwise.cost_models.estimate import MoneyQuantiles, Quantiles
 from spotwise.cost_models.offer import Market
 
 from ..ledger import Category
@@ -145,6 +146,20 @@ class StudyCost:
     pruned: int
     failed: int
     resumes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PastSaving:
+    """What past studies are estimated to have saved a sweep that has ended. Below zero: what they cost."""
+
+    run_id: str
+    studies: int  # past studies that are still known
+    trials_with: int  # taken from past studies
+    trials_without: Quantiles  # that are expected to be as good without
+    saved_trials: Quantiles
+    usd_per_trial: Decimal | None  # booked, by its trials; None where nothing was
+    saved_usd: MoneyQuantiles | None  # by that; None where it is unknown
+    planned_trials: float | None  # what its plan expected to save; None where it could not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +300,7 @@ class Section:
     work_kept_share: float | None
     net: NetSavings  # against the same work on demand, never preempted
     studies: tuple[StudyCost, ...]
+    past_savings: tuple[PastSaving, ...]  # sweeps that learned from past studies, newest first
     models: tuple[ModelCost, ...]
     predictions: tuple[Prediction, ...]
     coverage: Coverage

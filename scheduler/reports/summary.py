@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 
 from ..ledger import Category
 from .formats import Usd, count, label, percent
@@ -35,7 +36,20 @@ def _sentences(section: Section, usd: Usd) -> Iterator[str]:
         lost = usd(total.usd(Category.LOST_WORK))
         kept = percent(section.work_kept_share)
         yield f"{count(section.preemptions, 'preemption')} destroyed {lost} of work; {kept} of all work was kept."
+    yield from _past_sentences(section, usd)
     yield from _budget_sentences(section, usd)
+
+
+def _past_sentences(section: Section, usd: Usd) -> Iterator[str]:
+    rows = section.past_savings
+    trials = round(sum(row.saved_trials.expected for row in rows))
+    if not rows:
+        return
+    amounts = [row.saved_usd.expected for row in rows if row.saved_usd is not None]
+    money = f", {usd(abs(sum(amounts, Decimal(0))))}" if trials and len(amounts) == len(rows) else ""
+    verb = "saved" if trials > 0 else "cost"
+    said = f"{verb} about {count(abs(trials), 'trial')}{money}" if trials else "saved nothing"
+    yield f"Past studies are estimated to have {said}, over {count(len(rows), 'sweep')} that learned from them."
 
 
 def _budget_sentences(section: Section, usd: Usd) -> Iterator[str]:

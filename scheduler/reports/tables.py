@@ -195,6 +195,29 @@ def sweep_grid(section: Section, usd: Usd) -> Grid:
     )
 
 
+def past_grid(section: Section, usd: Usd) -> Grid:
+    return Grid(
+        key="past-studies",
+        title="What past studies saved, in trials (estimated)",
+        left=("run",),
+        right=("studies", "with", "without", "saved", "10-90%", "planned", "saved USD"),
+        lines=tuple(
+            Line(
+                (
+                    *(row.run_id, str(row.studies), str(row.trials_with), f"{row.trials_without.expected:.0f}"),
+                    f"{row.saved_trials.expected:.1f}",
+                    f"{row.saved_trials.p10:.0f} to {row.saved_trials.p90:.0f}",
+                    NOTHING if row.planned_trials is None else f"{row.planned_trials:.1f}",
+                    usd(None if row.saved_usd is None else row.saved_usd.expected),
+                ),
+                tone="bad" if row.saved_trials.p90 < 0 else "",
+            )
+            for row in section.past_savings
+        ),
+        note="with = trials taken from past studies; without = trials that are as good without; below zero: a loss.",
+    )
+
+
 def trial_grid(study: StudyCost, usd: Usd, *, most: int | None = None) -> Grid:
     """Trials, dearest first: all, or the ``most`` dearest and the best."""
     shown = study.trials[:most]

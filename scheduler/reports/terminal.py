@@ -51,6 +51,7 @@ def _grids(section: Section, usd: Usd) -> Iterator[Grid]:
     yield tables.outcome_grid(section, usd)
     yield tables.prediction_grid(section, usd)
     yield tables.sweep_grid(section, usd)
+    yield tables.past_grid(section, usd)
     for study in section.studies:
         yield tables.trial_grid(study, usd, most=MOST_TRIALS)
     yield tables.model_grid(section, usd)

@@ -109,6 +109,12 @@ class Cube:
         return np.where(self.numeric, stepped, rows)
 
 
+def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> Array:
+    """Columns of configurations of any space, shape (configurations, columns). Beyond the bounds lies on them."""
+    cube = Cube(space)
+    return cube.columns(cube.snapped(cube.rows(configs)))
+
+
 def _cell(row: Array) -> bytes:
     return np.rint(row / _EQUAL + _OFF).tobytes()
 

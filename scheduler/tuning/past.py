@@ -58,8 +58,9 @@ class PastStudies:
             _Group(self.kernel, shares[among[0]], [points[i] for i in among], [scores[i] for i in among])
             for among in groups.values()
         ]
+        members = [i for among in groups.values() for i in among]
+        self._order = np.argsort(members)
         if len(levels) > 1:
-            members = [i for among in groups.values() for i in among]
             left = [each for group in self._groups for each in group.left_out()]
             self.agreement = agreement(
                 levels,
@@ -68,14 +69,14 @@ class PastStudies:
             )
 
     def predict(self, columns: Array) -> Array:
-        """At the end of training, shape (points, studies)."""
+        """At the end of training, shape (points, studies), in the order of the studies that are known."""
         return self.predict_levels(columns)[:, -1]
 
     def predict_levels(self, columns: Array) -> Array:
         """Shape (points, levels, studies)."""
         if not self.count:
             return np.zeros((len(columns), len(self._levels), 0))
-        return np.concatenate([group.predict(columns) for group in self._groups], axis=2)
+        return np.concatenate([group.predict(columns) for group in self._groups], axis=2)[:, :, self._order]
 
 
 class _Group:

@@ -17,13 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..study import StudyRecord, TrialRecord
-from .cube import Array, Cube
+from .cube import Array, Cube, encode
 from .kernels import Kernel
-from .past import PastStudies, is_known
-from .ranking import is_scored, ranked
-from .space import Space, fit_params, shared_names
+from .past import PastStudies
+from .ranking import is_scored
+from .space import Space, fit_params
+from .surface import Surface, surface_of
 
 PORTFOLIO_SIZE = 4
 CANDIDATES = 600  # at most, and of one study not more than
@@ -45,39 +47,71 @@ class PriorConfig:
         return f"from {self.from_study} trial {self.from_trial}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The best trials of past studies, and what each would have done in every one of them."""
+
+    surfaces: tuple[Surface, ...]
+    params: tuple[dict[str, Any], ...]
+    trials: tuple[TrialRecord, ...]
+    owner: NDArray[np.intp]  # (candidates,): whose trial it is, as a place in ``surfaces``
+    predicted: Array  # (surfaces, candidates)
+    points: Array  # (candidates, columns)
+
+    def without(self, index: int) -> tuple[Array, Array]:
+        """Predictions and points as they are had without one study: neither its judgement nor its trials."""
+        theirs = self.owner != index
+        return np.delete(self.predicted, index, axis=0)[:, theirs], self.points[theirs]
+
+
 def choose(past: Sequence[StudyRecord], space: Space, size: int) -> tuple[PriorConfig, ...]:
     """Up to ``size`` configurations for ``space``, best first. Studies that share no parameter with it are left out."""
-    known = [study for study in past if is_known(study, space, least_trials=1)]
-    if not known or size < 1:
+    return chosen_of(candidates(past, space), space, size)
+
+
+def chosen_of(found: Candidates, space: Space, size: int) -> tuple[PriorConfig, ...]:
+    """The same, of candidates that are at hand."""
+    if not found.params or size < 1:
         return ()
-    cube = Cube(space)
-    most = max(1, min(CANDIDATES_A_STUDY, CANDIDATES // len(known)))
-    candidates = [(study, trial) for study in known for trial in _best(study, most)]
-    columns = cube.columns(cube.snapped(cube.rows([_shared(space, study, trial) for study, trial in candidates])))
-    predicted = _predicted(known, cube, columns) if len(known) > 1 else np.arange(len(candidates), dtype=float)[:, None]
-    picked = _greedy(-predicted.T, columns, size)
-    return tuple(_prior(space, *candidates[index]) for index in picked)
+    return tuple(
+        PriorConfig(
+            fit_params(space, found.params[index]),
+            found.surfaces[found.owner[index]].study.id,
+            found.trials[index].number,
+        )
+        for index in pick(found.predicted, found.points, size)
+    )
 
 
-def _predicted(known: Sequence[StudyRecord], cube: Cube, columns: Array) -> Array:
-    """Scores of the candidates in each study, shape (candidates, studies). One study's own order needs no model."""
-    kernel = Kernel(np.full(columns.shape[1], 1.0 / (_LENGTH * math.sqrt(columns.shape[1]))), 1.0, _NOISE)
-    return PastStudies(known, cube, kernel=kernel, least_trials=1).predict(columns)
+def candidates(past: Sequence[StudyRecord], space: Space) -> Candidates:
+    """What a portfolio is chosen from; nothing where no study shares a parameter with the space."""
+    known = tuple(surface for surface in (surface_of(study, space) for study in past) if surface is not None)
+    most = max(1, min(CANDIDATES_A_STUDY, CANDIDATES // max(1, len(known))))
+    found = [(index, trial) for index, surface in enumerate(known) for trial in _best(surface, most)]
+    params = tuple(_shared_params(known[index], trial) for index, trial in found)
+    points = encode(space, params)
+    owner = np.array([index for index, _ in found], dtype=np.intp)
+    predicted = _predicted([surface.study for surface in known], space, points)
+    return Candidates(known, params, tuple(trial for _, trial in found), owner, predicted, points)
 
 
-def _best(study: StudyRecord, most: int) -> list[TrialRecord]:
-    return [trial for trial in ranked(study.trials, study.goal)[:most] if is_scored(trial)]
+def _predicted(known: Sequence[StudyRecord], space: Space, points: Array) -> Array:
+    """How good each candidate would be in each study, shape (studies, candidates)."""
+    if len(known) < 2:  # one study's own order needs no model
+        return -np.tile(np.arange(len(points), dtype=float), (len(known), 1))
+    kernel = Kernel(np.full(points.shape[1], 1.0 / (_LENGTH * math.sqrt(points.shape[1]))), 1.0, _NOISE)
+    return -PastStudies(known, Cube(space), kernel=kernel, least_trials=1).predict(points).T
 
 
-def _shared(space: Space, study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    return {name: trial.params[name] for name in shared_names(space, study.space) if name in trial.params}
+def _best(surface: Surface, most: int) -> list[TrialRecord]:
+    return [trial for trial in surface.trials[:most] if is_scored(trial)]
 
 
-def _prior(space: Space, study: StudyRecord, trial: TrialRecord) -> PriorConfig:
-    return PriorConfig(fit_params(space, _shared(space, study, trial)), study.id, trial.number)
+def _shared_params(surface: Surface, trial: TrialRecord) -> dict[str, Any]:
+    return {name: trial.params[name] for name in surface.shared if name in trial.params}
 
 
-def _greedy(goodness: Array, points: Array, size: int) -> list[int]:
+def pick(goodness: Array, points: Array, size: int) -> list[int]:
     """Indices of the candidates that add most to the sum over studies of the best predicted goodness so far.
 
     Once nothing is to be gained, or with one study from the second on, the best on average among those that keep a

@@ -87,7 +87,7 @@ def test_the_texts_below_are_right_before_they_are_made_wrong(text: str) -> None
         (SWEEP.replace("trials: 2", "trials: 0"), "job.yaml:5: sweep.trials: found 0; allowed: 1 or more"),
         (SWEEP.replace("  trials: 2\n", ""), "job.yaml:2: sweep.trials: missing; required: trials, budget or deadline, or the sweep never ends"),
         (SWEEP + "  priors: atuo\n", "job.yaml:8: sweep.priors: found 'atuo'; allowed: auto, none or a list of study ids; did you mean auto"),
-        (SWEEP + "  early_stopping: {type: median}\n", "job.yaml:8: sweep.early_stopping.type: found 'median'; allowed: asha"),
+        (SWEEP + "  early_stopping: {type: median}\n", "job.yaml:8: sweep.early_stopping.type: found 'median'; allowed: asha, freeze_thaw"),
         (SWEEP + "  early_stopping: {reduction_factor: 1}\n", "job.yaml:8: sweep.early_stopping.reduction_factor: found 1; allowed: 2 or more"),
         (SWEEP + "    l-r: {type: float, low: 0, high: 1}\n", "job.yaml:8: sweep.space.l-r: found a name that no environment variable can have; allowed: letters, digits, _"),
         (SWEEP + "    LR: {type: float, low: 0, high: 1}\n", "job.yaml:8: sweep.space.LR: found the same variable HP_LR as lr; allowed: names that differ by more than case"),

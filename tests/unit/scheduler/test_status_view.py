@@ -13,6 +13,7 @@ import pytest
 from factories import JOB_YAML, T0, at, attempt, offer, run
 from rich.console import Console, RenderableType
 
+from spotwise.cost_models.estimate import Quantiles
 from spotwise.cost_models.offer import Market, Pool
 from spotwise.scheduler.job import parse_job
 from spotwise.scheduler.rest import ChanceOf, Rest
@@ -20,6 +21,7 @@ from spotwise.scheduler.run import Attempt, AttemptState, RunState
 from spotwise.scheduler.status_view import RunView, RunWatcher, run_detail, status_json, status_table
 from spotwise.scheduler.store import Event, Store
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.tuning.saving import Saving
 from spotwise.scheduler.workloads import Progress
 
 RUN_ID = "shelf-detector-nightly-377k2f"
@@ -205,6 +207,18 @@ def test_an_estimate_that_is_not_of_what_is_held_or_not_of_now_says_so() -> None
     on_demand = ahead(offer=ON_DEMAND.key)
     assert f"on {ON_DEMAND.key}" in on_demand
     assert "; 31.21 on demand" not in on_demand
+
+
+def test_what_past_studies_saved_a_sweep_that_has_ended_is_said_and_written_in_full() -> None:
+    trials = tuple(TrialRecord(n, {"lr": 0.1}, TrialState.COMPLETED, 0.9, cost_usd=Decimal("0.2")) for n in range(4))
+    study = StudyRecord(RUN_ID, "shelf", "val_accuracy", "maximize", {}, T0, trials=trials)
+    saved = Saving(3, 4, Quantiles(10.0, 6.0, 14.0))
+    ended = view(run=run(RUN_ID, state=RunState.COMPLETED), study=study, past_saving=saved)
+    said = "past studies are estimated to have saved 6 trials (10-90 %: 2 to 10), 1.20 USD (0.400 to 2.00)"
+    assert said in " ".join(shown(run_detail(ended), 80).split())
+    found = status_json(ended)["past_saving"]
+    assert (found["saved_trials"]["expected"], found["saved_usd"]["expected"]) == (6.0, "1.200000")
+    assert status_json(view(study=study))["past_saving"] is None
 
 
 def test_no_deadline_and_no_rest_have_no_line() -> None:

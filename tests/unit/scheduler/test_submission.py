@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from spotwise.scheduler.app import App
 from spotwise.scheduler.clock import ManualClock, SystemClock
 from spotwise.scheduler.engines.base import LaunchRequest
 from spotwise.scheduler.errors import InputError
-from spotwise.scheduler.run import Run
+from spotwise.scheduler.outlook import Outlook
+from spotwise.scheduler.run import CostBasis, Run
 from spotwise.scheduler.settings import Settings, SkyPilotSettings
 from spotwise.scheduler.store import Store
+from spotwise.scheduler.store.studies import forget_studies
+from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.submission import prepare, submit
 from spotwise.scheduler.supervisor import Supervisor
+from spotwise.scheduler.workloads import Progress
 
 JOB = """\
 name: digits
@@ -132,3 +137,67 @@ def test_a_storage_in_the_home_is_the_submitters_home_on_every_node(
     (tmp_path / "shared").mkdir()
     run, _ = with_storage(tmp_path, "~/shared/").submit(job_in(tmp_path / "a"))
     assert run.storage == f"{tmp_path}/shared/{run.id}"
+
+
+SWEEP = """\
+name: digits-sweep
+team: vision
+resources: {accelerators: T4:1}
+run: "true"
+deadline: 400h
+sweep:
+  metric: acc
+  goal: maximize
+  trials: 8
+  space: {lr: {type: float, low: 0.0, high: 1.0}}
+"""
+
+
+def keep_studies(place: Place, count: int = 3, seconds: float = 7200.0) -> None:
+    place.engine.cost_basis = CostBasis.ESTIMATED  # what an import says counts on a real market alone
+    for number in range(count):
+        trials = tuple(
+            TrialRecord(n, {"lr": n / 10}, TrialState.COMPLETED, -abs(n - 4 - number / 10), seconds=seconds)
+            for n in range(10)
+        )
+        space = {"lr": {"type": "float", "low": 0.0, "high": 1.0}}
+        created = place.app.clock.now()
+        place.app.store.save_study(
+            StudyRecord(f"past-{number}", "digits", "acc", "maximize", space, created, trials=trials)
+        )
+
+
+def test_a_sweep_without_hours_is_planned_and_steered_by_its_related_studies(place: Place, tmp_path: Path) -> None:
+    keep_studies(place)
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP)
+    prepared = prepare(place.app, path)
+    assert prepared.plan.work.hours == pytest.approx(16.0)
+    assert "from 3 studies: 2 h a trial (2-2)" in prepared.plan.work.source
+    run, _ = submit(place.app, prepared)
+    assert run.predicted_usd is not None
+    assert json.loads(run.plan_json)["expected_saving"]["studies"] == 3
+    forget_studies(place.app.store, [f"past-{number}" for number in range(3)])
+    app = place.app
+    situation, _ = Outlook(app.store, app.engine, app.settings, app.clock).situation(
+        run, prepared.job, Progress(0.0, 0, ""), [], None
+    )
+    assert situation.work_is_known
+
+
+def test_a_sweep_that_uses_no_past_study_is_not_planned_by_any(place: Place, tmp_path: Path) -> None:
+    keep_studies(place)
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP + "  priors: none\n")
+    plan = prepare(place.app, path).plan
+    assert (plan.work.hours, plan.trial_hours) == (None, None)
+    assert plan.priors == ("none are used, as the job file says",)
+    assert plan.learned is not None
+    assert plan.learned.saving is None
+
+
+def test_a_deadline_that_related_trials_cannot_meet_is_refused(place: Place, tmp_path: Path) -> None:
+    keep_studies(place, seconds=36000.0)
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP.replace("400h", "10h"))
+    assert "cannot be met" in prepare(place.app, path).plan.refusals[0]

@@ -37,6 +37,7 @@ def grids() -> list[Grid]:
         tables.outcome_grid(section, usd),
         tables.prediction_grid(section, usd),
         tables.sweep_grid(section, usd),
+        tables.past_grid(section, usd),
         tables.trial_grid(section.studies[0], usd),
         tables.model_grid(section, usd),
         tables.attempt_grid(section, usd),

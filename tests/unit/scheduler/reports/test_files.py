@@ -72,7 +72,8 @@ def test_the_jsons_keys_are_stable() -> None:
     assert set(document) == {"format", "generated_at", "month", "sections"}
     assert list(document["sections"][0]) == [
         *("money", "notice", "total", "month", "bases", "teams", "budgets", "over_time", "markets", "outcomes"),
-        *("preemptions", "work_kept_share", "net", "studies", "models", "predictions", "coverage", "runs", "timeline"),
+        *("preemptions", "work_kept_share", "net", "studies", "past_savings", "models", "predictions", "coverage"),
+        *("runs", "timeline"),
     ]
     assert list(document["sections"][0]["total"]) == [
         *("booked_usd", "running_usd", "hours", "on_demand_usd", "saved_usd", "saved_share"),

@@ -83,4 +83,4 @@ def test_what_failed_or_is_no_number_counts_as_worst(make_task: MakeTask) -> Non
 
 def test_a_sweep_without_the_rule_is_refused(make_task: MakeTask) -> None:
     with pytest.raises(ValueError, match="sets no trials aside"):
-        Thawing(make_task(early_stopping=StoppingRule(1, 3), epochs=9))
+        Thawing(make_task())

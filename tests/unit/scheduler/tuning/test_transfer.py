@@ -49,7 +49,7 @@ def test_log_odds_are_a_number_however_sure_they_are(
     monkeypatch: pytest.MonkeyPatch, past: float, against: float, expected: float | None
 ) -> None:
     """One assumption with the past, all without it."""
-    first = transfer._ASSUMPTIONS[0]
+    first = transfer.ASSUMPTIONS[0]
 
     def evidence(_: object, assumed: object) -> float:
         return past if assumed is first else -math.inf if assumed.past_counts else against  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ def test_what_is_in_flight_leaves_less_to_expect_there() -> None:
 
 
 def test_kernel_is_learned_anew_only_when_a_study_has_grown_by_a_seventh() -> None:
-    learned = [transfer._kernel_of(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
+    learned = [transfer.kernel_of(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
     changes = sum(a is not b for a, b in pairwise(learned))
     assert 10 < changes < 18
     assert learned[0] is not learned[-1]
