@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SkyPilot for real: its API server and two Slurm clusters on loopback, made here and gone afterwards.
 # Usage: run.sh PYTEST-COMMAND...    or, to look around in that world: run.sh bash
+# run.sh install makes no world: it installs what one needs.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 : "${1:?usage: run.sh COMMAND...}"
@@ -37,4 +38,5 @@ without_services() { # the packages bring services of their own, which would sta
 
 [ "$(id -u)" -eq 0 ] || { echo "needs root: it makes machines with names and users of their own" >&2; exit 1; }
 programs_are_here || install_programs
+[ "$*" != install ] || exit 0
 exec "$python" "$here/launch.py" "$@"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from installation import ended
+from installation import TRAIN, ended
 from sky_installation import SkyInstallation
 
 from spotwise.checkpoints import read_progress
@@ -33,8 +33,14 @@ fi
 
 
 def test_a_host_that_is_preempted_costs_no_trial_its_work(site: SkyInstallation) -> None:
+    """However late one host comes up, the other is at its first trial still: that waits until both were seen."""
+    command, go = site.sky_train(EPOCHS), site.storage() / "go"
+    wait = f"\n    while epoch and not os.path.exists({str(go)!r}): time.sleep(0.05)"
+    before, pause, after = TRAIN.partition("    time.sleep(args.epoch_s)")
+    assert pause
+    (site.work / "train.py").write_text(before + pause + wait + after)
     job = site.sky_job(
-        LOOK_AROUND + site.sky_train(EPOCHS, epoch_s=2),
+        LOOK_AROUND + command,
         name="sweep",
         sweep=SWEEP,
         work={"epochs": EPOCHS, "hours": 0.01, "reference": "V100"},
@@ -59,6 +65,7 @@ def test_a_host_that_is_preempted_costs_no_trial_its_work(site: SkyInstallation)
     shown = site.json("status", run_id)
     assert shown["state"] == "running"
     assert {trial["trial"] % 2 for trial in shown["trials"]} == {0, 1}, "of both hosts"
+    go.touch()
     site.wait_for_end(run_id)
 
     assert site.places(run_id)[:2] == ["gcp/spot", "aws/spot"]
