@@ -12,7 +12,7 @@ real_parts := postgres browser s3 skypilot
 not_in_test := $(addprefix --ignore=tests/integration/,$(real_parts)) --ignore=tests/docs
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-recovery bench-supervising
+.PHONY: demo test check docs $(addprefix test-,$(real_parts)) $(addprefix bench-,policy tuning savings early-stopping recovery supervising)
 
 # Done once, and again when what is to be installed has changed. PyTorch comes first, by its exact version: a looser
 # request may take a build several GB larger. The build backend comes from the constraints too, hence no build isolation.
@@ -56,9 +56,12 @@ test-skypilot test-s3 bench-recovery bench-supervising: $(VENV)/.sky-installed
 $(addprefix test-,$(real_parts)): test-%: $(VENV)/.installed
 	bash tests/integration/$*/run.sh $(bin)/python -m pytest
 
-bench-tuning bench-savings: $(VENV)/.bench-installed
+bench-tuning bench-savings bench-early-stopping: $(VENV)/.bench-installed
 bench-tuning bench-savings bench-policy: bench-%: $(VENV)/.installed
 	$(bin)/python benchmarks/$*.py
+
+bench-early-stopping:
+	$(bin)/python benchmarks/early_stopping.py
 
 bench-recovery:
 	bash tests/integration/skypilot/run.sh $(bin)/python benchmarks/recovery.py

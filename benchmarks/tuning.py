@@ -4,7 +4,7 @@
 out: each sampler tunes one task of a family, and those with a history are given studies of up to 40 other tasks of it,
 50 random trials each, as a team's history might be. The families: see ``tuning_families``.
 
-Reported is normalised regret, (best so far - best recorded) / (median recorded - best recorded), its mean over tasks
+Reported is normalised regret, (best so far - best known) / (median recorded - best known), its mean over tasks
 and seeds after n trials; after how many trials that mean is as good as cold TPE's after 50 and 100 and a cold GP's
 after 50, with a 90 % bootstrap interval over runs; the mean rank among the first five rows; what it cost in training,
 as a share of 50 average trainings, to get as far as cold TPE does with those.

@@ -8,7 +8,7 @@ its recorded result.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -27,7 +27,7 @@ Params = Mapping[str, Any]
 FAMILIES = ("HPOBench-MLP", "LCBench", "rbv2_rpart")
 HISTORY_TRIALS = 50
 _TREES = 30
-_EPOCHS = 52.0
+EPOCHS = 52  # of a whole training of LCBench
 _LCBENCH: dict[str, dict[str, Any]] = {
     "batch_size": {"type": "int", "low": 16, "high": 512, "log": True},
     "learning_rate": {"type": "float", "low": 1e-4, "high": 0.1, "log": True},
@@ -37,6 +37,10 @@ _LCBENCH: dict[str, dict[str, Any]] = {
     "max_units": {"type": "int", "low": 64, "high": 1024, "log": True},
     "max_dropout": {"type": "float", "low": 0.0, "high": 1.0},
 }
+
+
+class Curves(Protocol):
+    def __call__(self, task: int, point: Array) -> Array: ...
 
 
 class Results(Protocol):
@@ -53,6 +57,9 @@ class Family:
     errors: Array  # (tasks, configurations)
     seconds: Array  # (tasks, configurations)
     results: Results = field(repr=False)
+    best: Array | None = None  # (tasks,): the best known, where that is better than the best recorded
+    curves: Curves | None = field(default=None, repr=False)  # errors after each epoch, where they are known
+    recorded: tuple[tuple[int, ...], Array] | None = field(default=None, repr=False)  # epochs, (tasks, configs, epochs)
 
     @property
     def tasks(self) -> int:
@@ -61,9 +68,16 @@ class Family:
     def result(self, task: int, params: Params) -> tuple[float, float]:
         return self.results(task, np.array([self._place(name, params[name]) for name in self.space], dtype=float))
 
+    def curve(self, task: int, params: Params) -> Array:
+        """Errors after each epoch; raises ValueError where the family has no curves."""
+        if self.curves is None:
+            raise ValueError(f"{self.name} has no learning curves")
+        return self.curves(task, np.array([self._place(name, params[name]) for name in self.space], dtype=float))
+
     def regret(self, task: int, errors: Array) -> Array:
-        """Normalised: 0 is the best recorded, 1 the median."""
-        best, median = self.errors[task].min(), np.median(self.errors[task])
+        """Normalised: 0 is the best known, 1 the median recorded."""
+        best = self.errors[task].min() if self.best is None else self.best[task]
+        median = np.median(self.errors[task])
         return np.asarray(np.clip((errors - best) / (median - best), 0.0, 1.0))
 
     def past_study(self, task: int, trials: int = HISTORY_TRIALS) -> StudyRecord:
@@ -76,6 +90,7 @@ class Family:
                 state=TrialState.COMPLETED,
                 value=float(self.errors[task, row]),
                 seconds=float(self.seconds[task, row]),
+                curve=() if self.recorded is None else _points(self.recorded[0], self.recorded[1][task, row]),
             )
             for number, row in enumerate(rows)
         )
@@ -116,23 +131,38 @@ def _hpobench(folder: Path) -> Family:
 
 
 def _lcbench(folder: Path) -> Family:
-    """Errors after the last epoch, of YAHPO Gym's surrogate, which the table's own were taken from."""
-    from onnxruntime import InferenceSession
+    """YAHPO Gym's surrogate, which the table's own results were taken from."""
+    from onnxruntime import InferenceSession, SessionOptions
 
     with np.load(folder / "lcbench_table.npz") as data:
         unit, errors, seconds = (data[key].astype(float) for key in ("X", "y", "cost_s"))
+        best, recorded = data["best_known"].astype(float), data["curve_err"].astype(float)
+        epochs = tuple(int(epoch) for epoch in data["epochs"])
         names = [str(name) for name in data["tasks"]]
     surrogate = folder / "lcbench_surrogate"
-    session = InferenceSession(surrogate / "model.onnx")
+    options = SessionOptions()
+    options.intra_op_num_threads = 1
+    session = InferenceSession(surrogate / "model.onnx", options)
     codes = json.loads((surrogate / "encoding.json").read_text(encoding="utf-8"))["OpenML_task_id"]
 
+    def after(task: int, point: Array, at: Array) -> Array:
+        given = np.hstack([at[:, None], np.tile(point, (len(at), 1))]).astype(np.float32)
+        code = np.full((len(at), 1), codes[names[task]], dtype=np.int32)
+        return np.asarray(session.run(None, {"x_cat": code, "x_cont": given})[0], dtype=float)
+
     def results(task: int, point: Array) -> tuple[float, float]:
-        given = np.concatenate([[_EPOCHS], point]).astype(np.float32)[None]
-        answer = session.run(None, {"x_cat": np.array([[codes[names[task]]]], dtype=np.int32), "x_cont": given})[0][0]
+        answer = after(task, point, np.array([float(EPOCHS)]))[0]
         return 1.0 - float(answer[1]) / 100, float(answer[0])
 
+    def curves(task: int, point: Array) -> Array:
+        return np.asarray(1.0 - after(task, point, np.arange(1.0, EPOCHS + 1))[:, 1] / 100)
+
     points = np.stack([_from_unit(spec, unit[:, i]) for i, spec in enumerate(_LCBENCH.values())], axis=1)
-    return Family("LCBench", _LCBENCH, points, errors, seconds, results)
+    return Family("LCBench", _LCBENCH, points, errors, seconds, results, best, curves, (epochs, recorded))
+
+
+def _points(epochs: Sequence[int], errors: Array) -> tuple[tuple[int, float], ...]:
+    return tuple((epoch, float(error)) for epoch, error in zip(epochs, errors, strict=True))
 
 
 def _from_unit(spec: Mapping[str, Any], unit: Array) -> Array:
@@ -179,8 +209,11 @@ def turned(study: StudyRecord) -> StudyRecord:
 
 def permuted(study: StudyRecord) -> StudyRecord:
     """Its results dealt out anew."""
-    values = np.random.default_rng(len(study.id)).permutation([trial.value for trial in study.trials])
-    dealt = tuple(replace(t, value=float(v)) for t, v in zip(study.trials, values, strict=True))
+    order = np.random.default_rng(len(study.id)).permutation(len(study.trials))
+    dealt = tuple(
+        replace(t, value=study.trials[i].value, curve=study.trials[i].curve)
+        for t, i in zip(study.trials, order, strict=True)
+    )
     return replace(study, trials=dealt)
 
 

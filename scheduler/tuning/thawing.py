@@ -25,7 +25,7 @@ class Thawing:
         if task.early_stopping is None or task.epochs is None:
             raise ValueError(f"sweep of {task.run_id} sets no trials aside")
         self._task = task
-        self._rungs = (*task.early_stopping.rungs(task.epochs - 1), task.epochs)
+        self._rungs = (*task.early_stopping.rungs(task.epochs * 2 // 3), task.epochs)  # near the end it pays to go on
         self._cube = Cube(dict(sorted(task.space.items())))
         self._first = choose(task.priors, task.space, portfolio_size(task.trials))
         levels = tuple(rung / task.epochs for rung in self._rungs)
