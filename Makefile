@@ -12,7 +12,7 @@ real_parts := postgres browser s3 skypilot
 not_in_test := $(addprefix --ignore=tests/integration/,$(real_parts)) --ignore=tests/docs
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check docs $(addprefix test-,$(real_parts)) $(addprefix bench-,policy tuning savings early-stopping recovery supervising)
+.PHONY: demo test check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising
 
 # Done once, and again when what is to be installed has changed. PyTorch comes first, by its exact version: a looser
 # request may take a build several GB larger. The build backend comes from the constraints too, hence no build isolation.
