@@ -37,12 +37,16 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    place: int  # of the trial
+    """A trial goes on to its next level."""
+
+    place: int  # of the trial in ``Begun``
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    row: Array
+    """A new trial starts."""
+
+    row: Array  # (parameters,): its configuration
 
 
 class Freezing:
@@ -98,7 +102,8 @@ class Freezing:
         if self._past.count:
             per_length = self._past.kernel.per_length
         else:
-            order = np.argsort(np.nan_to_num(begun.results[:, 0], nan=np.inf), kind="stable")
+            early = begun.results[:, 0]  # those without a result come last, and matter only while there are no others
+            order = np.argsort(early, kind="stable")[: max(2, np.count_nonzero(~np.isnan(early)))]
             per_length = kernel_of(columns[order], order.astype(float)).per_length
         model = CurveModel(self._past, per_length, columns, begun.results)
         return model.final(new, with_past=self._trusts(model, begun))
