@@ -34,6 +34,8 @@ def faults_between_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("sweep", "trials"), "missing; required: trials, budget or deadline, or the sweep never ends")
     stopping, work = sweep.get("early_stopping"), data.get("work")
     freezes = isinstance(stopping, dict) and stopping.get("type") == "freeze_thaw"
+    if freezes and "stop_when" in sweep:
+        yield Fault(("sweep", "stop_when"), "found beside freeze_thaw, which ends by itself; allowed: one of them")
     if freezes and not (isinstance(work, dict) and work.get("epochs")):
         yield Fault(("work", "epochs"), "missing; required: a whole trial's, for freeze_thaw to foresee its end")
 

@@ -192,6 +192,15 @@ class EarlyStopping(Part):
     )
 
 
+class StopWhen(Part):
+    """Ends a sweep when more money is not worth what it is expected to bring."""
+
+    gain_below: Annotated[float, Field(gt=0, allow_inf_nan=False)] = Field(
+        description="The least improvement of the metric that is worth it."
+    )
+    per_usd: MoneyField = Field(alias="per", description="What that much improvement may cost, in USD.")
+
+
 def _space(space: dict[str, Param]) -> dict[str, Param]:
     found, seen = [], dict[str, str]()
     for name in space:
@@ -236,6 +245,9 @@ class Sweep(Part):
     space: Annotated[dict[str, Param], AfterValidator(_space)] = Field(description="The hyperparameters, by name.")
     early_stopping: EarlyStopping | None = Field(
         default=None, description="Ends trials that fall behind; default: none."
+    )
+    stop_when: StopWhen | None = Field(
+        default=None, description="Ends it when more money is not worth it; default: when all trials are done."
     )
     priors: Annotated[
         str | list[str], PlainValidator(_priors), example(["string", "array"], "auto", items={"type": "string"})

@@ -27,6 +27,7 @@ from .timeline import Hold, epochs_kept, sweep_spans, training_spans
 from .tuning.records import to_record
 from .tuning.task import StoppingRule, SweepTask
 from .tuning.view import StudyFeed, TrialPhase, TrialView
+from .tuning.worth import StopRule
 
 SHORTEST_SECRET = 4  # characters; shorter values stand in any text
 
@@ -113,6 +114,8 @@ class SweepWorkload:
             "SPOTWISE_RUN_FOLDER": self._run.folder,
             "SPOTWISE_HOST": str(attempt.host),
             "SPOTWISE_HOSTS": str(self._run.hosts),
+            "SPOTWISE_USD_PER_HOUR": str(attempt.offer.price_usd_per_hour * attempt.nodes),
+            "SPOTWISE_HOUR_S": str(attempt.hour_s),
         }
         return replace(_request(self._run, self._job, attempt, command, env), is_sweep=True, hosts=self._run.hosts)
 
@@ -127,7 +130,8 @@ class SweepWorkload:
         kept = sum(trial.epoch for trial in trials)
         of = f" of {total}" if total else ""
         aside = f", {frozen} set aside" if frozen else ""
-        said = f"{ended}{of} trials ended ({pruned} stopped early{aside})"
+        early = f"; {self._feed.study.end_reason}" if self._feed.study.end_reason else ""
+        said = f"{ended}{of} trials ended ({pruned} stopped early{aside}){early}"
         return Progress(fraction, kept, said if trials else "starting")
 
     def spans(self, attempt: Attempt) -> list[Span]:
@@ -182,7 +186,7 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
     sweep = job.sweep
     if sweep is None:
         return
-    stopping = sweep.early_stopping
+    stopping, stop = sweep.early_stopping, sweep.stop_when
     task = SweepTask(
         run_id=run.id,
         attempt=1,
@@ -200,6 +204,7 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
         keep=job.checkpoint.keep,
         checkpoint_to=_checkpoint_to(run, job) or (f"{run.storage}/checkpoints" if run.storage else None),
         priors=tuple(priors),
+        stop_when=None if stop is None else StopRule(stop.gain_below, float(stop.per_usd)),
     )
     path = Path(run.folder) / "sweep.json"
     path.write_text(task.to_json(), encoding="utf-8")

@@ -32,7 +32,9 @@ class Cube:
         self.space = dict(space)
         self._specs = list(self.space.values())
         self.numeric = np.array([is_numeric(spec) for spec in self._specs], dtype=bool)
-        self._levels = np.array([_levels(spec) for spec in self._specs])  # 0: any value between the bounds
+        steps = [_steps(spec) for spec in self._specs]
+        self._width = np.array([width for width, _ in steps])  # of a step, in widths of the range; 0: any value
+        self._most = np.array([count for _, count in steps])  # steps that fit between the bounds
         self._single = np.array([is_numeric(spec) and spec["high"] <= spec["low"] for spec in self._specs], dtype=bool)
         widths = [1 if is_numeric(spec) else len(spec["choices"]) for spec in self._specs]
         self.parameter = np.repeat(np.arange(len(widths)), widths)  # (columns,): which parameter each belongs to
@@ -78,7 +80,7 @@ class Cube:
         moved[np.arange(len(base)), rng.integers(0, base.shape[1], len(base))] = True
         size = np.exp(rng.uniform(math.log(_NEAR), math.log(_FAR), (len(base), 1)))
         step = rng.normal(size=base.shape) * size
-        step += np.where(self._levels > 1, 0.6 * np.sign(step) / np.maximum(self._levels - 1, 1), 0.0)
+        step += 0.6 * np.sign(step) * self._width
         other = self.random(len(base), rng)
         return self.snapped(np.where(moved, np.where(self.numeric, base + step, other), base))
 
@@ -98,13 +100,14 @@ class Cube:
 
     def snapped(self, rows: Array) -> Array:
         """Within the bounds, and on the steps of those that have some: where `rows` places their configurations."""
-        steps = np.maximum(self._levels - 1, 1)
         inside = np.clip(rows, 0.0, 1.0)
-        stepped = np.where(self._levels > 0, np.rint(inside * steps) / steps, inside)
+        width = np.where(self._width > 0.0, self._width, 1.0)
+        steps = np.minimum(np.rint(inside / width), self._most)
+        stepped = np.where(self._width > 0.0, steps * width, inside)
         for index, spec in enumerate(self._specs):
             if spec["type"] == "int" and spec.get("log") and not self._single[index]:
-                low, width = math.log(spec["low"]), math.log(spec["high"]) - math.log(spec["low"])
-                stepped[:, index] = (np.log(np.rint(np.exp(low + width * inside[:, index]))) - low) / width
+                low, logs = math.log(spec["low"]), math.log(spec["high"]) - math.log(spec["low"])
+                stepped[:, index] = (np.log(np.rint(np.exp(low + logs * inside[:, index]))) - low) / logs
         stepped[:, self._single] = 0.5
         return np.where(self.numeric, stepped, rows)
 
@@ -119,14 +122,13 @@ def _cell(row: Array) -> bytes:
     return np.rint(row / _EQUAL + _OFF).tobytes()
 
 
-def _levels(spec: Spec) -> int:
-    """How many values there are at equal distances; 0 where they are not."""
+def _steps(spec: Spec) -> tuple[float, int]:
+    """The width of a step, in widths of the range, and how many fit; nothing where any value may be."""
     step = spec.get("step") or (1 if spec["type"] == "int" else None)
-    if not is_numeric(spec) or spec.get("log") or not step:
-        return 0
-    count = math.floor((float(spec["high"]) - float(spec["low"])) / float(step) + 1e-9) + 1
-    whole = math.isclose((count - 1) * float(step), float(spec["high"]) - float(spec["low"]), rel_tol=1e-9)
-    return count if whole else 0
+    if not is_numeric(spec) or spec.get("log") or not step or spec["high"] <= spec["low"]:
+        return 0.0, 0
+    places = (float(spec["high"]) - float(spec["low"])) / float(step)
+    return 1.0 / places, math.floor(places + 1e-9)
 
 
 def _place(spec: Spec, value: object) -> float:

@@ -83,6 +83,7 @@ class Finished:
     time: datetime
     attempt: int
     host: int = 0
+    reason: str = ""  # where it ended before all its trials were tried
 
 
 Event = Asked | Started | Reported | Ended | Finished

@@ -148,8 +148,9 @@ class Host:
             return BROKEN
         if self._task.host not in sweep.study.finished_hosts:
             sweep.finish()
+        early = f", {sweep.study.end_reason}" if sweep.study.end_reason else ""
         share = "" if self._task.hosts == 1 else f" as far as host {self._task.host} of {self._task.hosts} goes"
-        self._say(f"sweep {self._task.run_id} is complete{share}: {len(sweep.study.trials)} trials")
+        self._say(f"sweep {self._task.run_id} is complete{share}: {len(sweep.study.trials)} trials{early}")
         return COMPLETE
 
     def _leave_preempted(self, sweep: LiveSweep) -> NoReturn:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
-from typing import Protocol
 
 from spotwise.checkpoints.progress import read_progress
 
 from .asha import GO_ON, Verdict
+from .choices import Choices, Proposes, Thaws
 from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, StudyLog, StudyTail
-from .proposal import Proposal, Thaw
+from .proposal import Proposal
 from .recover import missed_reports
 from .rules import fault_at_end, judge_report
 from .task import SweepTask
@@ -30,20 +30,6 @@ SAVED_AND_LEFT = 75
 KILLED = frozenset({128 + 9, 128 + 15})  # from outside: an operator, or the kernel short of memory
 FRUITLESS_STARTS = 3  # a trial that ends this often in a row without a new epoch has failed
 EARLY_FAILURES = 3  # if the first trials all fail before one epoch, the command is broken, not the configurations
-
-
-class Proposes(Protocol):
-    def propose(self, study: Study) -> Proposal: ...
-
-
-class Thaws(Protocol):
-    """What ``Thawing`` does, of a sweep that sets trials aside."""
-
-    def is_due(self, trial: TrialView) -> bool: ...
-
-    def choose(
-        self, study: Study, free: Collection[int], *, may_begin: bool, running: int | None = None
-    ) -> Thaw | Proposal | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +64,9 @@ class LiveSweep:
         leave: asks it to save and leave.
         thawing: where trials are set aside, chooses what goes on.
         """
-        self._task, self._log, self._study, self._proposer = task, log, study, proposer
-        self._now, self._say, self._kill, self._leave, self._thawing = now, say, kill, leave, thawing
+        self._task, self._log, self._study = task, log, study
+        self._choices = Choices(task, proposer, thawing)
+        self._now, self._say, self._kill, self._leave = now, say, kill, leave
         self._lock = threading.RLock()
         self._closed = False
         self._live: set[int] = set()
@@ -103,7 +90,7 @@ class LiveSweep:
     @property
     def is_over(self) -> bool:
         """All trials of this host have come to an end, and there are as many as are its share."""
-        return not self._waiting_or_live() and not self._may_take()
+        return self._choices.is_over(self._study)
 
     def take(self) -> TrialView | None:
         """The next trial to run: an unfinished one if there is any, else a new one; None if none may start now."""
@@ -111,8 +98,8 @@ class LiveSweep:
             if len(self._live) >= self._task.parallel or self.broken:
                 return None
             self._listen()
-            waiting = [trial for trial in self._waiting_or_live() if trial.number not in self._live]
-            trial = waiting[0] if waiting else self._chosen() if self._thawing else self._asked()
+            waiting = [trial for trial in self._choices.waiting(self._study) if trial.number not in self._live]
+            trial = waiting[0] if waiting else self._chosen()
             if trial is not None:
                 self._live.add(trial.number)
             return trial
@@ -139,7 +126,7 @@ class LiveSweep:
                 self._kill(number)
                 self._end(number, EndState.PRUNED, self._now(), verdict.reason)
             elif epoch > seen:
-                self._set_aside_if_others_promise_more(number)
+                self._set_aside_if_outbid(number)
             return verdict
 
     def exited(self, number: int, exit_: Exit) -> bool:
@@ -175,10 +162,10 @@ class LiveSweep:
     def finish(self) -> None:
         """Record that this host's share of the sweep is complete. What is set aside stays so."""
         with self._turn():
-            for trial in self._frozen():
+            for trial in self._choices.frozen(self._study):
                 reason = f"set aside after epoch {trial.epoch}, and others promised more to the end"
                 self._end(trial.number, EndState.PRUNED, self._now(), reason)
-            self._record(Finished(self._now(), self._task.attempt, self._task.host))
+            self._record(Finished(self._now(), self._task.attempt, self._task.host, self._choices.enough(self._study)))
 
     def close(self) -> tuple[int, ...]:
         """From now on only ``pause`` records. Returns the trials that were handed out and have not ended."""
@@ -204,55 +191,22 @@ class LiveSweep:
         self._log.append(event)
         self._study = fold([event], self._study)
 
-    def _asked(self) -> TrialView | None:
-        return self._begun(self._proposer.propose(self._study)) if self._may_ask() else None
-
     def _chosen(self) -> TrialView | None:
-        choice = self._choice()
+        choice = self._choices.next(self._study)
         if choice is None:
             return None
         return self._begun(choice) if isinstance(choice, Proposal) else self._study.trials[choice.number]
 
-    def _choice(self, judged: int | None = None) -> Thaw | Proposal | None:
-        """The best use of a place, or of the one that a running trial has."""
-        if self._thawing is None:
-            return None
-        free = {trial.number for trial in self._frozen()} | ({judged} if judged is not None else set())
-        return self._thawing.choose(self._study, free, may_begin=self._may_ask(), running=judged)
-
-    def _set_aside_if_others_promise_more(self, number: int) -> None:
-        trial = self._study.trials[number]
-        if self._thawing is None or number in self._leaving or not self._thawing.is_due(trial):
-            return
-        choice = self._choice(number)
-        if choice == Thaw(number):
-            return
-        if choice is None:
-            self._leaving[number] = "nothing that is worth its cost is expected of it"
-        else:
-            other = "a new configuration" if isinstance(choice, Proposal) else f"trial {choice.number}"
-            self._leaving[number] = f"set aside: {other} promises more for its cost"
-        self._leave(number)
+    def _set_aside_if_outbid(self, number: int) -> None:
+        reason = "" if number in self._leaving else self._choices.outbids(self._study, number)
+        if reason:
+            self._leaving[number] = reason
+            self._leave(number)
 
     def _begun(self, proposal: Proposal) -> TrialView:
         what = (proposal.number, proposal.params, proposal.source, proposal.note)
         self._record(Asked(self._now(), self._task.attempt, *what, self._task.host))
         return self._study.trials[proposal.number]
-
-    def _may_ask(self) -> bool:
-        return self._task.share is None or sum(map(self._task.owns, self._study.trials)) < self._task.share
-
-    def _may_take(self) -> bool:
-        return self._choice() is not None if self._thawing else self._may_ask()
-
-    def _waiting_or_live(self) -> list[TrialView]:
-        return [trial for trial in self._unfinished() if trial.phase is not TrialPhase.FROZEN]
-
-    def _frozen(self) -> list[TrialView]:
-        return [trial for trial in self._unfinished() if trial.phase is TrialPhase.FROZEN]
-
-    def _unfinished(self) -> list[TrialView]:
-        return [trial for trial in self._study.unfinished() if self._task.owns(trial.number)]
 
     def _listen(self) -> None:
         """Take in what the other hosts have written since."""

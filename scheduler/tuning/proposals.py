@@ -37,14 +37,22 @@ class Proposer:
     def propose(self, study: Study) -> Proposal:
         """The next configuration, given all trials so far; those that still run count as taken."""
         number = self._task.next_number(study.trials)
+        memory = self._memory(study, number)
+        params = memory.ask(fixed_distributions=self._space).params
+        prior = self._sampler.prior(number)
+        return Proposal(number, params, "prior" if prior else "sampler", prior.note if prior else "")
+
+    def expected_gain(self, study: Study) -> float | None:
+        """By how much the next trial is expected to improve the metric; None while nothing can be said."""
+        return self._sampler.expected_gain(self._memory(study, self._task.next_number(study.trials)))
+
+    def _memory(self, study: Study, number: int) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         memory = optuna.create_study(direction=self._direction, sampler=self._sampler)
         ahead = iter(trial for n, trial in sorted(study.trials.items()) if n > number)  # of hosts that are faster
         for n in range(number):
             memory.add_trial(self._frozen(study.trials.get(n) or next(ahead, None)))
-        params = memory.ask(fixed_distributions=self._space).params
-        prior = self._sampler.prior(number)
-        return Proposal(number, params, "prior" if prior else "sampler", prior.note if prior else "")
+        return memory
 
     def _frozen(self, trial: TrialView | None) -> FrozenTrial:
         """A trial as Optuna keeps it; a number without events is a failed trial, which samplers pass over."""

@@ -17,11 +17,13 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ..study import StudyRecord
-from .cube import Cube
+from .cube import Array, Cube
 from .history import record_of, trial_records
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
 from .ranking import ranked
 from .space import NO_FIT, Space, distributions, fit, spec_of
+
+LEAST_VALUES = 6  # completed trials: fewer say nothing of what is still to be gained
 
 if TYPE_CHECKING:
     from .search import Search, Tried
@@ -95,6 +97,26 @@ class TransferSampler(BaseSampler):
         row = search.next(trial.number, _tried(others, goal, cube), rng)
         return cube.config(row)
 
+    def expected_gain(self, study: Study) -> float | None:
+        """By how much the next trial is expected to improve on the best, in the unit of the study's values.
+
+        None while fewer than six trials are completed: nothing can be said yet.
+        """
+        seen = study.get_trials(deepcopy=False)
+        space = self._space or {name: spec_of(dist) for t in seen for name, dist in t.distributions.items()}
+        values = sorted(t.value for t in seen if t.state == TrialState.COMPLETE and t.value is not None)
+        if len(values) < LEAST_VALUES:
+            return None
+        cube, search = self._search_of(space)
+        goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
+        number = max(trial.number for trial in seen) + 1
+        tried = _tried(seen, goal, cube)
+        found = search.gains(number, tried, np.random.default_rng([self._seed, 1 + number]))
+        if found is None:
+            return None
+        best_first = np.array(values[::-1] if goal == "maximize" else values)
+        return max(0.0, float(found.gain.max())) * _value_of_a_score(best_first, found.scores)
+
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
@@ -116,6 +138,13 @@ class TransferSampler(BaseSampler):
             cube = Cube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
             self._searches[key] = cube, Search(cube, PastStudies(self._history, cube), self._seed)
         return self._searches[key]
+
+
+def _value_of_a_score(values: Array, scores: Array) -> float:
+    """How much values differ where scores differ by one, among the better half. Both best first."""
+    place = max(2, len(values) // 2)
+    apart = float(scores[place] - scores[0])
+    return abs(float(values[place] - values[0])) / apart if apart > 0.0 else 0.0
 
 
 def _tried(trials: Sequence[FrozenTrial], goal: str, cube: Cube) -> Tried:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .cube import Array, Cube
 from .past import PastStudies
+from .ranking import normal_scores
 from .transfer import Points, WithPast, gain_without_past
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
@@ -27,6 +28,15 @@ class Tried:
     flying: Array
 
 
+@dataclass(frozen=True, slots=True)
+class Gains:
+    """Expected improvements of rows over the best trial, in the unit of the trials' scores."""
+
+    rows: Array
+    gain: Array  # (rows,); minus infinity for what was tried
+    scores: Array  # (trials,): of those that are over, best first
+
+
 class Search:
     """Proposes rows. It has no memory: a proposal follows from the trials and the random numbers."""
 
@@ -37,6 +47,11 @@ class Search:
 
     def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
+        found = self.gains(number, tried, rng)
+        return np.asarray(self._cube.random(1, rng)[0] if found is None else found.rows[int(np.argmax(found.gain))])
+
+    def gains(self, number: int, tried: Tried, rng: np.random.Generator) -> Gains | None:
+        """What new rows are expected to gain; None where too little is known, and a random one is as good."""
         if self._past.count and not len(tried.rows):
             tried = self._believed(tried)
         if self._past.count and len(tried.rows):
@@ -45,12 +60,13 @@ class Search:
             alone = number % 2 if odds <= SURE else len(tried.rows) >= ENOUGH and number % OPINION_EVERY == 0
             if odds > 0.0 and not alone:
                 rows, new = self._candidates(tried, rng)
-                return self._best(rows, model.gain(self._points(tried.flying), new), tried)
+                return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
-            return np.asarray(self._cube.random(1, rng)[0])
+            return None
         rows, new = self._candidates(tried, rng)
         columns = self._cube.columns(tried.rows), self._cube.columns(tried.flying)
-        return self._best(rows, gain_without_past(columns[0], tried.numbers, columns[1], new.columns), tried)
+        gain = gain_without_past(columns[0], tried.numbers, columns[1], new.columns)
+        return self._of_new(rows, gain, normal_scores(len(tried.rows)), tried)
 
     def _believed(self, tried: Tried) -> Tried:
         """Before the first result: those in flight, taken to come out in the order that the past expects."""
@@ -67,10 +83,10 @@ class Search:
         columns = self._cube.columns(rows)
         return Points(columns, self._past.predict(columns) if self._past.count else np.zeros((len(rows), 0)))
 
-    def _best(self, rows: Array, gain: Array, tried: Tried) -> Array:
+    def _of_new(self, rows: Array, gain: Array, scores: Array, tried: Tried) -> Gains:
         """What was tried or is in flight would show nothing new, unless there is nothing else."""
         known = self._cube.is_among(rows, np.vstack([tried.rows, tried.flying]))
-        return np.asarray(rows[int(np.argmax(np.where(known, -np.inf, gain)))])
+        return Gains(rows, np.where(known, -np.inf, gain), scores)
 
 
 def pool_of(cube: Cube, past: PastStudies, seed: int) -> Array:

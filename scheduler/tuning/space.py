@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Spec = Mapping[str, Any]
 Space = Mapping[str, Spec]
 
+_ROUNDED = Decimal("1e-9")  # of a step
+
 
 class _NoFit(Enum):
     """A type of its own, since any value that a job file can write, null too, may be a choice."""
@@ -54,8 +56,9 @@ def fit(spec: Spec, value: object) -> Any:
 def _on_grid(value: float, low: float, high: float, step: float) -> float:
     """The nearest of ``low``, ``low + step``, ... up to ``high``, in decimals as Optuna reckons: 0.1 * 3 is 0.3."""
     exact, start, end, width = (Decimal(str(number)) for number in (value, low, high, step))
-    place = min(max(round((exact - start) / width), 0), math.floor((end - start) / width))
-    return float(start + place * width)
+    last = math.floor((end - start) / width + _ROUNDED)  # the upper bound may have been reckoned in binary
+    place = min(max(round((exact - start) / width), 0), last)
+    return float(min(start + place * width, end))
 
 
 def fit_params(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import InputError
 from ..study import StudyRecord
 from .records import study_from_json, study_to_json
+from .worth import Price, StopRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class SweepTask:
     host: int = 0  # which of the hosts at work this one is; it runs the trials whose number leaves this remainder
     hosts: int = 1
     priors: tuple[StudyRecord, ...] = ()
+    stop_when: StopRule | None = None
+    price: Price | None = None  # of the attempt's machine, where the environment tells
 
     def __post_init__(self) -> None:
         if self.goal not in ("maximize", "minimize"):
@@ -99,6 +102,8 @@ class SweepTask:
         """The text of ``sweep.json``."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         data["early_stopping"] = asdict(self.early_stopping) if self.early_stopping else None
+        data["stop_when"] = asdict(self.stop_when) if self.stop_when else None
+        del data["price"]  # each attempt has its own
         data["priors"] = [study_to_json(record) for record in self.priors]
         return json.dumps({"format": 1, **data}, indent=2) + "\n"
 
@@ -118,6 +123,7 @@ class SweepTask:
             workdir=environ.get("SPOTWISE_WORKDIR", task.workdir),
             host=int(environ.get("SPOTWISE_HOST", task.host)),
             hosts=int(environ.get("SPOTWISE_HOSTS", task.hosts)),
+            price=Price.of(environ),
         )
 
     @classmethod
@@ -162,5 +168,7 @@ def _task(data: Mapping[str, Any]) -> SweepTask:
     fields = {name: value for name, value in data.items() if name != "format"}
     rule = fields.get("early_stopping")
     fields["early_stopping"] = None if rule is None else StoppingRule(**rule)
+    stop = fields.get("stop_when")
+    fields["stop_when"] = None if stop is None else StopRule(**stop)
     fields["priors"] = tuple(study_from_json(record) for record in fields.get("priors", ()))
     return SweepTask(**fields)

@@ -70,6 +70,11 @@ class WithPast:
             return math.inf if for_it else -math.inf
         return math.log(for_it) - math.log(against)
 
+    @property
+    def scores(self) -> Array:
+        """What the places of what was tried are expected to mean, best first."""
+        return self._model.scores
+
     def gain(self, flying: Points, new: Points) -> Array:
         """Expected improvement of each new point; what is in flight is taken to come out as expected."""
         used = [(odds, each) for odds, each in self._odds if each.past_counts][:USED]
@@ -93,7 +98,7 @@ class _Model:
 
     def __init__(self, past: PastStudies, tried: Points) -> None:
         self._per_length = past.kernel.per_length
-        self._tried, self._scores = tried, expected_scores(tried.predicted)
+        self._tried, self.scores = tried, expected_scores(tried.predicted)
         self._among_tried = _Likeness(tried, tried, self._per_length)
 
     def log_evidence(self, assumed: Assumption) -> float:
@@ -109,7 +114,7 @@ class _Model:
         for weight, assumed in odds:
             covariance, residual = self._covariance(assumed), self._residual(assumed)
             noise, cross = assumed.noise + JITTER, to_new.under(assumed)
-            best = float((self._scores - noise * np.linalg.solve(covariance, residual)).min())
+            best = float((self.scores - noise * np.linalg.solve(covariance, residual)).min())
             if len(flying.columns):
                 between = to_flying.under(assumed)
                 believed = between.T @ np.linalg.solve(covariance, residual)
@@ -123,10 +128,10 @@ class _Model:
         return gains
 
     def _residual(self, assumed: Assumption) -> Array:
-        return self._scores - _mean(self._tried) if assumed.past_counts else self._scores - self._scores.mean()
+        return self.scores - _mean(self._tried) if assumed.past_counts else self.scores - self.scores.mean()
 
     def _covariance(self, assumed: Assumption) -> Array:
-        return self._among_tried.under(assumed) + (assumed.noise + JITTER) * np.eye(len(self._scores))
+        return self._among_tried.under(assumed) + (assumed.noise + JITTER) * np.eye(len(self.scores))
 
 
 def _mean(points: Points) -> Array:

@@ -87,6 +87,7 @@ class Study:
     finished_hosts: frozenset[int] = frozenset()  # hosts whose share is complete
     newest: Mapping[int, int] = field(default_factory=dict)  # by host: the newest attempt it has spoken from
     updated_at: datetime | None = None
+    end_reason: str = ""  # why it ended before all trials were tried
 
     def unfinished(self) -> tuple[TrialView, ...]:
         """Trials that a host has to start or continue, lowest number first."""
@@ -102,11 +103,12 @@ def fold(events: Iterable[Event], study: Study | None = None) -> Study:
     """The study after these events, in order. Pure; events of trials that were never asked are skipped."""
     study = study or Study()
     trials, newest = dict(study.trials), dict(study.newest)
-    finished, updated_at = study.finished_hosts, study.updated_at
+    finished, updated_at, end_reason = study.finished_hosts, study.updated_at, study.end_reason
     for event in events:
         updated_at = max(updated_at or event.time, event.time)
         if isinstance(event, Finished):
             finished |= {event.host}
+            end_reason = event.reason or end_reason
             host = event.host
         elif isinstance(event, Asked):
             trial = TrialView(event.trial, event.params, event.source, event.note, event.host)
@@ -119,7 +121,7 @@ def fold(events: Iterable[Event], study: Study | None = None) -> Study:
             continue
         newest[host] = max(newest.get(host, 0), event.attempt)
     left = {number: _left_behind(trial, newest.get(trial.host, 0)) for number, trial in trials.items()}
-    return Study(left, finished, newest, updated_at)
+    return Study(left, finished, newest, updated_at, end_reason)
 
 
 def _apply(trial: TrialView, event: Started | Reported | Ended) -> TrialView:

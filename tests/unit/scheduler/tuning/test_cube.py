@@ -158,3 +158,11 @@ def test_null_is_a_choice_like_others() -> None:
     null, cosine, missing = cube.columns(cube.rows([{"decay": None}, {"decay": "cosine"}, {}]))
     assert np.linalg.norm(null - cosine) == pytest.approx(1.0)
     assert missing.tolist() == [0.0, 0.0]
+
+
+def test_steps_that_do_not_reach_the_upper_bound() -> None:
+    """21 steps of 0.07 fit into a range of 1.5: Optuna's last value is 0.03 below the bound, and so is ours."""
+    cube = Cube({"x": {"type": "float", "low": 0.0, "high": 1.5, "step": 0.07}})
+    top = cube.snapped(np.array([[1.0], [0.5]]))
+    assert cube.config(top[0])["x"] == pytest.approx(1.47)
+    assert cube.rows([cube.config(row) for row in top]) == pytest.approx(top)

@@ -14,6 +14,7 @@ from spotwise.scheduler.tuning.live import Exit, LiveSweep
 from spotwise.scheduler.tuning.proposal import Proposal, Thaw
 from spotwise.scheduler.tuning.task import StoppingRule, SweepTask
 from spotwise.scheduler.tuning.view import Study, TrialPhase, TrialView, read_study
+from spotwise.scheduler.tuning.worth import Price, StopRule
 
 MakeTask = Callable[..., SweepTask]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -25,6 +26,9 @@ class Counting:
     def propose(self, study: Study) -> Proposal:
         number = len(study.trials)
         return Proposal(number, {"lr": number}, "sampler")
+
+    def expected_gain(self, study: Study) -> float | None:
+        return 1.0 / max(1, len(study.trials))
 
 
 def live(task: SweepTask, killed: list[int] | None = None) -> LiveSweep:
@@ -206,7 +210,7 @@ class Preferring:
         return Thaw(self.favourite) if self.favourite in free else None
 
 
-def freezing(task: SweepTask, favourite: int, left: list[int]) -> LiveSweep:
+def freezing(task: SweepTask, thawing: Preferring, left: list[int] | None = None) -> LiveSweep:
     log, study = StudyLog(task.study_folder, task.attempt), read_study(task.study_folder)
     return LiveSweep(
         task,
@@ -216,8 +220,8 @@ def freezing(task: SweepTask, favourite: int, left: list[int]) -> LiveSweep:
         now=ManualClock(NOW).now,
         say=lambda _: None,
         kill=lambda _: None,
-        leave=left.append,
-        thawing=Preferring(favourite),
+        leave=([] if left is None else left).append,
+        thawing=thawing,
     )
 
 
@@ -233,12 +237,13 @@ def begin(sweep: LiveSweep, epochs: int) -> int:
 def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: MakeTask) -> None:
     left: list[int] = []
     rule = StoppingRule(1, 2, freezes=True)
-    sweep = freezing(make_task(parallel=1, trials=2, early_stopping=rule, epochs=4), 0, left)
+    thawing = Preferring(0)
+    sweep = freezing(make_task(parallel=1, trials=2, early_stopping=rule, epochs=4), thawing, left)
     sweep.take()
     sweep.started(0, NOW)
     assert not sweep.reported(0, 1, 0.5, NOW).stop
     assert left == [], "the favourite goes on"
-    sweep._thawing.favourite = 7  # type: ignore[union-attr]
+    thawing.favourite = 7
     assert not sweep.reported(0, 2, 0.6, NOW).stop, "it is asked to leave, and watched until it has"
     assert left == [0]
     sweep.reported(0, 3, 0.7, NOW)  # what it still did before it left
@@ -252,7 +257,7 @@ def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: 
     sweep.exited(1, Exit(143, NOW))
     assert sweep.take() is None
     assert sweep.is_over
-    sweep._thawing.favourite = 0  # type: ignore[union-attr]
+    thawing.favourite = 0
     assert not sweep.is_over
     assert begin(sweep, 1) == 0
     sweep.exited(0, Exit(0, NOW))
@@ -267,7 +272,7 @@ def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: 
 def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrupted(make_task: MakeTask) -> None:
     rule = StoppingRule(1, 2, freezes=True)
     task = make_task(parallel=2, trials=2, early_stopping=rule, epochs=4)
-    first = freezing(task, 9, [])
+    first = freezing(task, Preferring(9))
     begin(first, 1)
     first.exited(0, Exit(75, NOW))
     first.take()
@@ -275,7 +280,7 @@ def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrup
     first.close()
     first.pause(1, NOW, "preempted")
 
-    again = freezing(replace(task, attempt=2), 9, [])
+    again = freezing(replace(task, attempt=2), Preferring(9))
     taken = again.take()
     assert taken is not None
     assert taken.number == 1, "it was interrupted, and goes on without being asked for"
@@ -284,8 +289,28 @@ def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrup
 
 
 def test_a_program_that_ends_as_it_is_asked_to_leave_is_complete(make_task: MakeTask) -> None:
-    sweep = freezing(make_task(parallel=1, trials=1, early_stopping=StoppingRule(1, 2, freezes=True), epochs=2), 9, [])
+    rule = StoppingRule(1, 2, freezes=True)
+    sweep = freezing(make_task(parallel=1, trials=1, early_stopping=rule, epochs=2), Preferring(9))
     begin(sweep, 2)
     sweep.exited(0, Exit(0, NOW))
     assert sweep.study.trials[0].phase is TrialPhase.COMPLETED
     assert sweep.is_over
+
+
+def test_it_ends_before_its_last_trial_where_more_money_is_not_worth_it(make_task: MakeTask) -> None:
+    """Each trial takes an hour of half a machine at 3 USD, and the next one gains 1 / trials: 0.067 a USD after ten."""
+    task = make_task(parallel=2, trials=40, stop_when=StopRule(gain_below=0.1, per_usd=1.5), price=Price(3.0, 3600.0))
+    log, study, clock = StudyLog(task.study_folder, 1), Study(), ManualClock(NOW)
+    sweep = LiveSweep(
+        task, log, study, Counting(), now=clock.now, say=lambda _: None, kill=lambda _: None, leave=lambda _: None
+    )
+    while (trial := sweep.take()) is not None:
+        sweep.started(trial.number, clock.now())
+        clock.sleep(3600)
+        sweep.reported(trial.number, 1, 0.5, clock.now())
+        sweep.exited(trial.number, Exit(0, clock.now()))
+    assert len(sweep.study.trials) == 11, "1 / 10 is worth 1.50 USD, 1 / 11 is not"
+    assert sweep.is_over
+    sweep.finish()
+    reason = read_study(task.study_folder).end_reason
+    assert "another 1.5 USD is expected to improve the best by 0.091 at most" in reason

@@ -27,6 +27,12 @@ from spotwise.scheduler.tuning.space import NO_FIT, distributions, fit, fit_para
         ({"type": "categorical", "choices": [1, 2]}, None, NO_FIT),
         ({"type": "categorical", "choices": [None, 2]}, None, None),
         ({"type": "float", "low": 0.1, "high": 0.3, "step": 0.1}, 0.3, 0.3),
+        # 21 steps, but for the last digit of the upper bound, as Optuna lowers it
+        (
+            {"type": "float", "low": 1.5485075566106445, "high": 3.0185075566106443, "step": 0.07},
+            3.1,
+            3.0185075566106443,
+        ),
     ],
 )
 def test_fit_finds_the_nearest_value_if_there_is_one(spec: dict[str, Any], value: object, fitted: object) -> None:
