@@ -70,9 +70,9 @@ class Choices:
         return f"set aside: {other} promises more for its cost"
 
     def enough(self, study: Study) -> str:
-        """Why no other trial is worth its money; empty where one may be, or nobody said what it is worth."""
+        """Why no other trial is worth its money; empty where one may be, none is left, or nobody says what it is."""
         rule, price = self._task.stop_when, self._task.price
-        if rule is None or price is None:
+        if rule is None or price is None or self._all_asked(study):
             return ""
         if self._weighed is None or self._weighed[0] is not study:
             self._weighed = study, enough(study, self._proposer.expected_gain(study), rule, price)
@@ -85,8 +85,11 @@ class Choices:
         return self._thawing.choose(study, free, may_begin=self._may_begin(study), running=running)
 
     def _may_begin(self, study: Study) -> bool:
+        return not self._all_asked(study) and not self.enough(study)
+
+    def _all_asked(self, study: Study) -> bool:
         share = self._task.share
-        return (share is None or sum(map(self._task.owns, study.trials)) < share) and not self.enough(study)
+        return share is not None and sum(map(self._task.owns, study.trials)) >= share
 
     def _unfinished(self, study: Study) -> list[TrialView]:
         return [trial for trial in study.unfinished() if self._task.owns(trial.number)]

@@ -89,7 +89,7 @@ class LiveSweep:
 
     @property
     def is_over(self) -> bool:
-        """All trials of this host have come to an end, and there are as many as are its share."""
+        """All trials of this host have come to an end or are set aside, and no other is to be started."""
         return self._choices.is_over(self._study)
 
     def take(self) -> TrialView | None:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from spotwise.scheduler.clock import ManualClock
 from spotwise.scheduler.tuning.events import StudyLog
 from spotwise.scheduler.tuning.live import Exit, LiveSweep
@@ -297,9 +299,14 @@ def test_a_program_that_ends_as_it_is_asked_to_leave_is_complete(make_task: Make
     assert sweep.is_over
 
 
-def test_it_ends_before_its_last_trial_where_more_money_is_not_worth_it(make_task: MakeTask) -> None:
+@pytest.mark.parametrize(("trials", "begun", "early"), [(40, 11, True), (11, 11, False), (8, 8, False)])
+def test_it_ends_before_its_last_trial_where_more_money_is_not_worth_it(
+    make_task: MakeTask, trials: int, begun: int, early: bool
+) -> None:
     """Each trial takes an hour of half a machine at 3 USD, and the next one gains 1 / trials: 0.067 a USD after ten."""
-    task = make_task(parallel=2, trials=40, stop_when=StopRule(gain_below=0.1, per_usd=1.5), price=Price(3.0, 3600.0))
+    task = make_task(
+        parallel=2, trials=trials, stop_when=StopRule(gain_below=0.1, per_usd=1.5), price=Price(3.0, 3600.0)
+    )
     log, study, clock = StudyLog(task.study_folder, 1), Study(), ManualClock(NOW)
     sweep = LiveSweep(
         task, log, study, Counting(), now=clock.now, say=lambda _: None, kill=lambda _: None, leave=lambda _: None
@@ -309,8 +316,9 @@ def test_it_ends_before_its_last_trial_where_more_money_is_not_worth_it(make_tas
         clock.sleep(3600)
         sweep.reported(trial.number, 1, 0.5, clock.now())
         sweep.exited(trial.number, Exit(0, clock.now()))
-    assert len(sweep.study.trials) == 11, "1 / 10 is worth 1.50 USD, 1 / 11 is not"
+    assert len(sweep.study.trials) == begun, "1 / 10 is worth 1.50 USD, 1 / 11 is not"
     assert sweep.is_over
     sweep.finish()
     reason = read_study(task.study_folder).end_reason
-    assert "another 1.5 USD is expected to improve the best by 0.091 at most" in reason
+    assert ("another 1.5 USD is expected to improve the best by 0.091 at most" in reason) is early
+    assert bool(reason) is early
