@@ -11,7 +11,6 @@ interval after 5. One place, no cost of starting a trial; the epochs of a trial 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -25,7 +24,7 @@ import numpy as np
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from tuning import DATA, PORTFOLIO, RESAMPLES, past_studies
+from tuning import PORTFOLIO, RESAMPLES, options_of, past_studies
 from tuning_families import EPOCHS, Array, Family, family, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord
@@ -135,10 +134,7 @@ def play(job: Job) -> list[float]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--tasks", type=int, default=34)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser = options_of(__doc__, tasks=34, seeds=1)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     if not options.data.is_dir():

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import sys
@@ -26,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, TPESampler
+from tuning import options_of
 from tuning_families import FAMILIES, Array, Family, family, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
@@ -36,7 +36,6 @@ from spotwise.scheduler.tuning.portfolio import PORTFOLIO_SIZE, choose
 from spotwise.scheduler.tuning.saving import expected_saving
 from spotwise.scheduler.tuning.space import distributions
 
-DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tuning"
 SHARES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 LONGEST = 60  # trials of a cold sweep
 PAST, FORESEEN = 5, 40
@@ -149,7 +148,9 @@ def _log_share(trials: float) -> float:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = _options(arguments)
+    parser = options_of(__doc__, tasks=8, seeds=3)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    options = parser.parse_args(arguments)
     if not options.data.is_dir():
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
@@ -172,15 +173,6 @@ def main(arguments: Sequence[str]) -> int:
             show_realised(found, ours, {k: r for kind in HISTORIES for k, r in by_kind[kind].items()})
     print(f"\n{time.monotonic() - began:.0f} s")
     return 0
-
-
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument("--tasks", type=int, default=8)
-    parser.add_argument("--seeds", type=int, default=3)
-    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

@@ -185,7 +185,10 @@ def _ranks(runs: dict[str, list[Run]]) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = _options(arguments)
+    parser = options_of(__doc__, tasks=8, seeds=1)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(arguments)
     if not options.data.is_dir():
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
@@ -210,14 +213,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _options(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(description: str | None, *, tasks: int, seeds: int) -> argparse.ArgumentParser:
+    """What all benchmarks on recorded tuning results take."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
-    parser.add_argument("--tasks", type=int, default=8)
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    return parser.parse_args(arguments)
+    parser.add_argument("--tasks", type=int, default=tasks)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    return parser
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class PastStudies:
         kernel: learned from the studies if it is None, which takes SciPy.
         levels: shares of a whole training at which results are to be predicted, rising to 1.
         """
-        known = [study for study in studies if is_known(study, cube.space, least_trials)]
+        known = [study for study in studies if _is_known(study, cube.space, least_trials)]
         self.count, self._levels = len(known), levels
         self.agreement: Agreement = unknown_agreement(levels)
         if not known:
@@ -109,7 +109,7 @@ class _Group:
         return self._kernel.between(at, at) + (self._kernel.noise + JITTER) * np.eye(len(at))
 
 
-def is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
+def _is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
     """Whether something can be learned of it: a completed trial, a few that are over, a parameter of the space."""
     over = ranked(study.trials, study.goal)
     done = any(trial.state is TrialState.COMPLETED for trial in over)
