@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -29,7 +30,10 @@ class Storage(Protocol):
         ...
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a file that appears whole or not at all; it, and all files created beside it, are durable on return."""
+        """Write a file that appears whole or not at all, also where several write it at once.
+
+        It, and all files created beside it, are durable on return.
+        """
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -86,10 +90,14 @@ class LocalStorage:
 
     def put(self, name: str, data: bytes) -> None:
         path = self._root / name
-        temporary = path.with_name(path.name + ".tmp")
-        with self.create(temporary.relative_to(self._root).as_posix()) as stream:
-            stream.write(data)
-        temporary.replace(path)
+        # A draft of its own for every writer: two that share one write into each other's finished file.
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
+        try:
+            with self.create(draft.relative_to(self._root).as_posix()) as stream:
+                stream.write(data)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)  # it is there only where a step failed
         _sync_folder(path.parent)
         _sync_folder(self._root)  # the folder's own entry, when it is new
 

@@ -81,8 +81,8 @@ class FakeSky:
         with self._lock:
             self.tasks[cluster] = task
             request_id = f"request-{next(self._ids)}"
-            self.requests_[request_id] = FakeRequest("launch", cluster)
-        threading.Thread(target=self._bring_up, args=(request_id, cluster, task), daemon=True).start()
+            request = self.requests_[request_id] = FakeRequest("launch", cluster)
+        threading.Thread(target=self._bring_up, args=(request, task), daemon=True).start()
         return request_id
 
     def launches_of(self, cluster: str) -> list[str]:
@@ -168,8 +168,8 @@ class FakeSky:
         if self.is_down:
             raise SkyUnreachableError("the API server does not answer")
 
-    def _bring_up(self, request_id: str, cluster: str, task: Mapping[str, Any]) -> None:
-        request, infra = self.requests_[request_id], task["resources"]["infra"]
+    def _bring_up(self, request: FakeRequest, task: Mapping[str, Any]) -> None:
+        cluster, infra = request.cluster, task["resources"]["infra"]
         time.sleep(self.provision_s)
         if infra in self.refusals:
             request.failure, request.state = self.refusals[infra], RequestState.FAILED

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 import sysconfig
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -141,6 +145,41 @@ def test_a_file_is_located_in_its_folder(url: str, folder: str, name: str) -> No
     storage, found = locate_file(url)
     expected = folder if "://" in folder else str(Path(folder).absolute())
     assert (storage.url, found) == (expected, name)
+
+
+def test_two_who_put_the_same_file_at_once_do_not_write_into_each_other(storage: Storage) -> None:
+    """As two runs that start together do with the wheel in a folder that nodes see."""
+    texts = [letter * 200_000 for letter in (b"a", b"b", b"c", b"d")]
+    with ThreadPoolExecutor(5) as pool:
+        storage.put("wheels/one", texts[0])
+        writers = [pool.submit(lambda text: [storage.put("wheels/one", text) for _ in range(20)], t) for t in texts]
+        while not all(writer.done() for writer in writers):
+            assert storage.read("wheels/one") in texts
+    for writer in writers:
+        writer.result()
+    assert list(storage.files("wheels")) == ["wheels/one"]
+
+
+def test_two_local_puts_at_the_same_step_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both_have_written, sync = threading.Barrier(2, timeout=30), os.fsync
+
+    def wait_for_the_other(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            both_have_written.wait()
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", wait_for_the_other)
+    texts = [b"a long text", b"short"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda text: LocalStorage(tmp_path).put("file", text), texts))
+    assert LocalStorage(tmp_path).read("file") in texts
+
+
+def test_a_local_put_that_fails_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "no space")))
+    with pytest.raises(OSError, match="no space"):
+        LocalStorage(tmp_path).put("file", b"text")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_local_put_leaves_no_temporary_file(tmp_path: Path) -> None:

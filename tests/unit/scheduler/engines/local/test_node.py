@@ -40,13 +40,14 @@ def test_the_budget_holds_though_nobody_watches(home: Path, make_engine: MakeEng
     """No supervisor calls terminate(): the node tells the program itself, and ends it after the grace."""
     engine, clock = make_engine(make_market()), SystemClock()
     command = "trap 'exit 75' TERM; echo ready; while :; do sleep 0.05; done"
-    request = make_request(home, spot_offer(engine), command, stop_after_s=0.5, stop_grace_s=20.0)
+    lasts_s = 3.0  # from capacity on; on a busy machine the trap is not there much sooner
+    request = make_request(home, spot_offer(engine), command, stop_after_s=lasts_s, stop_grace_s=20.0)
+    asked_at = clock.now()
     handle = engine.launch(request)
     end = seen_ended(engine, handle, clock)
     assert (end.cause, end.exit_code) == (EndCause.TERMINATED, 75)
-    assert end.launched_at is not None
     assert end.ended_at is not None
-    assert end.ended_at - end.launched_at >= timedelta(seconds=0.5)
+    assert end.ended_at - asked_at >= timedelta(seconds=lasts_s)
     assert any("budget" in line for line in engine.logs(handle))
 
 
