@@ -5,8 +5,9 @@ out: each row tunes it, and those with a history are given studies of 33 or fewe
 with their learning curves. The peers' pruners and samplers are Optuna's own.
 
 Reported is normalised regret, (best error seen after any epoch - best known) / (median after all epochs - best known),
-its mean over runs after training for so many epochs in all, in whole trainings of 52 epochs, with a 90 % bootstrap
-interval after 5. One place, no cost of starting a trial; the epochs of a trial that goes on are not trained again.
+its mean over runs after training for so many epochs in all, in whole trainings of 52 epochs, and for so many seconds,
+in those of the task's average training, with a 90 % bootstrap interval after 5. One place, no cost of starting a trial; the
+epochs of a trial that goes on are not trained again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from tuning_families import EPOCHS, Array, Family, family, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
+from spotwise.scheduler.tuning.costs import Costs
 from spotwise.scheduler.tuning.cube import Cube
 from spotwise.scheduler.tuning.freezing import Begin, Begun, Freezing
 from spotwise.scheduler.tuning.past import PastStudies
@@ -37,11 +39,13 @@ from spotwise.scheduler.tuning.space import distributions
 
 BUDGET = 8.0
 SHOWN = (1, 2, 3, 5, 8)
+UNITS = ("whole trainings by their epochs", "average trainings by their seconds")
+COST = "seconds_an_epoch"
 RUNGS = (3, 6, 12, 24, EPOCHS)  # grace_epochs: 3, reduction_factor: 2
 HALVING = {"min_resource": 3, "reduction_factor": 3}
 FREEZE, COLD_FREEZE = "ours, freeze_thaw", "ours, freeze_thaw, no history"
 
-Seen = tuple[float, float]  # whole trainings spent, best error seen
+Seen = tuple[float, float, float]  # spent in whole trainings' epochs, in average trainings' seconds; best error seen
 
 
 class Job(NamedTuple):
@@ -64,12 +68,14 @@ def by_optuna(found: Family, job: Job, sampler: BaseSampler, pruner: BasePruner,
     study, space = optuna.create_study(sampler=sampler, pruner=pruner), distributions(found.space)
     for config in choose(past_studies(found, job.task), found.space, first):
         study.enqueue_trial(config.params)
-    epochs, best = 0, np.inf
+    epochs, cost, best = 0, 0.0, np.inf
     while True:
         trial = study.ask(space)
+        each = found.result(job.task, trial.params)[1] / found.seconds[job.task].mean() / EPOCHS
+        trial.set_user_attr(COST, each)
         for epoch, error in enumerate(found.curve(job.task, trial.params), start=1):
-            epochs, best = epochs + 1, min(best, float(error))
-            yield epochs / EPOCHS, best
+            epochs, cost, best = epochs + 1, cost + each, min(best, float(error))
+            yield epochs / EPOCHS, cost, best
             trial.report(float(error), epoch)
             if epoch < EPOCHS and trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
@@ -78,27 +84,35 @@ def by_optuna(found: Family, job: Job, sampler: BaseSampler, pruner: BasePruner,
             study.tell(trial, float(error))
 
 
-def by_freezing(found: Family, job: Job, history: Sequence[StudyRecord]) -> Iterator[Seen]:
+def by_freezing(found: Family, job: Job, history: Sequence[StudyRecord], *, by_cost: bool = False) -> Iterator[Seen]:
     cube, levels = Cube(dict(sorted(found.space.items()))), tuple(rung / EPOCHS for rung in RUNGS)
-    first = cube.rows([config.params for config in choose(history, found.space, PORTFOLIO_SIZE)])
-    chooser = Freezing(cube, PastStudies(history, cube, levels=levels), levels, first, job.seed)
+    first = cube.rows([config.params for config in choose(history, found.space, PORTFOLIO_SIZE, by_cost=by_cost)])
+    past, costs = PastStudies(history, cube, levels=levels), Costs(history, cube) if by_cost else None
+    chooser = Freezing(cube, past, levels, first, seed=job.seed, costs=costs)
     rows, results = np.zeros((0, len(found.space))), np.zeros((0, len(levels)))
     curves: list[Array] = []
-    epochs, best, running = 0, np.inf, None
+    each: list[float] = []
+    epochs, cost, best, running = 0, 0.0, np.inf, None
     while True:
-        choice = chooser.choose(Begun(rows, results, np.isnan(results[:, -1]), running), may_begin=True)
+        choice = chooser.choose(Begun(rows, results, np.isnan(results[:, -1]), np.array(each), running), may_begin=True)
         if choice is None:
             return
         if isinstance(choice, Begin):
             rows, results = np.vstack([rows, choice.row]), np.vstack([results, np.full((1, len(levels)), np.nan)])
             curves.append(found.curve(job.task, cube.config(choice.row)))
+            each.append(found.result(job.task, cube.config(choice.row))[1] / found.seconds[job.task].mean() / EPOCHS)
         running = len(rows) - 1 if isinstance(choice, Begin) else choice.place
         level = int((~np.isnan(results[running])).sum())
         begin = RUNGS[level - 1] if level else 0
         results[running, level] = curves[running][RUNGS[level] - 1]
         for error in curves[running][begin : RUNGS[level]]:
-            epochs, best = epochs + 1, min(best, float(error))
-            yield epochs / EPOCHS, best
+            epochs, cost, best = epochs + 1, cost + each[running], min(best, float(error))
+            yield epochs / EPOCHS, cost, best
+
+
+def ours(found: Family, job: Job, *, by_cost: bool = False) -> BaseSampler:
+    cost_of = (lambda trial: trial.user_attrs[COST]) if by_cost else None
+    return TransferSampler(past_studies(found, job.task), seed=job.seed, space=found.space, cost_of=cost_of)
 
 
 Play = Callable[[Family, Job], Iterator[Seen]]
@@ -109,28 +123,30 @@ ROWS: dict[str, Play] = {
     f"portfolio of {PORTFOLIO}, TPE, halving": lambda f, j: by_optuna(
         f, j, TPESampler(seed=j.seed), halving(), PORTFOLIO
     ),
-    "ours, no early stopping": lambda f, j: by_optuna(
-        f, j, TransferSampler(past_studies(f, j.task), seed=j.seed, space=f.space), NopPruner()
-    ),
+    "ours, no early stopping": lambda f, j: by_optuna(f, j, ours(f, j), NopPruner()),
+    "ours, no early stopping, by cost": lambda f, j: by_optuna(f, j, ours(f, j, by_cost=True), NopPruner()),
     COLD_FREEZE: lambda f, j: by_freezing(f, j, []),
     FREEZE: lambda f, j: by_freezing(f, j, past_studies(f, j.task)),
+    f"{FREEZE}, by cost": lambda f, j: by_freezing(f, j, past_studies(f, j.task), by_cost=True),
     f"{FREEZE}, goal turned": lambda f, j: by_freezing(f, j, [turned(s) for s in past_studies(f, j.task)]),
     f"{FREEZE}, permuted": lambda f, j: by_freezing(f, j, [permuted(s) for s in past_studies(f, j.task)]),
 }
 
 
-def play(job: Job) -> list[float]:
-    """Regret after each of ``SHOWN``."""
+def play(job: Job) -> list[list[float]]:
+    """Regret after each of ``SHOWN``: in epochs, then in seconds."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    found, best = family("LCBench", job.data), dict.fromkeys(SHOWN, np.inf)
-    for spent, error in ROWS[job.row](found, job):
-        if spent > BUDGET:
+    found, best = family("LCBench", job.data), [dict.fromkeys(SHOWN, np.inf) for _ in UNITS]
+    for *spent, error in ROWS[job.row](found, job):
+        if min(spent) > BUDGET:
             break
-        best.update({n: error for n in SHOWN if spent <= n})
-    worst = np.inf
-    for n in SHOWN:  # where it ended by itself, what it had stays
-        worst = best[n] = min(worst, best[n])
-    return [float(found.regret(job.task, np.array([best[n]]))[0]) for n in SHOWN]
+        for each, so_far in zip(best, spent, strict=True):
+            each.update({n: error for n in SHOWN if so_far <= n})
+    for each in best:
+        worst = np.inf
+        for n in SHOWN:  # where it ended by itself, what it had stays
+            worst = each[n] = min(worst, each[n])
+    return [[float(found.regret(job.task, np.array([each[n]]))[0]) for n in SHOWN] for each in best]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -140,21 +156,24 @@ def main(arguments: Sequence[str]) -> int:
     if not options.data.is_dir():
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
-    began, facts = time.monotonic(), dict[str, list[float]]()
+    began, facts, runs = time.monotonic(), dict[str, dict[str, list[float]]](), dict[str, Array]()
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the workers share the cores
     tasks = np.unique(np.linspace(0, family("LCBench", options.data).tasks - 1, options.tasks).astype(int)).tolist()
-    print(f"LCBench, {len(tasks) * options.seeds} runs a row: mean normalised regret after n whole trainings")
-    print(f"{'':34}" + "".join(f"{f'n={n}':>8}" for n in SHOWN) + "   after 5, 90 %")
     rng = np.random.default_rng(0)
     with ProcessPoolExecutor() as workers:
         for row in ROWS:
             jobs = [Job(row, task, seed, options.data) for task in tasks for seed in range(options.seeds)]
-            runs = np.array(list(workers.map(play, jobs)))
-            drawn = runs[rng.integers(0, len(runs), (RESAMPLES, len(runs))), SHOWN.index(5)].mean(axis=1)
+            runs[row] = np.array(list(workers.map(play, jobs)))
+    for place, unit in enumerate(UNITS):
+        print(f"\nLCBench, {len(tasks) * options.seeds} runs a row: mean normalised regret after n {unit}")
+        print(f"{'':34}" + "".join(f"{f'n={n}':>8}" for n in SHOWN) + "   after 5, 90 %")
+        for row, found in runs.items():
+            regret = found[:, place]
+            drawn = regret[rng.integers(0, len(regret), (RESAMPLES, len(regret))), SHOWN.index(5)].mean(axis=1)
             low, high = np.quantile(drawn, [0.05, 0.95])
-            means = runs.mean(axis=0)
+            means = regret.mean(axis=0)
             print(f"{row:34}" + "".join(f"{mean:8.3f}" for mean in means) + f"   {low:.3f} - {high:.3f}", flush=True)
-            facts[row] = means.round(4).tolist()
+            facts.setdefault(row, {})[unit] = means.round(4).tolist()
     print(f"{time.monotonic() - began:.0f} s")
     if options.json is not None:
         options.json.write_text(json.dumps(facts, indent=1), encoding="utf-8")

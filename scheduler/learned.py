@@ -35,7 +35,7 @@ def learned_of(job: JobSpec, found: Sequence[RelatedStudy]) -> Learned | None:
     if job.sweep is None:
         return None
     space, size = space_of(job), portfolio_size(job.sweep.trials)
-    known = candidates([related.study for related in found], space)
+    known = candidates([related.study for related in found], space, by_cost=True)
     return Learned(tuple(found), chosen_of(known, space, size), job.sweep.trials, expected_of(known, size))
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from .proposal import Proposal, Thaw
 from .task import SweepTask
 from .view import Study, TrialPhase, TrialView
-from .worth import enough
+from .worth import Expected, enough
 
 
 class Proposes(Protocol):
@@ -16,7 +16,7 @@ class Proposes(Protocol):
 
     def propose(self, study: Study) -> Proposal: ...
 
-    def expected_gain(self, study: Study) -> float | None: ...
+    def expected(self, study: Study) -> Expected | None: ...
 
 
 class Thaws(Protocol):
@@ -75,7 +75,7 @@ class Choices:
         if rule is None or price is None or self._all_asked(study):
             return ""
         if self._weighed is None or self._weighed[0] is not study:
-            self._weighed = study, enough(study, self._proposer.expected_gain(study), rule, price)
+            self._weighed = study, enough(study, self._proposer.expected(study), rule, price)
         return self._weighed[1]
 
     def _choice(self, study: Study, running: int | None = None) -> Thaw | Proposal | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .costs import Costs
 from .cube import Array, Cube
 from .curves import Belief, CurveModel
 from .index import Index
@@ -27,6 +28,7 @@ class Begun:
     rows: Array  # (trials, parameters)
     results: Array  # (trials, levels)
     free: NDArray[np.bool_]  # (trials,): may go on now
+    costs: Array  # (trials,): of a whole training of each, in any unit; NaN where it is not known
     running: int | None = None  # of these the one that runs, and goes on without a start
 
     @property
@@ -52,10 +54,23 @@ class Begin:
 class Freezing:
     """Chooses. It has no memory: a choice follows from the trials and the seed."""
 
-    def __init__(self, cube: Cube, past: PastStudies, levels: tuple[float, ...], first: Array, seed: int) -> None:
-        """``levels``: shares of a whole training, rising to 1. ``first``: rows of past studies to begin with."""
+    def __init__(
+        self,
+        cube: Cube,
+        past: PastStudies,
+        levels: tuple[float, ...],
+        first: Array,
+        *,
+        seed: int,
+        costs: Costs | None = None,
+    ) -> None:
+        """Args:
+        levels: shares of a whole training, rising to 1.
+        first: rows of past studies to begin with.
+        costs: None where all trainings are taken to cost the same.
+        """
         self._cube, self._past, self._levels, self._seed = cube, past, levels, seed
-        self._first = first
+        self._first, self._dear = first, costs
         self._pool = pool_of(cube, past, seed)
         self._costs = np.diff(np.append(0.0, levels))
 
@@ -70,7 +85,7 @@ class Freezing:
         sample, near = candidates(self._cube, self._pool, self._best_rows(begun), rng)
         rows = np.vstack([self._pool[sample], near])
         tried, untried = self._beliefs(begun, self._cube.columns(rows))
-        reached = begun.reached
+        reached, dear, new_dear = begun.reached, self._dears(begun, begun.rows), self._dears(begun, rows)
         fresh = ~self._cube.is_among(rows, begun.rows) if may_begin else np.zeros(len(rows), dtype=bool)
         price = DEAR
         while price >= CHEAP:
@@ -79,8 +94,8 @@ class Freezing:
             for place in np.flatnonzero(begun.free | (reached == len(self._levels) - 1)):
                 one = slice(place, place + 1)
                 goes = place == begun.running
-                own[place] = index.of(tried.mean[one], tried.sd[one], int(reached[place]), running=goes)[0]
-            new = np.where(fresh, index.of(untried.mean, untried.sd, -1), np.inf)
+                own[place] = index.of(tried.mean[one], tried.sd[one], dear[one], int(reached[place]), running=goes)[0]
+            new = np.where(fresh, index.of(untried.mean, untried.sd, new_dear, -1), np.inf)
             best, first = own.min(initial=np.inf), new.min(initial=np.inf)
             if best == np.inf and first == np.inf:
                 return None
@@ -96,6 +111,15 @@ class Freezing:
         """So few trials, and no more are to come: one after the other to its end."""
         free = np.flatnonzero(begun.free)
         return GoOn(int(free[0])) if len(free) else None
+
+    def _dears(self, begun: Begun, rows: Array) -> Array:
+        """What a whole training of each row costs, in those of the trials so far."""
+        if self._dear is None:
+            return np.ones(len(rows))
+        known = begun.costs[np.isfinite(begun.costs)]
+        columns = self._cube.columns(begun.rows)
+        found = self._dear.of(self._cube.columns(rows), columns, begun.costs)
+        return found / known.mean() if len(known) else found
 
     def _beliefs(self, begun: Begun, new: Array) -> tuple[Belief, Belief]:
         columns = self._cube.columns(begun.rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from .space import spec_of
 if TYPE_CHECKING:
     from .sampler import PastStudy
 
+CostOf = Callable[[FrozenTrial], float | None]
+
 _STATES = {
     OptunaState.COMPLETE: TrialState.COMPLETED,
     OptunaState.PRUNED: TrialState.PRUNED,
@@ -23,8 +25,10 @@ _STATES = {
 }
 
 
-def record_of(study: PastStudy, index: int = 0) -> StudyRecord:
+def record_of(study: PastStudy, index: int = 0, cost_of: CostOf | None = None) -> StudyRecord:
     """A finished Optuna study as a record; trials that never ran to an end are left out.
+
+    ``cost_of``: what a trial has cost; kept as its seconds, since only how costs relate to each other matters.
 
     Raises:
         ValueError: it has more than one objective.
@@ -41,13 +45,13 @@ def record_of(study: PastStudy, index: int = 0) -> StudyRecord:
         goal="maximize" if study.directions[0] == StudyDirection.MAXIMIZE else "minimize",
         space=_space(trials),
         created_at=min(starts).astimezone(UTC) if starts else datetime.fromtimestamp(0, UTC),
-        trials=tuple(trial_records(trials)),
+        trials=tuple(trial_records(trials, cost_of)),
     )
 
 
-def trial_records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+def trial_records(trials: Iterable[FrozenTrial], cost_of: CostOf | None = None) -> list[TrialRecord]:
     """Those that are over."""
-    return [_trial(trial) for trial in trials if trial.state in _STATES]
+    return [_trial(trial, cost_of) for trial in trials if trial.state in _STATES]
 
 
 def _space(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:
@@ -55,8 +59,9 @@ def _space(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:
     return {name: spec_of(dist) for trial in trials for name, dist in trial.distributions.items()}
 
 
-def _trial(trial: FrozenTrial) -> TrialRecord:
+def _trial(trial: FrozenTrial, cost_of: CostOf | None) -> TrialRecord:
     curve = tuple(sorted(trial.intermediate_values.items()))
+    cost = None if cost_of is None else cost_of(trial)
     return TrialRecord(
         number=trial.number,
         params=dict(trial.params),
@@ -64,4 +69,5 @@ def _trial(trial: FrozenTrial) -> TrialRecord:
         value=trial.value,
         epoch=curve[-1][0] if curve else 0,
         curve=curve,
+        seconds=cost if cost is not None and cost > 0.0 else 0.0,
     )

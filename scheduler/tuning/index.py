@@ -36,17 +36,23 @@ class Index:
         self._left = tuple(np.append(1.0, np.minimum.accumulate(left)).tolist())
         self._costs, self._start, self._price = tuple(costs.tolist()), start, price
 
-    def of(self, mean: Array, sd: Array, reached: int, *, running: bool = False) -> Array:
-        """Of trials that have reached a level (-1: none yet); ``mean`` and ``sd`` of their final results."""
+    def of(self, mean: Array, sd: Array, dear: Array, reached: int, *, running: bool = False) -> Array:
+        """Of trials that have reached a level (-1: none yet); ``mean`` and ``sd`` of their final results.
+
+        ``dear``: what each one's training costs, in average ones; taken to the nearest power of two.
+        """
         if reached == len(self._costs) - 1:
             return np.asarray(mean)
-        costs = [price * self._price for price in self._costs[reached + 1 :]]
-        costs[0] += 0.0 if running else self._start * self._price
-        offsets = _offsets(self._left[reached + 1 :], tuple(costs))
-        return np.asarray(mean - sd * np.interp(np.log(sd), np.log(_SDS), offsets))
+        found, powers = np.array(mean, dtype=float), np.rint(np.log2(dear))
+        for power in np.unique(powers):
+            costs = [price * self._price * 2.0**power for price in self._costs[reached + 1 :]]
+            costs[0] += 0.0 if running else self._start * self._price  # the same for all
+            offsets, these = _offsets(self._left[reached + 1 :], tuple(costs)), powers == power
+            found[these] -= sd[these] * np.interp(np.log(sd[these]), np.log(_SDS), offsets)
+        return found
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _offsets(left: tuple[float, ...], costs: tuple[float, ...]) -> Array:
     """How many standard deviations above a result in hand the mean may lie for going on to be worth its cost, for
     each of ``_SDS``.

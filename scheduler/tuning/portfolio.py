@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..study import StudyRecord, TrialRecord
+from .costs import Costs
 from .cube import Array, Cube, encode
 from .kernels import Kernel
 from .past import PastStudies
@@ -57,16 +58,20 @@ class Candidates:
     owner: NDArray[np.intp]  # (candidates,): whose trial it is, as a place in ``surfaces``
     predicted: Array  # (surfaces, candidates)
     points: Array  # (candidates, columns)
+    costs: Array  # (candidates,), 1 being an average configuration's; or 1 throughout
 
-    def without(self, index: int) -> tuple[Array, Array]:
-        """Predictions and points as they are had without one study: neither its judgement nor its trials."""
+    def without(self, index: int) -> tuple[Array, Array, Array]:
+        """Predictions, points and costs as they are had without one study: neither its judgement nor its trials."""
         theirs = self.owner != index
-        return np.delete(self.predicted, index, axis=0)[:, theirs], self.points[theirs]
+        return np.delete(self.predicted, index, axis=0)[:, theirs], self.points[theirs], self.costs[theirs]
 
 
-def choose(past: Sequence[StudyRecord], space: Space, size: int) -> tuple[PriorConfig, ...]:
-    """Up to ``size`` configurations for ``space``, best first. Studies that share no parameter with it are left out."""
-    return chosen_of(candidates(past, space), space, size)
+def choose(past: Sequence[StudyRecord], space: Space, size: int, *, by_cost: bool = False) -> tuple[PriorConfig, ...]:
+    """Up to ``size`` configurations for ``space``, best first. Studies that share no parameter with it are left out.
+
+    ``by_cost``: what counts is how much each adds for what it costs, as far as past trials tell.
+    """
+    return chosen_of(candidates(past, space, by_cost=by_cost), space, size)
 
 
 def chosen_of(found: Candidates, space: Space, size: int) -> tuple[PriorConfig, ...]:
@@ -79,11 +84,11 @@ def chosen_of(found: Candidates, space: Space, size: int) -> tuple[PriorConfig, 
             found.surfaces[found.owner[index]].study.id,
             found.trials[index].number,
         )
-        for index in pick(found.predicted, found.points, size)
+        for index in pick(found.predicted, found.points, found.costs, size)
     )
 
 
-def candidates(past: Sequence[StudyRecord], space: Space) -> Candidates:
+def candidates(past: Sequence[StudyRecord], space: Space, *, by_cost: bool = False) -> Candidates:
     """What a portfolio is chosen from; nothing where no study shares a parameter with the space."""
     known = tuple(surface for surface in (surface_of(study, space) for study in past) if surface is not None)
     most = max(1, min(CANDIDATES_A_STUDY, CANDIDATES // max(1, len(known))))
@@ -92,7 +97,8 @@ def candidates(past: Sequence[StudyRecord], space: Space) -> Candidates:
     points = encode(space, params)
     owner = np.array([index for index, _ in found], dtype=np.intp)
     predicted = _predicted([surface.study for surface in known], space, points)
-    return Candidates(known, params, tuple(trial for _, trial in found), owner, predicted, points)
+    costs = _costs([surface.study for surface in known], space, points) if by_cost else np.ones(len(points))
+    return Candidates(known, params, tuple(trial for _, trial in found), owner, predicted, points, costs)
 
 
 def _predicted(known: Sequence[StudyRecord], space: Space, points: Array) -> Array:
@@ -103,6 +109,10 @@ def _predicted(known: Sequence[StudyRecord], space: Space, points: Array) -> Arr
     return -PastStudies(known, Cube(space), kernel=kernel, least_trials=1).predict(points).T
 
 
+def _costs(known: Sequence[StudyRecord], space: Space, points: Array) -> Array:
+    return Costs(known, Cube(space)).of(points, points[:0], np.zeros(0))
+
+
 def _best(surface: Surface, most: int) -> list[TrialRecord]:
     return [trial for trial in surface.trials[:most] if is_scored(trial)]
 
@@ -111,8 +121,8 @@ def _shared_params(surface: Surface, trial: TrialRecord) -> dict[str, Any]:
     return {name: trial.params[name] for name in surface.shared if name in trial.params}
 
 
-def pick(goodness: Array, points: Array, size: int) -> list[int]:
-    """Indices of the candidates that add most to the sum over studies of the best predicted goodness so far.
+def pick(goodness: Array, points: Array, costs: Array, size: int) -> list[int]:
+    """Indices of the candidates that add most, for their cost, to the sum over studies of the best goodness so far.
 
     Once nothing is to be gained, or with one study from the second on, the best on average among those that keep a
     distance from the chosen ones. ``goodness`` is (studies, candidates).
@@ -123,7 +133,7 @@ def pick(goodness: Array, points: Array, size: int) -> list[int]:
     picked: list[int] = []
     while len(picked) < size and free.any():
         gain = np.maximum(goodness, best[:, None]).sum(axis=0) - best.sum()
-        score = np.where(free, gain + 1e-3 * goodness.mean(axis=0), -np.inf)
+        score = np.where(free, gain / costs + 1e-3 * goodness.mean(axis=0), -np.inf)
         index = int(np.argmax(score))
         picked.append(index)
         best = np.maximum(best, goodness[:, index])

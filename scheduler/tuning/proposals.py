@@ -14,12 +14,14 @@ from .sampler import TransferSampler
 from .space import distributions
 from .task import SweepTask
 from .view import Study, TrialPhase, TrialView
+from .worth import Expected, seconds_of
 
 _STATES = {
     TrialPhase.COMPLETED: TrialState.COMPLETE,
     TrialPhase.PRUNED: TrialState.PRUNED,
     TrialPhase.FAILED: TrialState.FAIL,
 }
+_COST = "cost"
 _BEGIN = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # Optuna wants a naive start time and never uses it here
 
 
@@ -31,7 +33,11 @@ class Proposer:
         self._direction = StudyDirection.MAXIMIZE if task.goal == "maximize" else StudyDirection.MINIMIZE
         self._space = distributions(task.space)
         self._sampler = TransferSampler(
-            task.priors, seed=task.seed, portfolio_size=portfolio_size(task.trials), space=task.space
+            task.priors,
+            seed=task.seed,
+            portfolio_size=portfolio_size(task.trials),
+            space=task.space,
+            cost_of=lambda trial: trial.user_attrs.get(_COST),
         )
 
     def propose(self, study: Study) -> Proposal:
@@ -42,9 +48,9 @@ class Proposer:
         prior = self._sampler.prior(number)
         return Proposal(number, params, "prior" if prior else "sampler", prior.note if prior else "")
 
-    def expected_gain(self, study: Study) -> float | None:
-        """By how much the next trial is expected to improve the metric; None while nothing can be said."""
-        return self._sampler.expected_gain(self._memory(study, self._task.next_number(study.trials)))
+    def expected(self, study: Study) -> Expected | None:
+        """What the next trial is expected to improve the metric by, and to cost; None while nothing can be said."""
+        return self._sampler.expected(self._memory(study, self._task.next_number(study.trials)))
 
     def _memory(self, study: Study, number: int) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -59,12 +65,14 @@ class Proposer:
         if trial is None:
             return create_trial(state=TrialState.FAIL)
         state = _STATES.get(trial.phase, TrialState.RUNNING)
+        cost = seconds_of(trial, self._task.epochs)
         frozen = create_trial(
             state=TrialState.FAIL if state is TrialState.RUNNING else state,
             value=trial.value if state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
             params=trial.params,
             distributions=self._space,
             intermediate_values=dict(trial.curve),
+            user_attrs={} if cost is None else {_COST: cost},
         )
         if state is TrialState.RUNNING:
             frozen.state, frozen.datetime_start, frozen.datetime_complete = state, _BEGIN, None

@@ -17,11 +17,13 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ..study import StudyRecord
+from .costs import Costs
 from .cube import Array, Cube
-from .history import record_of, trial_records
+from .history import CostOf, record_of, trial_records
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
 from .ranking import ranked
 from .space import NO_FIT, Space, distributions, fit, spec_of
+from .worth import Expected
 
 LEAST_VALUES = 6  # completed trials: fewer say nothing of what is still to be gained
 
@@ -54,6 +56,7 @@ class TransferSampler(BaseSampler):
         *,
         portfolio_size: int = PORTFOLIO_SIZE,
         space: Space | None = None,
+        cost_of: CostOf | None = None,
     ) -> None:
         """Args:
             history: finished studies.
@@ -61,16 +64,20 @@ class TransferSampler(BaseSampler):
             space: the new study's space as in a job file, where it is known beforehand: the portfolio is then chosen
                 for it. Otherwise the first trials fit each past value when it is asked for, and the space is that of
                 the trials so far.
+            cost_of: what a trial that is over has cost, or would have without early stopping, in any unit; None where
+                that is not known. With it, what is tried next is what is expected to improve most for its cost, which
+                is learned from past studies too. Without it trials are counted, whatever they cost.
 
         Raises:
             ValueError: a past study has more than one objective.
         """
         self._seed = random.SystemRandom().getrandbits(31) if seed is None else seed
         self._history = [
-            study if isinstance(study, StudyRecord) else record_of(study, i) for i, study in enumerate(history)
+            study if isinstance(study, StudyRecord) else record_of(study, i, cost_of) for i, study in enumerate(history)
         ]
-        self._space = space
-        self._portfolio = choose(self._history, _union(self._history) if space is None else space, portfolio_size)
+        self._space, self._cost_of = space, cost_of
+        known = _union(self._history) if space is None else space
+        self._portfolio = choose(self._history, known, portfolio_size, by_cost=cost_of is not None)
         self._searches: dict[str, tuple[Cube, Search]] = {}  # by space
 
     def prior(self, number: int) -> PriorConfig | None:
@@ -78,7 +85,8 @@ class TransferSampler(BaseSampler):
         return self._portfolio[number] if number < len(self._portfolio) else None
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        if trial.number <= len(self._portfolio):  # the one after them is drawn at random: a test of the past
+        is_random = trial.number == len(self._portfolio)  # a test of the past
+        if self.prior(trial.number) is not None or (is_random and (self._cost_of is None or not trial.number)):
             return {}
         if self._space is not None:
             return distributions(self._space)
@@ -94,11 +102,13 @@ class TransferSampler(BaseSampler):
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
         goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
         rng = np.random.default_rng([self._seed, 1 + trial.number])
-        row = search.next(trial.number, _tried(others, goal, cube), rng)
+        tried = self._tried(others, goal, cube)
+        at_random = trial.number == len(self._portfolio)
+        row = search.at_random(tried, rng) if at_random else search.next(trial.number, tried, rng)
         return cube.config(row)
 
-    def expected_gain(self, study: Study) -> float | None:
-        """By how much the next trial is expected to improve on the best, in the unit of the study's values.
+    def expected(self, study: Study) -> Expected | None:
+        """What the next trial is expected to improve, and to cost.
 
         None while fewer than six trials are completed: nothing can be said yet.
         """
@@ -110,12 +120,14 @@ class TransferSampler(BaseSampler):
         cube, search = self._search_of(space)
         goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
         number = max(trial.number for trial in seen) + 1
-        tried = _tried(seen, goal, cube)
+        tried = self._tried(seen, goal, cube)
         found = search.gains(number, tried, np.random.default_rng([self._seed, 1 + number]))
         if found is None:
             return None
         best_first = np.array(values[::-1] if goal == "maximize" else values)
-        return max(0.0, float(found.gain.max())) * _value_of_a_score(best_first, found.scores)
+        gain = max(0.0, float(found.gain[found.first])) * _value_of_a_score(best_first, found.scores)
+        known = tried.costs[np.isfinite(tried.costs)]
+        return Expected(gain, float(found.cost[found.first] / known.mean()) if len(known) else 1.0)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -136,8 +148,21 @@ class TransferSampler(BaseSampler):
         key = repr(sorted(space.items()))
         if key not in self._searches:
             cube = Cube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
-            self._searches[key] = cube, Search(cube, PastStudies(self._history, cube), self._seed)
+            costs = None if self._cost_of is None else Costs(self._history, cube)
+            self._searches[key] = cube, Search(cube, PastStudies(self._history, cube), self._seed, costs)
         return self._searches[key]
+
+    def _tried(self, trials: Sequence[FrozenTrial], goal: str, cube: Cube) -> Tried:
+        from .search import Tried
+
+        best_first = ranked(trial_records(_without_retried(trials), self._cost_of), goal)
+        flying = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+        return Tried(
+            rows=cube.rows([trial.params for trial in best_first]),
+            numbers=np.array([trial.number for trial in best_first], dtype=float),
+            flying=cube.rows([params for params in flying if params]),
+            costs=np.array([trial.seconds or np.nan for trial in best_first]),
+        )
 
 
 def _value_of_a_score(values: Array, scores: Array) -> float:
@@ -145,18 +170,6 @@ def _value_of_a_score(values: Array, scores: Array) -> float:
     place = max(2, len(values) // 2)
     apart = float(scores[place] - scores[0])
     return abs(float(values[place] - values[0])) / apart if apart > 0.0 else 0.0
-
-
-def _tried(trials: Sequence[FrozenTrial], goal: str, cube: Cube) -> Tried:
-    from .search import Tried
-
-    best_first = ranked(trial_records(_without_retried(trials)), goal)
-    flying = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
-    return Tried(
-        rows=cube.rows([trial.params for trial in best_first]),
-        numbers=np.array([trial.number for trial in best_first], dtype=float),
-        flying=cube.rows([params for params in flying if params]),
-    )
 
 
 def _without_retried(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .costs import Costs
 from .cube import Array, Cube
 from .past import PastStudies
 from .ranking import normal_scores
 from .transfer import Points, WithPast, gain_without_past
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
+AMONG = 32  # of so many rows one is drawn where costs count
 POOL = 512  # configurations at random, of which some are looked at in every round
 SURE = 1.5  # log odds that the past counts; with less, every other trial goes without it
 ENOUGH, OPINION_EVERY = 10, 5  # from so many results on, every fifth trial goes without the past all the same
@@ -26,29 +28,45 @@ class Tried:
     rows: Array
     numbers: Array
     flying: Array
+    costs: Array  # (trials,), in any unit; NaN where one is not known
 
 
 @dataclass(frozen=True, slots=True)
 class Gains:
-    """Expected improvements of rows over the best trial, in the unit of the trials' scores."""
+    """Expected improvements of rows over the best trial, in the unit of the trials' scores, and what they cost."""
 
     rows: Array
     gain: Array  # (rows,); minus infinity for what was tried
+    cost: Array  # (rows,), in the unit of the trials' costs
     scores: Array  # (trials,): of those that are over, best first
+
+    @property
+    def first(self) -> int:
+        """The place of the row that is expected to gain most for its cost."""
+        return int(np.argmax(self.gain / self.cost))
 
 
 class Search:
     """Proposes rows. It has no memory: a proposal follows from the trials and the random numbers."""
 
-    def __init__(self, cube: Cube, past: PastStudies, seed: int) -> None:
-        self._cube, self._past = cube, past
+    def __init__(self, cube: Cube, past: PastStudies, seed: int, costs: Costs | None = None) -> None:
+        """``costs``: None where all trials are taken to cost the same."""
+        self._cube, self._past, self._costs = cube, past, costs
         self._pool = pool_of(cube, past, seed)
         self._predicted = self._points(self._pool).predicted
 
     def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
         found = self.gains(number, tried, rng)
-        return np.asarray(self._cube.random(1, rng)[0] if found is None else found.rows[int(np.argmax(found.gain))])
+        return self.at_random(tried, rng) if found is None else np.asarray(found.rows[found.first])
+
+    def at_random(self, tried: Tried, rng: np.random.Generator) -> Array:
+        """A row, shape (parameters,). Where costs count, one of half the cost is twice as likely."""
+        if self._costs is None:
+            return np.asarray(self._cube.random(1, rng)[0])
+        rows = self._cube.random(AMONG, rng)
+        each = 1.0 / self._cost(rows, tried)
+        return np.asarray(rows[rng.choice(AMONG, p=each / each.sum())])
 
     def gains(self, number: int, tried: Tried, rng: np.random.Generator) -> Gains | None:
         """What new rows are expected to gain; None where too little is known, and a random one is as good."""
@@ -71,7 +89,7 @@ class Search:
     def _believed(self, tried: Tried) -> Tried:
         """Before the first result: those in flight, taken to come out in the order that the past expects."""
         order = np.argsort(self._points(tried.flying).predicted.mean(axis=1), kind="stable")
-        return Tried(tried.flying[order], order.astype(float), tried.flying[:0])
+        return Tried(tried.flying[order], order.astype(float), tried.flying[:0], np.full(len(order), np.nan))
 
     def _candidates(self, tried: Tried, rng: np.random.Generator) -> tuple[Array, Points]:
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
@@ -86,7 +104,12 @@ class Search:
     def _of_new(self, rows: Array, gain: Array, scores: Array, tried: Tried) -> Gains:
         """What was tried or is in flight would show nothing new, unless there is nothing else."""
         known = self._cube.is_among(rows, np.vstack([tried.rows, tried.flying]))
-        return Gains(rows, np.where(known, -np.inf, gain), scores)
+        return Gains(rows, np.where(known, -np.inf, gain), self._cost(rows, tried), scores)
+
+    def _cost(self, rows: Array, tried: Tried) -> Array:
+        if self._costs is None:
+            return np.ones(len(rows))
+        return self._costs.of(self._cube.columns(rows), self._cube.columns(tried.rows), tried.costs)
 
 
 def pool_of(cube: Cube, past: PastStudies, seed: int) -> Array:

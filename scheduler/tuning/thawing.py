@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from .costs import Costs
 from .cube import Array, Cube
 from .freezing import Begin, Begun, Freezing
 from .levels import value_at
@@ -15,6 +16,7 @@ from .portfolio import choose, portfolio_size
 from .proposal import Proposal, Thaw
 from .task import SweepTask
 from .view import Study, TrialPhase, TrialView
+from .worth import seconds_of
 
 
 class Thawing:
@@ -27,11 +29,12 @@ class Thawing:
         self._task = task
         self._rungs = (*task.early_stopping.rungs(task.epochs * 2 // 3), task.epochs)  # near the end it pays to go on
         self._cube = Cube(dict(sorted(task.space.items())))
-        self._first = choose(task.priors, task.space, portfolio_size(task.trials))
+        self._first = choose(task.priors, task.space, portfolio_size(task.trials), by_cost=True)
         levels = tuple(rung / task.epochs for rung in self._rungs)
         past = PastStudies(task.priors, self._cube, levels=levels)
         rows = self._cube.rows([config.params for config in self._first])
-        self._freezing = Freezing(self._cube, past, levels, rows, task.seed or 0)
+        costs = Costs(task.priors, self._cube)
+        self._freezing = Freezing(self._cube, past, levels, rows, seed=task.seed or 0, costs=costs)
 
     def is_due(self, trial: TrialView) -> bool:
         """Whether the last report of a trial is the first at a rung, so that others may be preferred now."""
@@ -55,6 +58,7 @@ class Thawing:
             rows=self._cube.rows([study.trials[n].params for n in numbers]),
             results=self._results([study.trials[n] for n in numbers]),
             free=np.array([n in free for n in numbers], dtype=bool),
+            costs=np.array([seconds_of(study.trials[n], self._task.epochs) for n in numbers], dtype=float),  # None: NaN
             running=None if running is None else numbers.index(running),
         )
         choice = self._freezing.choose(begun, may_begin=may_begin)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from .view import Study, TrialView
+from .costs import whole_seconds
+from .view import Study, TrialPhase, TrialView
 
 LEAST_TRIALS = 10  # that are over, before a sweep ends by this rule
 
@@ -17,6 +19,13 @@ class StopRule:
 
     gain_below: float  # of the metric
     per_usd: float
+
+
+class Expected(NamedTuple):
+    """What is expected of the next trial."""
+
+    gain: float  # by how much it improves on the best, in the unit of the metric
+    cost: float  # in those of the mean trial so far; 1 where costs do not count or none is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +51,31 @@ def usd_per_trial(study: Study, price: Price) -> float | None:
     return seconds / len(over) / price.hour_s * price.usd_per_hour if seconds > 0.0 else None
 
 
-def enough(study: Study, gain: float | None, rule: StopRule, price: Price) -> str:
+def enough(study: Study, expected: Expected | None, rule: StopRule, price: Price) -> str:
     """Why the sweep ends, for people; empty while it goes on.
 
-    ``gain``: by how much the next trial is expected to improve the metric. Later ones are expected to improve it by
-    less, so that what it gains for its cost is the most that money can do.
+    ``expected``: of the next trial. Later ones are expected to improve the metric by less for their cost, so that this
+    is the most that money can do.
     """
     over = sum(trial.phase.is_final for trial in study.trials.values())
-    cost = usd_per_trial(study, price)
-    if gain is None or cost is None or over < LEAST_TRIALS:
+    mean = usd_per_trial(study, price)
+    if expected is None or mean is None or over < LEAST_TRIALS:
         return ""
-    for_money = gain / cost * rule.per_usd
+    for_money = expected.gain / (mean * expected.cost) * rule.per_usd
     if for_money >= rule.gain_below:
         return ""
     return (
         f"another {rule.per_usd:g} USD is expected to improve the best by {for_money:.2g} at most, "
         f"and sweep.stop_when says that less than {rule.gain_below:g} is not worth it"
     )
+
+
+def seconds_of(trial: TrialView, epochs: int | None) -> float | None:
+    """What its whole training takes of a machine, at the pace of what has been done; None where nothing tells."""
+    if trial.phase is TrialPhase.FAILED:
+        return None
+    completed = trial.phase is TrialPhase.COMPLETED
+    return whole_seconds(_seconds(trial), trial.epoch, epochs, completed=completed)
 
 
 def _seconds(trial: TrialView) -> float:

@@ -124,6 +124,7 @@ def test_recovery_ends_survivors_and_catches_up_with_progress(make_task: MakeTas
         (folder / "progress.jsonl").write_text("".join(lines[:count]))
 
     study = recover(task, StudyLog(task.study_folder, 2))
+    wait_until(lambda: survivor.exit_code() is not None)  # a killed process is gone a moment later
     assert survivor.exit_code() == 128 + 9
     assert (study.trials[0].phase, study.trials[0].curve) == (TrialPhase.PAUSED, ((1, 0.5),))
     assert (study.trials[1].phase, study.trials[1].curve) == (TrialPhase.COMPLETED, ((1, 0.5), (2, 0.5)))

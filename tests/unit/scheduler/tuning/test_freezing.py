@@ -46,7 +46,7 @@ def begun(*trials: tuple[list[float], list[float]], running: int | None = None) 
     results = np.full((len(trials), 4), np.nan)
     for line, (_, seen) in zip(results, trials, strict=True):
         line[: len(seen)] = seen
-    return Begun(rows, results, np.isnan(results[:, -1]), running)
+    return Begun(rows, results, np.isnan(results[:, -1]), np.full(len(rows), np.nan), running)
 
 
 def play(chooser: Freezing, budget: float, most: int = 99) -> tuple[float, list[int], float]:
@@ -67,7 +67,7 @@ def play(chooser: Freezing, budget: float, most: int = 99) -> tuple[float, list[
         results[place, level] = curves[place][level]
         spent += costs[level]
         best = min(best, results[place, -1]) if level == 3 else best
-        state = Begun(rows, results, np.isnan(results[:, -1]), place)
+        state = Begun(rows, results, np.isnan(results[:, -1]), np.full(len(rows), np.nan), place)
     return best, state.reached.tolist(), spent
 
 
@@ -123,7 +123,9 @@ def test_trials_under_way_are_not_proposed_again() -> None:
         choice = chooser.choose(state, may_begin=True)
         assert isinstance(choice, Begin)
         rows = np.vstack([state.rows, choice.row])
-        state = Begun(rows, np.full((len(rows), 4), np.nan), np.zeros(len(rows), dtype=bool))
+        state = Begun(
+            rows, np.full((len(rows), 4), np.nan), np.zeros(len(rows), dtype=bool), np.full(len(rows), np.nan)
+        )
     assert len(np.unique(state.rows.round(3), axis=0)) == 5
 
 

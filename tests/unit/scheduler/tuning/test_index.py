@@ -13,8 +13,10 @@ from spotwise.scheduler.tuning.index import Index
 ONE = np.array([1.0])
 
 
-def index_of(index: Index, mean: float, sd: float, reached: int = -1, *, running: bool = False) -> float:
-    return float(index.of(np.array([mean]), np.array([sd]), reached, running=running)[0])
+def index_of(
+    index: Index, mean: float, sd: float, reached: int = -1, *, running: bool = False, dear: float = 1.0
+) -> float:
+    return float(index.of(np.array([mean]), np.array([sd]), np.array([dear]), reached, running=running)[0])
 
 
 @pytest.mark.parametrize(("sd", "price"), [(1.0, 0.3), (0.5, 0.05), (2.0, 0.01)])

@@ -16,7 +16,7 @@ from spotwise.scheduler.tuning.live import Exit, LiveSweep
 from spotwise.scheduler.tuning.proposal import Proposal, Thaw
 from spotwise.scheduler.tuning.task import StoppingRule, SweepTask
 from spotwise.scheduler.tuning.view import Study, TrialPhase, TrialView, read_study
-from spotwise.scheduler.tuning.worth import Price, StopRule
+from spotwise.scheduler.tuning.worth import Expected, Price, StopRule
 
 MakeTask = Callable[..., SweepTask]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,8 +29,8 @@ class Counting:
         number = len(study.trials)
         return Proposal(number, {"lr": number}, "sampler")
 
-    def expected_gain(self, study: Study) -> float | None:
-        return 1.0 / max(1, len(study.trials))
+    def expected(self, study: Study) -> Expected | None:
+        return Expected(gain=1.0 / max(1, len(study.trials)), cost=1.0)
 
 
 def live(task: SweepTask, killed: list[int] | None = None) -> LiveSweep:

@@ -26,7 +26,7 @@ def tried(trials: int, flying: Array = NONE) -> Tried:
     """On the new bowl."""
     done = sorted(Bowl(0).study(trials).trials, key=lambda trial: trial.value or 0.0)
     numbers = np.array([trial.number for trial in done], dtype=float)
-    return Tried(CUBE.rows([trial.params for trial in done]), numbers, flying)
+    return Tried(CUBE.rows([trial.params for trial in done]), numbers, flying, np.full(trials, np.nan))
 
 
 def rng() -> np.random.Generator:
@@ -99,9 +99,13 @@ def test_nothing_is_proposed_twice_while_something_is_left(
     done, flying = (known[:4], known[4:]) if in_flight else (known, known[:0])
     seen = [str(cube.config(row)) for row in known]
     while len(seen) < len(whole):
-        row = one.next(len(seen), Tried(done, np.arange(len(done)), flying), np.random.default_rng(len(seen)))
+        row = one.next(
+            len(seen),
+            Tried(done, np.arange(len(done)), flying, np.full(len(done), np.nan)),
+            np.random.default_rng(len(seen)),
+        )
         assert str(cube.config(row)) not in seen
         seen.append(str(cube.config(row)))
         done, flying = (done, np.vstack([flying, row])) if in_flight else (np.vstack([done, row]), flying)
-    again = one.next(len(seen), Tried(done, np.arange(len(done)), flying), rng())
+    again = one.next(len(seen), Tried(done, np.arange(len(done)), flying, np.full(len(done), np.nan)), rng())
     assert str(cube.config(again)) in seen

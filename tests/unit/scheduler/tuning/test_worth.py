@@ -11,7 +11,7 @@ from bowls import Bowl, past_studies
 
 from spotwise.scheduler.tuning import TransferSampler
 from spotwise.scheduler.tuning.view import Hold, Study, TrialPhase, TrialView
-from spotwise.scheduler.tuning.worth import LEAST_TRIALS, Price, StopRule, enough, usd_per_trial
+from spotwise.scheduler.tuning.worth import LEAST_TRIALS, Expected, Price, StopRule, enough, usd_per_trial
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PRICE = Price(usd_per_hour=4.0, hour_s=3600.0)
@@ -41,7 +41,9 @@ def test_a_trial_costs_its_share_of_the_machine() -> None:
 )
 def test_it_ends_where_money_buys_less_than_it_is_worth(trials: int, gain: float | None, ends: bool) -> None:
     """A trial costs one USD, so that two USD buy twice its gain."""
-    assert bool(enough(study(trials), gain, StopRule(gain_below=0.02, per_usd=2.0), PRICE)) is ends
+    rule = StopRule(gain_below=0.02, per_usd=2.0)
+    assert bool(enough(study(trials), gain and Expected(gain, 1.0), rule, PRICE)) is ends
+    assert bool(enough(study(trials), gain and Expected(gain / 2, 0.5), rule, PRICE)) is ends, "for half the money"
 
 
 def test_holds_that_a_killed_host_left_open_are_not_guessed() -> None:
@@ -63,12 +65,13 @@ def test_what_is_still_to_be_gained_falls_and_is_in_the_unit_of_the_metric(histo
         study = optuna.create_study(direction="minimize" if scale > 0 else "maximize", sampler=sampler)
         for trials in (3, 9, 28):
             study.optimize(lambda trial, by=scale: by * Bowl(0).objective(trial), trials)
-            gain = sampler.expected_gain(study)
+            expected = sampler.expected(study)
             if trials == 3:
-                assert gain is None, "too few to say"
+                assert expected is None, "too few to say"
             else:
-                assert gain is not None
-                gains.setdefault(scale, []).append(gain)
+                assert expected is not None
+                assert expected.cost == 1.0
+                gains.setdefault(scale, []).append(expected.gain)
     early, late = gains[1.0]
     assert 0.0 <= late < 0.5 * early < 0.1
     assert gains[-1000.0] == pytest.approx([1000 * early, 1000 * late])
