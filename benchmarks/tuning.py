@@ -6,8 +6,10 @@ out: each sampler tunes one task of a family, and those with a history are given
 
 Reported is normalised regret, (best so far - best known) / (median recorded - best known), its mean over tasks
 and seeds after n trials; after how many trials that mean is as good as cold TPE's after 50 and 100 and a cold GP's
-after 50, with a 90 % bootstrap interval over runs; the mean rank among the first five rows; what it cost in training,
-as a share of 50 average trainings, to get as far as cold TPE does with those.
+after 50, with a 90 % bootstrap interval over runs; the mean rank among the first five rows. Then the same mean after
+trials that cost as much as n average trainings of the task, and what it costs, as a share of 50 of them, to get as far
+as cold TPE does with those. Rows "by cost" choose by gain for cost. "Random, cheapest first" tries the cheapest of 512
+random configurations first, and is told beforehand what they cost.
 """
 
 from __future__ import annotations
@@ -25,11 +27,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import optuna
-from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial
 from tuning_families import FAMILIES, Array, Family, family, mirrored, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
+from spotwise.scheduler.tuning.cube import Cube
 from spotwise.scheduler.tuning.portfolio import choose
 from spotwise.scheduler.tuning.space import distributions
 
@@ -38,6 +42,8 @@ LONG, SHORT = 100, 50
 PAST_STUDIES = 40
 PORTFOLIO = 10
 SHOWN = (1, 5, 10, 25, 50, 100)
+SPENT = (0.5, 1, 2, 5, 10, 25, 50)  # average trainings
+MOST_TRIALS = 200  # of a row that runs until as much is spent
 RESAMPLES = 300
 
 TPE, GP = "cold TPE", "cold GP"
@@ -52,7 +58,11 @@ HISTORIES: dict[str, Callable[[int, StudyRecord], StudyRecord]] = {
     "ours, mirrored": lambda _, study: mirrored(study),
 }
 UNRELATED, NONE = "ours, another family's", "ours, no history"
+CHEAPEST, BY_COST, COLD_BY_COST = "random, cheapest first", "ours, by cost", "ours, by cost, no history"
 ROWS = (*PEERS, NONE, *list(HISTORIES)[1:], UNRELATED)
+COST_ROWS = (*PEERS, NONE, CHEAPEST, COLD_BY_COST, BY_COST)
+COST = "average trainings"
+SAMPLERS = {TPE: TPESampler, GP: GPSampler, PORTFOLIO_TPE: TPESampler, PORTFOLIO_GP: GPSampler}
 
 
 class Job(NamedTuple):
@@ -77,18 +87,35 @@ def past_studies(found: Family, task: int) -> list[StudyRecord]:
 def sampler_of(job: Job, found: Family) -> tuple[BaseSampler, Sequence[dict[str, Any]]]:
     """And what it tries first."""
     seed = 1000 * job.task + job.seed
+    if job.row == CHEAPEST:
+        return RandomSampler(seed=seed), cheapest_first(found, job.task, seed)
     if job.row in {TPE, GP}:
-        return (TPESampler if job.row == TPE else GPSampler)(seed=seed), ()
-    if job.row == NONE:
-        return TransferSampler(seed=seed), ()
-    if job.row == UNRELATED:
-        other = family(FAMILIES[FAMILIES.index(job.family) - 1], job.data)
-        return TransferSampler([other.past_study(t) for t in range(8)], seed=seed), ()
-    history = past_studies(found, job.task)
+        return SAMPLERS[job.row](seed=seed), ()
+    history = history_of(job, found)
     if job.row in {PORTFOLIO_TPE, PORTFOLIO_GP}:
         first = [config.params for config in choose(history, found.space, PORTFOLIO)]
-        return (TPESampler if job.row == PORTFOLIO_TPE else GPSampler)(seed=seed), first
-    return TransferSampler([HISTORIES[job.row](i, study) for i, study in enumerate(history)], seed=seed), ()
+        return SAMPLERS[job.row](seed=seed), first
+    return TransferSampler(history, seed=seed, cost_of=cost_of if job.row in {BY_COST, COLD_BY_COST} else None), ()
+
+
+def history_of(job: Job, found: Family) -> list[StudyRecord]:
+    if job.row in {NONE, COLD_BY_COST}:
+        return []
+    if job.row == UNRELATED:
+        other = family(FAMILIES[FAMILIES.index(job.family) - 1], job.data)
+        return [other.past_study(task) for task in range(8)]
+    changed = HISTORIES.get(job.row, HISTORIES[OURS])
+    return [changed(i, study) for i, study in enumerate(past_studies(found, job.task))]
+
+
+def cost_of(trial: FrozenTrial) -> float | None:
+    return trial.user_attrs.get(COST)
+
+
+def cheapest_first(found: Family, task: int, seed: int) -> list[dict[str, Any]]:
+    cube = Cube(found.space)
+    drawn = [cube.config(row) for row in cube.random(512, np.random.default_rng(seed))]
+    return sorted(drawn, key=lambda params: found.result(task, params)[1])
 
 
 def play(job: Job) -> Run:
@@ -99,16 +126,19 @@ def play(job: Job) -> Run:
     study, space = optuna.create_study(sampler=sampler), distributions(found.space)
     for params in first:
         study.enqueue_trial(params)
-    results, asking = [], []
-    for _ in range(LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE} else SHORT):
+    errors, costs, asking = list[float](), list[float](), list[float]()
+    most = LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE} else SHORT
+    while sum(costs) < SPENT[-1] and len(costs) < MOST_TRIALS if job.row in COST_ROWS[-3:] else len(costs) < most:
         began = time.process_time()
         trial = study.ask(space)
         asking.append(1000 * (time.process_time() - began))
-        results.append(found.result(job.task, trial.params))
-        study.tell(trial, results[-1][0])
-    errors, seconds = np.array(results).T
-    regret, cost = found.regret(job.task, np.minimum.accumulate(errors)), np.cumsum(seconds)
-    return Run(regret, cost / found.seconds[job.task].mean(), float(np.mean(asking[len(asking) // 2 :])))
+        error, seconds = found.result(job.task, trial.params)
+        errors.append(error)
+        costs.append(seconds / found.seconds[job.task].mean())
+        trial.set_user_attr(COST, costs[-1])
+        study.tell(trial, error)
+    regret = found.regret(job.task, np.minimum.accumulate(np.array(errors)))
+    return Run(regret, np.cumsum(costs), float(np.mean(asking[len(asking) // 2 :])))
 
 
 def reached(curve: Array, bar: float) -> float:
@@ -149,27 +179,38 @@ def _count(trials: float) -> str:
 def show(name: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
     count = len(runs[TPE])
     print(f"\n{name}, {count} runs a row" + " " * 6 + "mean normalised regret after n trials")
-    print(f"{'':30}" + "".join(f"{f'n={n}':>8}" for n in SHOWN) + f"{'cost':>8}{'rank':>7}")
-    units = np.linspace(0.5, 50.0, 100)
-    bar = by_cost(runs[TPE], units)[-1]
+    print(f"{'':30}" + "".join(f"{f'n={n}':>8}" for n in SHOWN) + f"{'rank':>7}")
     ranks = _ranks(runs)
     facts: dict[str, Any] = {}
     for row in ROWS:
         curve = np.mean([run.regret for run in runs[row]], axis=0)
-        spent = np.flatnonzero(by_cost(runs[row], units) <= bar)
-        cost = f"{100 * units[spent[0]] / 50:.0f} %" if len(spent) else "> 100 %"
         shown = "".join(f"{curve[n - 1]:8.3f}" if n <= len(curve) else f"{'':8}" for n in SHOWN)
-        print(f"{row:30}{shown}{cost:>8}{f'{ranks[row]:.2f}' if row in ranks else '':>7}", flush=True)
-        facts[row] = {"regret": curve.round(4).tolist(), "cost": cost, "rank": ranks.get(row)}
+        print(f"{row:30}{shown}{f'{ranks[row]:.2f}' if row in ranks else '':>7}", flush=True)
+        facts[row] = {"regret": curve.round(4).tolist(), "rank": ranks.get(row)}
     for bar_row, trials in ((TPE, 50), (TPE, 100), (GP, 50)):
         line = ", ".join(f"{row} {interval(runs, row, bar_row, trials)}" for row in (PORTFOLIO_TPE, PORTFOLIO_GP, OURS))
         print(f"trials to {bar_row} at {trials}: {line}")
     print("CPU a proposal: " + ", ".join(f"{row} {np.mean([run.ask_ms for run in runs[row]]):.0f} ms" for row in PEERS))
+    facts |= {f"{row}, spent": each for row, each in show_costs(runs).items()}
     last = {row: np.mean([run.regret[SHORT - 1] for run in runs[row]]) for row in ROWS}
     for row in ROWS[len(PEERS) :]:
         print(
             f"{row}: at {SHORT} {last[row] / last[TPE]:.2f} x cold TPE's regret, {last[row] / last[GP]:.2f} x cold GP's"
         )
+    return facts
+
+
+def show_costs(runs: dict[str, list[Run]]) -> dict[str, Any]:
+    units, facts = np.linspace(0.1, SPENT[-1], 500), {}
+    bar = by_cost(runs[TPE], units)[-1]
+    print("mean normalised regret after trials that cost as much as n average trainings")
+    print(f"{'':30}" + "".join(f"{f'n={n:g}':>8}" for n in SPENT) + f"{'cost':>8}")
+    for row in COST_ROWS:
+        curve = by_cost(runs[row], np.array(SPENT, dtype=float))
+        spent = np.flatnonzero(by_cost(runs[row], units) <= bar)
+        cost = f"{100 * units[spent[0]] / units[-1]:.1f} %" if len(spent) else "> 100 %"
+        print(f"{row:30}" + "".join(f"{each:8.3f}" for each in curve) + f"{cost:>9}", flush=True)
+        facts[row] = {"regret": curve.round(4).tolist(), "cost": cost}
     return facts
 
 
@@ -199,11 +240,11 @@ def main(arguments: Sequence[str]) -> int:
             tasks = np.unique(np.linspace(0, family(name, options.data).tasks - 1, options.tasks).astype(int)).tolist()
             jobs = [
                 Job(row, name, task, seed, options.data)
-                for row in ROWS
+                for row in (*ROWS, *COST_ROWS[-3:])
                 for task in tasks
                 for seed in range(options.seeds)
             ]
-            runs: dict[str, list[Run]] = {row: [] for row in ROWS}
+            runs: dict[str, list[Run]] = {job.row: [] for job in jobs}
             for job, run in zip(jobs, workers.map(play, jobs), strict=True):
                 runs[job.row].append(run)
             facts[name] = show(name, runs)

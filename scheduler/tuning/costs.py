@@ -1,8 +1,8 @@
 """What a trial of each configuration costs: it depends on its batch size, its width, its epochs.
 
 Costs are learned as logarithms, in which one data set or machine differs from another by a constant: past studies give
-the shape, whatever their trials took there, and this study's own trials say where they differ. How much of them is luck,
-such as preemptions, is weighed by how likely that makes what was seen. Pure numpy.
+the shape, whatever their trials took there, and this study's own trials say where they differ. How much of them is
+luck, such as preemptions, is weighed by how likely that makes what was seen. Pure numpy.
 """
 
 from __future__ import annotations

@@ -125,9 +125,10 @@ class TransferSampler(BaseSampler):
         if found is None:
             return None
         best_first = np.array(values[::-1] if goal == "maximize" else values)
-        gain = max(0.0, float(found.gain[found.first])) * _value_of_a_score(best_first, found.scores)
+        choice = found.choice(number)
+        gain = max(0.0, float(found.gain[choice])) * _value_of_a_score(best_first, found.scores)
         known = tried.costs[np.isfinite(tried.costs)]
-        return Expected(gain, float(found.cost[found.first] / known.mean()) if len(known) else 1.0)
+        return Expected(gain, float(found.cost[choice] / known.mean()) if len(known) else 1.0)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

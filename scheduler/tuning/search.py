@@ -15,6 +15,7 @@ from .transfer import Points, WithPast, gain_without_past
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
 AMONG = 32  # of so many rows one is drawn where costs count
+AFFORDABLE = 0.1  # of what was spent
 POOL = 512  # configurations at random, of which some are looked at in every round
 SURE = 1.5  # log odds that the past counts; with less, every other trial goes without it
 ENOUGH, OPINION_EVERY = 10, 5  # from so many results on, every fifth trial goes without the past all the same
@@ -39,10 +40,17 @@ class Gains:
     gain: Array  # (rows,); minus infinity for what was tried
     cost: Array  # (rows,), in the unit of the trials' costs
     scores: Array  # (trials,): of those that are over, best first
+    spent: float  # on these
 
-    @property
-    def first(self) -> int:
-        """The place of the row that is expected to gain most for its cost."""
+    def choice(self, number: int) -> int:
+        """The place of the row that the trial of this number tries: what is expected to gain most for its cost.
+
+        Gain for cost alone stays with what is cheap for good. So every third trial counts the gain only, among rows
+        that cost little beside what was spent already.
+        """
+        affordable = (self.cost <= AFFORDABLE * self.spent) & np.isfinite(self.gain)
+        if number % 3 == 2 and affordable.any():
+            return int(np.argmax(np.where(affordable, self.gain, -np.inf)))
         return int(np.argmax(self.gain / self.cost))
 
 
@@ -58,7 +66,7 @@ class Search:
     def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
         found = self.gains(number, tried, rng)
-        return self.at_random(tried, rng) if found is None else np.asarray(found.rows[found.first])
+        return self.at_random(tried, rng) if found is None else np.asarray(found.rows[found.choice(number)])
 
     def at_random(self, tried: Tried, rng: np.random.Generator) -> Array:
         """A row, shape (parameters,). Where costs count, one of half the cost is twice as likely."""
@@ -104,7 +112,8 @@ class Search:
     def _of_new(self, rows: Array, gain: Array, scores: Array, tried: Tried) -> Gains:
         """What was tried or is in flight would show nothing new, unless there is nothing else."""
         known = self._cube.is_among(rows, np.vstack([tried.rows, tried.flying]))
-        return Gains(rows, np.where(known, -np.inf, gain), self._cost(rows, tried), scores)
+        spent = float(np.nansum(tried.costs))
+        return Gains(rows, np.where(known, -np.inf, gain), self._cost(rows, tried), scores, spent)
 
     def _cost(self, rows: Array, tried: Tried) -> Array:
         if self._costs is None:
