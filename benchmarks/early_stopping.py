@@ -6,8 +6,8 @@ with their learning curves. The peers' pruners and samplers are Optuna's own.
 
 Reported is normalised regret, (best error seen after any epoch - best known) / (median after all epochs - best known),
 its mean over runs after training for so many epochs in all, in whole trainings of 52 epochs, and for so many seconds,
-in those of the task's average training, with a 90 % bootstrap interval after 5. One place, no cost of starting a trial; the
-epochs of a trial that goes on are not trained again.
+in those of the task's average training, with a 90 % bootstrap interval after 5. One place, no cost of starting a trial;
+the epochs of a trial that goes on are not trained again.
 """
 
 from __future__ import annotations
