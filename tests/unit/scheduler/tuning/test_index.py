@@ -54,3 +54,12 @@ def test_uncertain_cheap_and_running_trials_come_first() -> None:
 
 def test_a_trial_that_is_done_is_what_it_is() -> None:
     assert index_of(Index(ONE, ONE, 0.1, 0.3), 0.42, 1.0, 0) == 0.42
+
+
+def test_a_dear_training_is_worth_less_and_a_cheap_one_more() -> None:
+    index = Index(np.array([0.8, 1.0]), np.array([0.5, 0.5]), 0.03, 0.3)
+    cheap, plain, dear = (index_of(index, 0.0, 1.0, dear=dear) for dear in (0.25, 1.0, 8.0))
+    assert cheap < plain < dear
+    assert index_of(index, 0.0, 1.0, dear=1.2) == plain, "to the nearest power of two"
+    both = index.of(np.zeros(2), np.ones(2), np.array([0.25, 8.0]), -1)
+    assert both.tolist() == [cheap, dear]

@@ -9,7 +9,7 @@ from bowls import SPACE, Bowl, past_studies
 from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.past import PastStudies
-from spotwise.scheduler.tuning.search import AT_RANDOM, Search, Tried
+from spotwise.scheduler.tuning.search import AT_RANDOM, Gains, Search, Tried
 
 CUBE = Cube(SPACE)
 NONE = np.zeros((0, 3))
@@ -109,3 +109,12 @@ def test_nothing_is_proposed_twice_while_something_is_left(
         done, flying = (done, np.vstack([flying, row])) if in_flight else (np.vstack([done, row]), flying)
     again = one.next(len(seen), Tried(done, np.arange(len(done)), flying, np.full(len(done), np.nan)), rng())
     assert str(cube.config(again)) in seen
+
+
+def test_every_third_trial_counts_the_gain_only_within_what_is_affordable() -> None:
+    gain, cost = np.array([1.0, 2.0, 6.0, -np.inf]), np.array([1.0, 4.0, 90.0, 0.5])
+    rows = np.zeros((4, 3))
+    rich, poor = (Gains(rows, gain, cost, np.zeros(5), spent) for spent in (50.0, 6.0))
+    assert [rich.choice(number) for number in range(3)] == [0, 0, 1]
+    assert [poor.choice(number) for number in range(3)] == [0, 0, 0]
+    assert Gains(rows, gain, cost, np.zeros(5), 1000.0).choice(5) == 2
