@@ -6,6 +6,7 @@ next. What a past study predicts is on the scale of a standard normal: -2 is abo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ LEAST_POINTS = 20  # of one
 LEARNED_FROM = 6  # studies, of the kernel
 LEARNED_POINTS = 60  # of each
 LEAST_TRIALS = 3
+FEW = 5  # studies: of more, what they leave unknown is little beside how they differ, and dear to compute
 
 
 class PastStudies:
@@ -72,6 +74,24 @@ class PastStudies:
         """At the end of training, shape (points, studies), in the order of the studies that are known."""
         return self.predict_levels(columns)[:, -1]
 
+    @property
+    def are_few(self) -> bool:
+        """Whether what they leave unknown matters."""
+        return 0 < self.count <= FEW
+
+    def likeness(self, a: Array, b: Array) -> Array:
+        """Covariances before any trial is known, mean over studies, shape (len(a), len(b))."""
+        return np.asarray(sum(group.likeness(a, b) for group in self._groups) / self.count)
+
+    def learned(self, columns: Array) -> Array:
+        """What trials tell of each point, shape (points, trials); no columns where studies are not few.
+
+        ``likeness(a, b) - learned(a) @ learned(b).T`` is what the studies leave unknown, mean over them.
+        """
+        if not self.are_few:
+            return np.zeros((len(columns), 0))
+        return np.hstack([group.learned(columns) for group in self._groups]) / math.sqrt(self.count)
+
     def predict_levels(self, columns: Array) -> Array:
         """Shape (points, levels, studies)."""
         if not self.count:
@@ -96,6 +116,18 @@ class _Group:
         """Shape (points, levels, studies)."""
         flat = self._weights.reshape(len(self._points), -1)
         return (self._kernel.between(columns, self._points) @ flat).reshape(-1, *self._shape)
+
+    def likeness(self, a: Array, b: Array) -> Array:
+        """Covariances before any trial is known, summed over the studies."""
+        return np.asarray(len(self._each) * self._kernel.between(a, b))
+
+    def learned(self, columns: Array) -> Array:
+        """Shape (points, trials of all studies)."""
+        parts = [
+            np.linalg.solve(np.linalg.cholesky(self._covariance(at)), self._kernel.between(at, columns))
+            for at in self._each
+        ]
+        return np.vstack(parts).T
 
     def left_out(self) -> list[Array]:
         """For each study, by how much each trial differs from what the others predict, shape (trials, levels).

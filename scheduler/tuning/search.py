@@ -61,7 +61,7 @@ class Search:
         """``costs``: None where all trials are taken to cost the same."""
         self._cube, self._past, self._costs = cube, past, costs
         self._pool = pool_of(cube, past, seed)
-        self._predicted = self._points(self._pool).predicted
+        self._pool_points = self._points(self._pool)
 
     def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
@@ -101,13 +101,14 @@ class Search:
 
     def _candidates(self, tried: Tried, rng: np.random.Generator) -> tuple[Array, Points]:
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
-        rows, points = np.vstack([self._pool[sample], near]), self._points(near)
-        predicted = np.vstack([self._predicted[sample], points.predicted])
-        return rows, Points(np.vstack([self._cube.columns(self._pool[sample]), points.columns]), predicted)
+        parts = zip(self._pool_points, self._points(near), strict=True)
+        return np.vstack([self._pool[sample], near]), Points(*(np.vstack([of[sample], new]) for of, new in parts))
 
     def _points(self, rows: Array) -> Points:
         columns = self._cube.columns(rows)
-        return Points(columns, self._past.predict(columns) if self._past.count else np.zeros((len(rows), 0)))
+        if not self._past.count:
+            return Points(columns, np.zeros((len(rows), 0)), np.zeros((len(rows), 0)))
+        return Points(columns, self._past.predict(columns), self._past.learned(columns))
 
     def _of_new(self, rows: Array, gain: Array, scores: Array, tried: Tried) -> Gains:
         """What was tried or is in flight would show nothing new, unless there is nothing else."""

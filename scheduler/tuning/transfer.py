@@ -2,8 +2,9 @@
 
 With them, the new study is taken for one more of the past ones: a Gaussian process whose mean and covariance over
 configurations are those of the past studies' predictions (Wang et al., Pre-trained Gaussian processes for Bayesian
-optimization, JMLR 25, 2024), plus a part of its own that none of them knew. How much of it is its own, how noisy it is,
-and whether the past counts at all, is weighed by how likely that makes what was seen.
+optimization, JMLR 25, 2024), plus, where past studies are few, what their trials leave unknown, plus a part of its own
+that none of them knew. How much of it is its own, how noisy it is, and whether the past counts at all, is weighed by
+how likely that makes what was seen.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from .ranking import normal_scores
 
 MEAN_VARIANCE = 0.1  # of how much better or worse than past ones a study is as a whole
 SPREAD = 0.15  # variance that past studies' predictions leave out
+UNKNOWN = 0.5  # how much of what few past studies leave unknown counts
 USED = 3  # of the likeliest assumptions
 _DRAWS = 10
 _GROWTH = 1.15  # of a study, until its kernel is learned anew
@@ -32,6 +34,7 @@ class Points(NamedTuple):
 
     columns: Array
     predicted: Array
+    learned: Array  # as ``PastStudies.learned`` gives it
 
 
 class Assumption(NamedTuple):
@@ -84,32 +87,38 @@ class WithPast:
 class _Likeness:
     """How alike two sets of points are, under any assumption."""
 
-    def __init__(self, a: Points, b: Points, per_length: Array) -> None:
+    def __init__(self, a: Points, b: Points, past: PastStudies) -> None:
         self._task = _deviations(a) @ _deviations(b).T
+        per_length = past.kernel.per_length
         self._own = matern(a.columns * per_length, b.columns * per_length)
+        self._unknown: Array | float = 0.0
+        if past.are_few:
+            self._unknown = UNKNOWN * (past.likeness(a.columns, b.columns) - a.learned @ b.learned.T)
 
     def under(self, assumed: Assumption) -> Array:
         """Covariances, without noise."""
-        return np.asarray(assumed.task * self._task + (assumed.own * self._own + MEAN_VARIANCE))
+        common = assumed.own * self._own + MEAN_VARIANCE
+        return np.asarray(assumed.task * self._task + self._unknown + common if assumed.past_counts else common)
 
 
 class _Model:
     """What was tried, under any assumption."""
 
     def __init__(self, past: PastStudies, tried: Points) -> None:
-        self._per_length = past.kernel.per_length
+        self._past = past
         self._tried, self.scores = tried, expected_scores(tried.predicted)
-        self._among_tried = _Likeness(tried, tried, self._per_length)
+        self._among_tried = _Likeness(tried, tried, past)
 
     def log_evidence(self, assumed: Assumption) -> float:
         return log_evidence(self._covariance(assumed), self._residual(assumed)) + assumed.log_prior
 
     def gain(self, odds: Sequence[tuple[float, Assumption]], flying: Points, new: Points) -> Array:
         """Expected improvement, summed over assumptions by their odds."""
-        per_length = self._per_length
-        to_new, to_flying = _Likeness(self._tried, new, per_length), _Likeness(self._tried, flying, per_length)
-        flying_to_new, in_flight = _Likeness(flying, new, per_length), _Likeness(flying, flying, per_length)
+        past = self._past
+        to_new, to_flying = _Likeness(self._tried, new, past), _Likeness(self._tried, flying, past)
+        flying_to_new, in_flight = _Likeness(flying, new, past), _Likeness(flying, flying, past)
         mean, apart = _mean(new), (_deviations(new) ** 2).sum(axis=1)
+        unknown = UNKNOWN * (past.kernel.amplitude - (new.learned**2).sum(axis=1)) if past.are_few else 0.0
         gains = np.zeros(len(mean))
         for weight, assumed in odds:
             covariance, residual = self._covariance(assumed), self._residual(assumed)
@@ -122,7 +131,7 @@ class _Model:
                 covariance = np.block([[covariance, between], [between.T, own]])
                 cross = np.vstack([cross, flying_to_new.under(assumed)])
                 residual = np.concatenate([residual, believed])
-            variance = assumed.task * apart + (assumed.own + MEAN_VARIANCE)
+            variance = assumed.task * apart + unknown + (assumed.own + MEAN_VARIANCE)
             seen = posterior(covariance, cross, variance, residual)
             gains += weight * expected_improvement(Posterior(seen.mean + mean, seen.sd), best)
         return gains

@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 
 from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning.cube import Cube
-from spotwise.scheduler.tuning.past import MOST_POINTS, PastStudies
+from spotwise.scheduler.tuning.past import FEW, MOST_POINTS, PastStudies
 
 MakeStudy = Callable[..., StudyRecord]
 UNIT = {"type": "float", "low": 0.0, "high": 1.0}
@@ -104,3 +104,28 @@ def test_failed_trials_of_the_past_are_predicted_to_be_bad(make_study: MakeStudy
     study = make_study([({"x": i / 20}, None if i > 12 else 0.5 + i / 100) for i in range(21)], space={"x": UNIT})
     good, failed = mean_prediction([study], [{"x": 0.5}, {"x": 0.9}], {"x": UNIT})
     assert good < -0.5 < 0.5 < failed
+
+
+def left_unknown(past: PastStudies, columns: Any) -> Any:
+    learned = past.learned(columns)
+    return np.diag(past.likeness(columns, columns) - learned @ learned.T)
+
+
+def test_few_studies_leave_little_unknown_where_their_trials_are_and_much_elsewhere(make_study: MakeStudy) -> None:
+    corner = [({"x": 0.02 * i, "y": 0.02 * j}, i - 0.5 * j) for i in range(5) for j in range(5)]
+    study = make_study(corner, space={"x": UNIT, "y": UNIT})
+    cube = Cube(study.space)
+    at = cube.columns(cube.rows([{"x": 0.04, "y": 0.04}, {"x": 0.95, "y": 0.95}]))
+    one = PastStudies([study], cube)
+    near, far = left_unknown(one, at)
+    assert 0.0 < near < 0.2 * far
+    both = PastStudies([study, replace(study, id="again")], cube, kernel=one.kernel)
+    assert left_unknown(both, at) == pytest.approx([near, far]), "the mean of both"
+
+
+def test_of_many_studies_it_is_not_asked() -> None:
+    columns = np.full((3, 3), 0.5)
+    assert PastStudies(past_studies(FEW), Cube(SPACE)).learned(columns).shape == (3, 30 * FEW)
+    many = PastStudies(past_studies(FEW + 1), Cube(SPACE))
+    assert not many.are_few
+    assert many.learned(columns).shape == (3, 0)

@@ -26,7 +26,7 @@ def best_first(trials: int) -> Array:
 
 def log_odds(studies: list[StudyRecord], trials: int) -> float:
     past, tried = PastStudies(studies, CUBE), best_first(trials)
-    return WithPast(past, Points(tried, past.predict(tried))).log_odds
+    return WithPast(past, Points(tried, past.predict(tried), past.learned(tried))).log_odds
 
 
 @pytest.mark.parametrize("trials", [6, 12, 25])
@@ -61,7 +61,7 @@ def test_log_odds_are_a_number_however_sure_they_are(
 
 def gains(past: PastStudies, tried: Array, flying: Array, new: Array) -> tuple[Array, Array]:
     """With the past, and without."""
-    points = [Points(columns, past.predict(columns)) for columns in (tried, flying, new)]
+    points = [Points(columns, past.predict(columns), past.learned(columns)) for columns in (tried, flying, new)]
     numbers = np.arange(len(tried), dtype=float)
     return WithPast(past, points[0]).gain(points[1], points[2]), gain_without_past(tried, numbers, flying, new)
 
