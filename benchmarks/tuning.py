@@ -60,7 +60,8 @@ HISTORIES: dict[str, Callable[[int, StudyRecord], StudyRecord]] = {
 UNRELATED, NONE = "ours, another family's", "ours, no history"
 CHEAPEST, BY_COST, COLD_BY_COST = "random, cheapest first", "ours, by cost", "ours, by cost, no history"
 ROWS = (*PEERS, NONE, *list(HISTORIES)[1:], UNRELATED)
-COST_ROWS = (*PEERS, NONE, CHEAPEST, COLD_BY_COST, BY_COST)
+SPENDING_ROWS = (CHEAPEST, COLD_BY_COST, BY_COST)  # until so much is spent, in however many trials
+COST_ROWS = (*PEERS, NONE, *SPENDING_ROWS)
 COST = "average trainings"
 SAMPLERS = {TPE: TPESampler, GP: GPSampler, PORTFOLIO_TPE: TPESampler, PORTFOLIO_GP: GPSampler}
 
@@ -127,8 +128,9 @@ def play(job: Job) -> Run:
     for params in first:
         study.enqueue_trial(params)
     errors, costs, asking = list[float](), list[float](), list[float]()
-    most = LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE} else SHORT
-    while sum(costs) < SPENT[-1] and len(costs) < MOST_TRIALS if job.row in COST_ROWS[-3:] else len(costs) < most:
+    spending = job.row in SPENDING_ROWS
+    most = MOST_TRIALS if spending else LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE} else SHORT
+    while len(costs) < most and not (spending and sum(costs) >= SPENT[-1]):
         began = time.process_time()
         trial = study.ask(space)
         asking.append(1000 * (time.process_time() - began))
@@ -240,7 +242,7 @@ def main(arguments: Sequence[str]) -> int:
             tasks = np.unique(np.linspace(0, family(name, options.data).tasks - 1, options.tasks).astype(int)).tolist()
             jobs = [
                 Job(row, name, task, seed, options.data)
-                for row in (*ROWS, *COST_ROWS[-3:])
+                for row in (*ROWS, *SPENDING_ROWS)
                 for task in tasks
                 for seed in range(options.seeds)
             ]

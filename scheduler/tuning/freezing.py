@@ -70,9 +70,9 @@ class Freezing:
         costs: None where all trainings are taken to cost the same.
         """
         self._cube, self._past, self._levels, self._seed = cube, past, levels, seed
-        self._first, self._dear = first, costs
+        self._first, self._costs = first, costs
         self._pool = pool_of(cube, past, seed)
-        self._costs = np.diff(np.append(0.0, levels))
+        self._steps = np.diff(np.append(0.0, levels))
 
     def choose(self, begun: Begun, *, may_begin: bool) -> GoOn | Begin | None:
         """None: nothing is worth what it costs, or nothing may start."""
@@ -85,11 +85,11 @@ class Freezing:
         sample, near = candidates(self._cube, self._pool, self._best_rows(begun), rng)
         rows = np.vstack([self._pool[sample], near])
         tried, untried = self._beliefs(begun, self._cube.columns(rows))
-        reached, dear, new_dear = begun.reached, self._dears(begun, begun.rows), self._dears(begun, rows)
+        reached, dear, new_dear = begun.reached, self._whole_costs(begun, begun.rows), self._whole_costs(begun, rows)
         fresh = ~self._cube.is_among(rows, begun.rows) if may_begin else np.zeros(len(rows), dtype=bool)
         price = DEAR
         while price >= CHEAP:
-            index = Index(self._past.agreement.orders[:, -1], self._costs, START, price)
+            index = Index(self._past.agreement.orders[:, -1], self._steps, START, price)
             own = np.full(count, np.inf)
             for place in np.flatnonzero(begun.free | (reached == len(self._levels) - 1)):
                 one = slice(place, place + 1)
@@ -112,13 +112,13 @@ class Freezing:
         free = np.flatnonzero(begun.free)
         return GoOn(int(free[0])) if len(free) else None
 
-    def _dears(self, begun: Begun, rows: Array) -> Array:
+    def _whole_costs(self, begun: Begun, rows: Array) -> Array:
         """What a whole training of each row costs, in those of the trials so far."""
-        if self._dear is None:
+        if self._costs is None:
             return np.ones(len(rows))
         known = begun.costs[np.isfinite(begun.costs)]
         columns = self._cube.columns(begun.rows)
-        found = self._dear.of(self._cube.columns(rows), columns, begun.costs)
+        found = self._costs.of(self._cube.columns(rows), columns, begun.costs)
         return found / known.mean() if len(known) else found
 
     def _beliefs(self, begun: Begun, new: Array) -> tuple[Belief, Belief]:

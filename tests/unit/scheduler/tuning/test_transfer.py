@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from bowls import SPACE, Bowl, past_studies
 
-from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning import transfer
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.past import PastStudies
@@ -64,6 +65,17 @@ def gains(past: PastStudies, tried: Array, flying: Array, new: Array) -> tuple[A
     points = [Points(columns, past.predict(columns), past.learned(columns)) for columns in (tried, flying, new)]
     numbers = np.arange(len(tried), dtype=float)
     return WithPast(past, points[0]).gain(points[1], points[2]), gain_without_past(tried, numbers, flying, new)
+
+
+def test_where_one_past_study_never_looked_something_may_be_gained() -> None:
+    """Else a sweep would try nothing but neighbours of a small study's best."""
+    corner = [{"x": 0.05 * i, "y": 0.05 * j, "z": 0.1} for i in range(4) for j in range(4)]
+    done = tuple(TrialRecord(n, config, TrialState.COMPLETED, Bowl(1).value(config)) for n, config in enumerate(corner))
+    past = PastStudies([replace(Bowl(1).study(), trials=done)], CUBE)
+    tried = CUBE.columns(CUBE.rows(sorted(corner[::3], key=Bowl(0).value)))
+    beside_the_best, far_away = tried[:1] + np.array([0.0, 0.0, 0.02]), np.full((1, 3), 0.9)
+    near, far = gains(past, tried, NONE, np.vstack([beside_the_best, far_away]))[0]
+    assert 0.1 * near < far < near
 
 
 def test_most_is_expected_near_the_lowest_point_with_the_past_and_without() -> None:
