@@ -23,8 +23,12 @@ from spotwise.scheduler.plan_view import learned_line, plan_json, print_plan
 from spotwise.scheduler.priors_view import expected_text, prior_texts, realised_text
 from spotwise.scheduler.run import CostBasis
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.tuning.portfolio import choose
+from spotwise.scheduler.tuning.proposals import Proposer
 from spotwise.scheduler.tuning.related import RelatedStudy
 from spotwise.scheduler.tuning.saving import Saving
+from spotwise.scheduler.tuning.task import SweepTask
+from spotwise.scheduler.tuning.view import Study
 from spotwise.scheduler.work import Work
 
 SPACE: dict[str, dict[str, Any]] = {"lr": {"type": "float", "low": 0.0, "high": 1.0}}
@@ -63,6 +67,25 @@ def shown(found: Plan) -> str:
     print_plan(found, console)
     assert isinstance(console.file, io.StringIO)
     return " ".join(console.file.getvalue().split())
+
+
+def test_a_plan_names_what_the_sweep_will_try_first_though_some_trials_are_dearer() -> None:
+    """The best of two studies are as dear as a hundred others: both count that."""
+    dear = [replace(t, seconds=100.0 ** t.params["lr"]) for t in past().trials]
+    studies = [
+        past(f"past-{n}", trials=tuple(replace(t, value=1 - abs(t.number - 8 + n) / 10) for t in dear)) for n in (0, 1)
+    ]
+    job = parse_job(SWEEP, source="job")
+    found = learned_of(job, [RelatedStudy(study, "same metric acc") for study in studies])
+    assert found is not None
+    assert [config.params for config in found.first] == [
+        config.params for config in choose(studies, SPACE, 4, by_cost=True)
+    ]
+    assert [config.params for config in found.first] != [config.params for config in choose(studies, SPACE, 4)]
+    task = SweepTask(
+        "r", 1, "f", "true", "w", "acc", "maximize", SPACE, parallel=1, trials=20, seed=0, priors=tuple(studies)
+    )
+    assert Proposer(task).propose(Study()).params == found.first[0].params
 
 
 def test_a_plan_says_what_past_studies_are_expected_to_save() -> None:

@@ -10,6 +10,7 @@ import pytest
 from bowls import SPACE, Bowl, past_studies
 
 from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.tuning.costs import Costs
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.freezing import Begin, Begun, Freezing, GoOn
 from spotwise.scheduler.tuning.past import PastStudies
@@ -134,3 +135,25 @@ def test_nothing_free_and_nothing_to_begin(may_begin: bool) -> None:
     chooser = freezing([])
     assert chooser.choose(begun(), may_begin=False) is None
     assert isinstance(chooser.choose(begun(), may_begin=True), Begin) is may_begin or not may_begin
+
+
+def test_new_trials_are_cheaper_where_costs_count() -> None:
+    """They rise a hundredfold with x; the history's lowest points lie at a quarter of its range."""
+    dear = [
+        replace(s, trials=tuple(replace(t, seconds=100.0 ** t.params["x"]) for t in s.trials)) for s in past_studies()
+    ]
+    past, rows = PastStudies(dear, CUBE, levels=LEVELS), CUBE.random(6, np.random.default_rng(1))
+    results = np.array([curve(Bowl(0), row) for row in rows])
+    state = Begun(rows, results, np.zeros(6, dtype=bool), 100.0 ** rows[:, CUBE.names.index("x")])
+    begins = [
+        [
+            Freezing(CUBE, past, LEVELS, rows[:0], seed=seed, costs=costs).choose(state, may_begin=True)
+            for seed in range(8)
+        ]
+        for costs in (None, Costs(dear, CUBE))
+    ]
+    plain, by_cost = (
+        [choice.row[CUBE.names.index("x")] for choice in each if isinstance(choice, Begin)] for each in begins
+    )
+    assert len(plain) == len(by_cost) == 8
+    assert np.mean(by_cost) < np.mean(plain) - 0.03

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning.proposal import Proposal, Thaw
 from spotwise.scheduler.tuning.task import StoppingRule, SweepTask
 from spotwise.scheduler.tuning.thawing import Thawing
-from spotwise.scheduler.tuning.view import Study, TrialPhase, TrialView
+from spotwise.scheduler.tuning.view import Hold, Study, TrialPhase, TrialView
 
 MakeTask = Callable[..., SweepTask]
 SPACE: dict[str, Any] = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
@@ -47,6 +50,19 @@ def test_the_best_of_those_set_aside_goes_on(make_task: MakeTask, goal: str, exp
     trials = [trial(n, [0.1 * n + (0.5 if n == 7 else 0.0) - (0.5 if n == 0 else 0.0)]) for n in range(8)]
     choice = thawing(make_task, goal=goal).choose(study(*trials), range(8), may_begin=False)
     assert choice == Thaw(expected)
+
+
+@pytest.mark.parametrize("cheapest", [0, 8])
+def test_of_two_that_promise_as_much_the_cheaper_goes_on(make_task: MakeTask, cheapest: int) -> None:
+    """The further from one end a trial lies, the longer it took: up to 64 times as long."""
+
+    def took(each: TrialView) -> TrialView:
+        begin = datetime(2026, 1, 1, tzinfo=UTC)
+        end = begin + timedelta(seconds=10 * 64.0 ** (abs(each.number - cheapest) / 8))
+        return replace(each, holds=(Hold(1, begin, end, Fraction(1)),))
+
+    trials = [took(trial(n, [0.5 if n in {0, 8} else 0.1])) for n in range(9)]
+    assert thawing(make_task).choose(study(*trials), [0, 8], may_begin=False) == Thaw(cheapest)
 
 
 def test_first_come_configurations_of_past_studies(make_task: MakeTask, make_study: Callable[..., StudyRecord]) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
+import numpy as np
 import optuna
 import pytest
 from bowls import Bowl, past_studies
 
 from spotwise.scheduler.tuning import TransferSampler
+from spotwise.scheduler.tuning.proposals import Proposer
+from spotwise.scheduler.tuning.task import SweepTask
 from spotwise.scheduler.tuning.view import Hold, Study, TrialPhase, TrialView
 from spotwise.scheduler.tuning.worth import LEAST_TRIALS, Expected, Price, StopRule, enough, usd_per_trial
 
@@ -75,3 +80,22 @@ def test_what_is_still_to_be_gained_falls_and_is_in_the_unit_of_the_metric(histo
     early, late = gains[1.0]
     assert 0.0 <= late < 0.5 * early < 0.1
     assert gains[-1000.0] == pytest.approx([1000 * early, 1000 * late])
+
+
+def test_a_sweep_learns_from_its_own_trials_what_the_next_one_costs(make_task: Callable[..., SweepTask]) -> None:
+    """Times that trials held; one that was stopped counts at its pace."""
+
+    def ended(number: int, x: float) -> TrialView:
+        stopped = number % 3 == 0
+        took = timedelta(minutes=10 * 20.0**x / (4 if stopped else 1))
+        trial = TrialView(number, {"x": x}, "sampler", "", phase=TrialPhase.COMPLETED, epoch=8)
+        trial = replace(trial, reports={2: 1.0 - (x - 0.2) ** 2}, holds=(Hold(1, NOW, NOW + took, Fraction(1)),))
+        return replace(trial, phase=TrialPhase.PRUNED, epoch=2) if stopped else trial
+
+    space = {"x": {"type": "float", "low": 0.0, "high": 1.0}}
+    trials = [ended(number, x) for number, x in enumerate(np.linspace(0.0, 1.0, 15).tolist())]
+    proposer = Proposer(make_task(space=space, epochs=8, trials=40))
+    study = Study({trial.number: trial for trial in trials})
+    expected, x = proposer.expected(study), proposer.propose(study).params["x"]
+    assert expected is not None
+    assert expected.cost == pytest.approx(20.0**x / np.mean([20.0 ** t.params["x"] for t in trials]), rel=0.2)
