@@ -58,13 +58,14 @@ class Node:
         """Wait for the machine: not billed. None once it is there."""
         request, runner = self._request, self._runner
         self._heed_terminate(self._clock.now())  # an attempt ended before it began must not begin
-        up = request.capacity_at if request.notice_at is None else min(request.capacity_at, request.notice_at)
-        while runner.leave is None and (left_s := (up - self._clock.now()).total_seconds()) > 0:
+        # The market's times decide, not how soon this process came up: the machine of a late node was up all the same.
+        known_at = min(request.capacity_at, request.notice_at or request.capacity_at)
+        while runner.leave is None and (left_s := (known_at - self._clock.now()).total_seconds()) > 0:
             runner.wait(left_s)
         now = self._clock.now()
         if runner.leave is not None:
             return Ending("no_capacity", now, None, "ended by spotwise before the machine was up")
-        if request.notice_at is not None and now >= request.notice_at:
+        if request.notice_at is not None and request.notice_at <= request.capacity_at:
             return Ending(
                 "no_capacity", now, None, f"{request.pool} ran out of capacity while the machine was starting"
             )

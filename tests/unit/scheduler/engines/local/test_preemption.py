@@ -63,7 +63,7 @@ def run_until_preempted(engine: LocalEngine, home: Path, command: str) -> tuple[
 
 @pytest.fixture
 def short_lived(make_engine: MakeEngine) -> LocalEngine:
-    return make_engine(make_market(lifetime_hours=1.2))
+    return make_engine(make_market(lifetime_hours=2.5))
 
 
 def assert_preempted_after_saving(log: list[str], end: Observation) -> None:
@@ -174,9 +174,21 @@ def test_on_demand_machines_are_never_taken(make_engine: MakeEngine, home: Path)
     assert (end.cause, end.exit_code, end.notice_at) == (EndCause.EXITED, 0, None)
 
 
+def test_a_node_that_comes_up_after_its_machine_is_to_go_was_preempted_all_the_same(
+    make_engine: MakeEngine, home: Path
+) -> None:
+    """A busy host must not turn a preemption, which is billed, into a pool without capacity, which rests."""
+    engine = make_engine(make_market(provision_hours=0.001, lifetime_hours=0.001))  # no process is as quick as that
+    handle = engine.launch(make_request(home, spot_offer(engine), "sleep 600"))
+    end = seen_ended(engine, handle, CLOCK)
+    assert end.cause is EndCause.PREEMPTED
+    assert end.launched_at is not None
+    assert end.notice_at is not None
+
+
 def test_terminating_hastens_what_is_being_preempted(make_engine: MakeEngine, home: Path) -> None:
     """The first cause stays, the earliest deadline counts."""
-    engine = make_engine(make_market(lifetime_hours=0.3, grace_s=600))
+    engine = make_engine(make_market(lifetime_hours=1.2, grace_s=600))
     handle = engine.launch(make_request(home, spot_offer(engine), "trap '' TERM; echo ready; sleep 600"))
     wait_for(lambda: engine.observe([handle])[handle.attempt_id].notice_at is not None, CLOCK, what="the notice")
     engine.terminate(handle, grace_s=0)
