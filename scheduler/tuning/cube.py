@@ -8,7 +8,7 @@ numeric parameter, one a choice, so that two different choices lie 1 apart.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Cube:
         self.space = dict(space)
         self._specs = list(self.space.values())
         self.numeric = np.array([is_numeric(spec) for spec in self._specs], dtype=bool)
+        self._places = [(name, _place_in(spec)) for name, spec in self.space.items()]
         steps = [_steps(spec) for spec in self._specs]
         self._width = np.array([width for width, _ in steps])  # of a step, in widths of the range; 0: any value
         self._most = np.array([count for _, count in steps])  # steps that fit between the bounds
@@ -45,12 +46,10 @@ class Cube:
 
     def rows(self, configs: Sequence[Mapping[str, Any]]) -> Array:
         """Shape (configurations, parameters). Values of another space may lie outside the bounds, and do so here."""
-        rows = np.full((len(configs), len(self._specs)), np.nan)
-        for column, (name, spec) in enumerate(self.space.items()):
-            for row, config in enumerate(configs):
-                if name in config:
-                    rows[row, column] = _place(spec, config[name])
-        return rows
+        return np.array([self._row(config) for config in configs]).reshape(len(configs), len(self._specs))
+
+    def _row(self, config: Mapping[str, Any]) -> list[float]:
+        return [place(config[name]) if name in config else math.nan for name, place in self._places]
 
     def columns(self, rows: Array) -> Array:
         """Shape (rows, columns). What is missing lies in the middle, as far from one end as from the other."""
@@ -91,8 +90,8 @@ class Cube:
 
     def is_among(self, rows: Array, others: Array) -> NDArray[np.bool_]:
         """(rows,): whether each is one of the others."""
-        known = {_cell(row) for row in others}
-        return np.array([_cell(row) in known for row in rows], dtype=bool)
+        known = {cell.tobytes() for cell in _cells(others)}
+        return np.array([cell.tobytes() in known for cell in _cells(rows)], dtype=bool)
 
     def filled(self, rows: Array, rng: np.random.Generator) -> Array:
         """The rows with what is missing drawn at random."""
@@ -118,8 +117,8 @@ def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> Array:
     return cube.columns(cube.snapped(cube.rows(configs)))
 
 
-def _cell(row: Array) -> bytes:
-    return np.rint(row / _EQUAL + _OFF).tobytes()
+def _cells(rows: Array) -> Array:
+    return np.rint(rows / _EQUAL + _OFF)
 
 
 def _steps(spec: Spec) -> tuple[float, int]:
@@ -131,19 +130,27 @@ def _steps(spec: Spec) -> tuple[float, int]:
     return 1.0 / places, math.floor(places + 1e-9)
 
 
-def _place(spec: Spec, value: object) -> float:
+def _place_in(spec: Spec) -> Callable[[object], float]:
+    """The function from a parameter's values to their places."""
     if not is_numeric(spec):
-        fitted = fit(spec, value)
-        return next((float(i) for i, choice in enumerate(spec["choices"]) if choice is fitted), math.nan)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return math.nan
-    low, high, at = float(spec["low"]), float(spec["high"]), float(value)
-    if spec.get("log"):
-        if at <= 0:
+        return lambda value: _index(spec, value)
+    is_log = bool(spec.get("log"))
+    low, high = (math.log(spec[end]) if is_log else float(spec[end]) for end in ("low", "high"))
+
+    def place(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return math.nan
+        if is_log and value <= 0:
             return -BEYOND
-        low, high, at = math.log(low), math.log(high), math.log(at)
-    place = 0.5 if high <= low else (at - low) / (high - low)
-    return min(max(place, -BEYOND), 1.0 + BEYOND)
+        at = math.log(value) if is_log else float(value)
+        return min(max((at - low) / (high - low), -BEYOND), 1.0 + BEYOND) if high > low else 0.5
+
+    return place
+
+
+def _index(spec: Spec, value: object) -> float:
+    fitted = fit(spec, value)
+    return next((float(i) for i, choice in enumerate(spec["choices"]) if choice is fitted), math.nan)
 
 
 def _value(spec: Spec, place: float) -> Any:

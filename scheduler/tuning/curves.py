@@ -144,7 +144,7 @@ class CurveModel:
 
     def _log_evidence(self, assumed: Assumption) -> float:
         seen = self._covariance(assumed)[: self._seen, : self._seen]
-        return log_evidence(seen, self._residual(assumed)) + assumed.log_prior
+        return float(log_evidence(seen, self._residual(assumed)[:, None])[0]) + assumed.log_prior
 
 
 def _moments(predicted: Array) -> tuple[Array, Array]:

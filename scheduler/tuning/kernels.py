@@ -5,7 +5,6 @@ Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, chapter 4
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 JITTER = 1e-6
-_SQRT5 = math.sqrt(5.0)
+_BLOCK = 8_000  # correlations that are worked out together: so few stay near the processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,20 @@ class Kernel:
 
 def matern(a: Array, b: Array) -> Array:
     """Correlations of points whose columns are in units of their lengths, shape (len(a), len(b))."""
-    squared = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2.0 * a @ b.T
-    r = _SQRT5 * np.sqrt(np.maximum(squared, 0.0))
-    return np.asarray((1.0 + r + r * r / 3.0) * np.exp(-r))
+    out, ahead = np.empty((len(a), len(b))), -2.0 * b.T
+    of_a, of_b = (a * a).sum(axis=1)[:, None], (b * b).sum(axis=1)
+    step = max(1, _BLOCK // max(1, len(b)))
+    for at in (slice(start, start + step) for start in range(0, len(a), step)):
+        r = np.matmul(a[at], ahead, out=out[at])  # in place, block by block: new memory takes longer than the sums
+        r += of_a[at]
+        r += of_b
+        np.maximum(r, 0.0, out=r)
+        r *= 5.0
+        polynomial = r / 3.0
+        np.sqrt(r, out=r)
+        polynomial += r
+        polynomial += 1.0
+        np.negative(r, out=r)
+        np.exp(r, out=r)
+        r *= polynomial
+    return out

@@ -78,7 +78,7 @@ class TransferSampler(BaseSampler):
         self._space, self._cost_of = space, cost_of
         known = _union(self._history) if space is None else space
         self._portfolio = choose(self._history, known, portfolio_size, by_cost=cost_of is not None)
-        self._searches: dict[str, tuple[Cube, Search]] = {}  # by space
+        self._spaces: dict[str, _InSpace] = {}
 
     def prior(self, number: int) -> PriorConfig | None:
         """The past configuration that the trial of this number tries; None if the sampler proposes by itself."""
@@ -90,22 +90,24 @@ class TransferSampler(BaseSampler):
             return {}
         if self._space is not None:
             return distributions(self._space)
-        seen = study.get_trials(deepcopy=False)
-        return {name: dist for each in seen for name, dist in each.distributions.items() if not dist.single()}
+        space: dict[str, BaseDistribution] = {}
+        for each in study.get_trials(deepcopy=False):
+            space.update(each.distributions)
+        return {name: dist for name, dist in space.items() if not dist.single()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        cube, search = self._search_of({name: spec_of(dist) for name, dist in search_space.items()})
+        known = self._in({name: spec_of(dist) for name, dist in search_space.items()})
         others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
         goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
         rng = np.random.default_rng([self._seed, 1 + trial.number])
-        tried = self._tried(others, goal, cube)
+        tried = self._tried(others, goal, known)
         at_random = trial.number == len(self._portfolio)
-        row = search.at_random(tried, rng) if at_random else search.next(trial.number, tried, rng)
-        return cube.config(row)
+        row = known.search.at_random(tried, rng) if at_random else known.search.next(trial.number, tried, rng)
+        return known.cube.config(row)
 
     def expected(self, study: Study) -> Expected | None:
         """What the next trial is expected to improve, and to cost.
@@ -117,11 +119,11 @@ class TransferSampler(BaseSampler):
         values = sorted(t.value for t in seen if t.state == TrialState.COMPLETE and t.value is not None)
         if len(values) < LEAST_VALUES:
             return None
-        cube, search = self._search_of(space)
+        in_space = self._in(space)
         goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
         number = max(trial.number for trial in seen) + 1
-        tried = self._tried(seen, goal, cube)
-        found = search.gains(number, tried, np.random.default_rng([self._seed, 1 + number]))
+        tried = self._tried(seen, goal, in_space)
+        found = in_space.search.gains(number, tried, np.random.default_rng([self._seed, 1 + number]))
         if found is None:
             return None
         best_first = np.array(values[::-1] if goal == "maximize" else values)
@@ -142,28 +144,44 @@ class TransferSampler(BaseSampler):
         seed = random.Random(f"{self._seed}/{trial.number}/{param_name}").getrandbits(31)  # noqa: S311 - no secret
         return RandomSampler(seed=seed).sample_independent(study, trial, param_name, param_distribution)
 
-    def _search_of(self, space: Space) -> tuple[Cube, Search]:
+    def _in(self, space: Space) -> _InSpace:
         from .past import PastStudies  # SciPy takes a while to load, and the first trials need none of it
         from .search import Search
 
         key = repr(sorted(space.items()))
-        if key not in self._searches:
+        if key not in self._spaces:
             cube = Cube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
             costs = None if self._cost_of is None else Costs(self._history, cube)
-            self._searches[key] = cube, Search(cube, PastStudies(self._history, cube), self._seed, costs)
-        return self._searches[key]
+            self._spaces[key] = _InSpace(cube, Search(cube, PastStudies(self._history, cube), self._seed, costs))
+        return self._spaces[key]
 
-    def _tried(self, trials: Sequence[FrozenTrial], goal: str, cube: Cube) -> Tried:
+    def _tried(self, trials: Sequence[FrozenTrial], goal: str, known: _InSpace) -> Tried:
         from .search import Tried
 
-        best_first = ranked(trial_records(_without_retried(trials), self._cost_of), goal)
+        over = {trial.number: trial for trial in _without_retried(trials)}
+        best_first = ranked(trial_records(over.values(), self._cost_of), goal)
         flying = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
         return Tried(
-            rows=cube.rows([trial.params for trial in best_first]),
+            rows=known.rows([over[trial.number] for trial in best_first]),
             numbers=np.array([trial.number for trial in best_first], dtype=float),
-            flying=cube.rows([params for params in flying if params]),
+            flying=known.cube.rows([params for params in flying if params]),
             costs=np.array([trial.seconds or np.nan for trial in best_first]),
         )
+
+
+class _InSpace:
+    """What is kept of one space between rounds: all of it could be worked out again."""
+
+    def __init__(self, cube: Cube, search: Search) -> None:
+        self.cube, self.search = cube, search
+        self._rows: dict[int, tuple[Mapping[str, Any], Array]] = {}  # by number, with the parameters that they are of
+
+    def rows(self, trials: Sequence[FrozenTrial]) -> Array:
+        """Of trials that are over."""
+        for trial in trials:
+            if trial.number not in self._rows or self._rows[trial.number][0] != trial.params:
+                self._rows[trial.number] = trial.params, self.cube.rows([trial.params])[0]
+        return np.array([self._rows[trial.number][1] for trial in trials]).reshape(len(trials), len(self.cube.space))
 
 
 def _value_of_a_score(values: Array, scores: Array) -> float:
@@ -176,7 +194,9 @@ def _value_of_a_score(values: Array, scores: Array) -> float:
 def _without_retried(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """A failed trial that was tried again (after a preemption, say) tells nothing of its configuration."""
     failed = TrialState.FAIL
-    others = [_key(trial.params) for trial in trials if trial.state != failed]
+    if all(trial.state != failed for trial in trials):
+        return list(trials)
+    others = {_key(trial.params) for trial in trials if trial.state != failed}
     return [trial for trial in trials if trial.state != failed or (trial.params and _key(trial.params) not in others)]
 
 

@@ -62,6 +62,7 @@ class Search:
         self._cube, self._past, self._costs = cube, past, costs
         self._pool = pool_of(cube, past, seed)
         self._pool_points = self._points(self._pool)
+        self._tried_points: dict[bytes, Points] = {}  # of single rows: each round asks for all of them again
 
     def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
@@ -81,7 +82,7 @@ class Search:
         if self._past.count and not len(tried.rows):
             tried = self._believed(tried)
         if self._past.count and len(tried.rows):
-            model = WithPast(self._past, self._points(tried.rows))
+            model = WithPast(self._past, self._remembered(tried.rows))
             odds = model.log_odds
             alone = number % 2 if odds <= SURE else len(tried.rows) >= ENOUGH and number % OPINION_EVERY == 0
             if odds > 0.0 and not alone:
@@ -101,14 +102,18 @@ class Search:
 
     def _candidates(self, tried: Tried, rng: np.random.Generator) -> tuple[Array, Points]:
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
-        parts = zip(self._pool_points, self._points(near), strict=True)
-        return np.vstack([self._pool[sample], near]), Points(*(np.vstack([of[sample], new]) for of, new in parts))
+        points = Points.together([self._pool_points.at(sample), self._points(near)])
+        return np.vstack([self._pool[sample], near]), points
 
     def _points(self, rows: Array) -> Points:
-        columns = self._cube.columns(rows)
-        if not self._past.count:
-            return Points(columns, np.zeros((len(rows), 0)), np.zeros((len(rows), 0)))
-        return Points(columns, self._past.predict(columns), self._past.learned(columns))
+        return Points.of(self._past, self._cube.columns(rows))
+
+    def _remembered(self, rows: Array) -> Points:
+        """Of what was tried. One by one, so that a host that restarts has the same to the last digit."""
+        for row in rows:
+            if row.tobytes() not in self._tried_points:
+                self._tried_points[row.tobytes()] = self._points(row[None])
+        return Points.together([self._tried_points[row.tobytes()] for row in rows])
 
     def _of_new(self, rows: Array, gain: Array, scores: Array, tried: Tried) -> Gains:
         """What was tried or is in flight would show nothing new, unless there is nothing else."""

@@ -15,26 +15,52 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .gaussian import Posterior, expected_improvement, log_evidence, most_likely_kernel, posterior
+from .gaussian import Posterior, Seen, expected_improvement, log_evidence, most_likely_kernel
 from .kernels import JITTER, Array, Kernel, matern
-from .past import PastStudies
-from .ranking import normal_scores
+from .past import LEARNED_POINTS, PastStudies
+from .ranking import normal_scores, thinned
 
 MEAN_VARIANCE = 0.1  # of how much better or worse than past ones a study is as a whole
 SPREAD = 0.15  # variance that past studies' predictions leave out
+TURNED = 0.1  # odds beforehand that past studies mean the opposite, as where a goal was entered wrongly
 UNKNOWN = 0.5  # how much of what few past studies leave unknown counts
+WEIGHED = 60  # trials, by which assumptions are weighed: with more of them the answer is clear, and dear
 USED = 3  # of the likeliest assumptions
 _DRAWS = 10
+_BLOCK = 15_000  # covariances that are looked at together: so few stay near the processor
 _GROWTH = 1.15  # of a study, until its kernel is learned anew
 
 
 class Points(NamedTuple):
-    """What a model is asked about, as columns of a cube; with past studies' predictions, where there are any."""
+    """What a model is asked about, as columns of a cube; with what past studies say of it, where there are any."""
 
     columns: Array
-    predicted: Array
+    predicted: Array  # (points, studies)
+    deviations: Array  # from the mean over studies; their products are covariances between points over studies
     learned: Array  # as ``PastStudies.learned`` gives it
+
+    @classmethod
+    def of(cls, past: PastStudies, columns: Array) -> Points:
+        if not past.count:
+            return cls(columns, *[np.zeros((len(columns), 0))] * 3)
+        predicted = past.predict(columns)
+        deviations = (predicted - predicted.mean(axis=1, keepdims=True)) / math.sqrt(past.count)
+        return cls(columns, predicted, deviations, past.learned(columns))
+
+    def mean(self, *, turned: bool) -> Array:
+        """Over studies, as they say or the opposite."""
+        mean = np.asarray(self.predicted.mean(axis=1))
+        return -mean if turned else mean
+
+    def at(self, places: slice | NDArray[np.intp]) -> Points:
+        """Some of them."""
+        return Points(*(part[places] for part in self))
+
+    @classmethod
+    def together(cls, parts: Sequence[Points]) -> Points:
+        return cls(*(np.vstack(of) for of in zip(*parts, strict=True)))
 
 
 class Assumption(NamedTuple):
@@ -56,39 +82,48 @@ ASSUMPTIONS = (
 
 
 class WithPast:
-    """What was tried, seen as one more study like the past ones. ``tried``: best first."""
+    """What was tried, seen as one more study like the past ones, or as their opposite. ``tried``: best first."""
 
     def __init__(self, past: PastStudies, tried: Points) -> None:
         self._model = _Model(past, tried)
-        self._weighed = sorted(((self._model.log_evidence(each), each) for each in ASSUMPTIONS), reverse=True)
-        likeliest = self._weighed[0][0]
-        self._odds = [(math.exp(log - likeliest), each) for log, each in self._weighed]
+        logs = {assumed: self._model.log_evidence(assumed) for assumed in ASSUMPTIONS}
+        alone = np.logaddexp.reduce([log for assumed, log in logs.items() if not assumed.past_counts], axis=0)
+        self._weighed = sorted(
+            (
+                _Weighed(float(log[turned] - alone[turned]) + turned * math.log(TURNED), assumed, bool(turned))
+                for assumed, log in logs.items()
+                if assumed.past_counts
+                for turned in (0, 1)
+            ),
+            reverse=True,
+        )
 
     @property
     def log_odds(self) -> float:
         """That the past counts, against that it says nothing."""
-        for_it = sum(odds for odds, each in self._odds if each.past_counts)
-        against = sum(odds for odds, each in self._odds if not each.past_counts)
-        if not for_it or not against:
-            return math.inf if for_it else -math.inf
-        return math.log(for_it) - math.log(against)
+        return float(np.logaddexp.reduce([each.log_odds for each in self._weighed]))
 
     @property
     def scores(self) -> Array:
         """What the places of what was tried are expected to mean, best first."""
-        return self._model.scores
+        return self._model.scores[int(self._weighed[0].turned)]
 
     def gain(self, flying: Points, new: Points) -> Array:
         """Expected improvement of each new point; what is in flight is taken to come out as expected."""
-        used = [(odds, each) for odds, each in self._odds if each.past_counts][:USED]
-        return self._model.gain(used, flying, new)
+        return self._model.gain(self._weighed[:USED], flying, new)
+
+
+class _Weighed(NamedTuple):
+    log_odds: float  # against that the past says nothing
+    assumed: Assumption
+    turned: bool  # what past studies call good is bad here
 
 
 class _Likeness:
     """How alike two sets of points are, under any assumption."""
 
     def __init__(self, a: Points, b: Points, past: PastStudies) -> None:
-        self._task = _deviations(a) @ _deviations(b).T
+        self._task = a.deviations @ b.deviations.T
         per_length = past.kernel.per_length
         self._own = matern(a.columns * per_length, b.columns * per_length)
         self._unknown: Array | float = 0.0
@@ -100,57 +135,60 @@ class _Likeness:
         common = assumed.own * self._own + MEAN_VARIANCE
         return np.asarray(assumed.task * self._task + self._unknown + common if assumed.past_counts else common)
 
+    def seen_under(self, assumed: Assumption) -> Array:
+        """Covariances of what was seen at points, of these among themselves."""
+        return self.under(assumed) + (assumed.noise + JITTER) * np.eye(len(self._own))
+
 
 class _Model:
-    """What was tried, under any assumption."""
+    """What was tried, under any assumption, as past studies say or turned round."""
 
     def __init__(self, past: PastStudies, tried: Points) -> None:
-        self._past = past
-        self._tried, self.scores = tried, expected_scores(tried.predicted)
-        self._among_tried = _Likeness(tried, tried, past)
+        self._past, self._tried = past, tried
+        self.scores = [expected_scores(sign * tried.predicted) for sign in (1.0, -1.0)]
+        # As past studies say and turned round, if the past counts; and the same if it does not.
+        self._residuals = np.stack(
+            [scores - tried.mean(turned=bool(i)) for i, scores in enumerate(self.scores)], axis=1
+        )
+        self._residuals_alone = np.stack([scores - scores.mean() for scores in self.scores], axis=1)
+        self._weighed_by = thinned(len(tried.columns), WEIGHED)
+        some = tried.at(self._weighed_by)
+        self._among_some = _Likeness(some, some, past)
 
-    def log_evidence(self, assumed: Assumption) -> float:
-        return log_evidence(self._covariance(assumed), self._residual(assumed)) + assumed.log_prior
+    def log_evidence(self, assumed: Assumption) -> Array:
+        """As past studies say, and turned round."""
+        residuals = self._residuals if assumed.past_counts else self._residuals_alone
+        return log_evidence(self._among_some.seen_under(assumed), residuals[self._weighed_by]) + assumed.log_prior
 
-    def gain(self, odds: Sequence[tuple[float, Assumption]], flying: Points, new: Points) -> Array:
-        """Expected improvement, summed over assumptions by their odds."""
-        past = self._past
-        to_new, to_flying = _Likeness(self._tried, new, past), _Likeness(self._tried, flying, past)
-        flying_to_new, in_flight = _Likeness(flying, new, past), _Likeness(flying, flying, past)
-        mean, apart = _mean(new), (_deviations(new) ** 2).sum(axis=1)
-        unknown = UNKNOWN * (past.kernel.amplitude - (new.learned**2).sum(axis=1)) if past.are_few else 0.0
-        gains = np.zeros(len(mean))
-        for weight, assumed in odds:
-            covariance, residual = self._covariance(assumed), self._residual(assumed)
-            noise, cross = assumed.noise + JITTER, to_new.under(assumed)
-            best = float((self.scores - noise * np.linalg.solve(covariance, residual)).min())
-            if len(flying.columns):
-                between = to_flying.under(assumed)
-                believed = between.T @ np.linalg.solve(covariance, residual)
-                own = in_flight.under(assumed) + noise * np.eye(len(believed))
-                covariance = np.block([[covariance, between], [between.T, own]])
-                cross = np.vstack([cross, flying_to_new.under(assumed)])
-                residual = np.concatenate([residual, believed])
-            variance = assumed.task * apart + unknown + (assumed.own + MEAN_VARIANCE)
-            seen = posterior(covariance, cross, variance, residual)
-            gains += weight * expected_improvement(Posterior(seen.mean + mean, seen.sd), best)
-        return gains
+    def gain(self, weighed: Sequence[_Weighed], flying: Points, new: Points) -> Array:
+        """Expected improvement, mean over assumptions that count the past, by their odds."""
+        begun = Points.together([self._tried, flying])
+        among_begun = _Likeness(begun, begun, self._past)
+        known = [self._known(among_begun, assumed, turned=turned) for _, assumed, turned in weighed]
+        odds = np.exp(np.array([each.log_odds for each in weighed]) - weighed[0].log_odds)
+        gains, size = [], max(1, _BLOCK // len(begun.columns))
+        for block in (new.at(slice(start, start + size)) for start in range(0, len(new.columns), size)):
+            to_begun = _Likeness(begun, block, self._past)
+            own = self._past.kernel.amplitude - (block.learned**2).sum(axis=1) if self._past.are_few else 0.0
+            apart = (block.deviations**2).sum(axis=1)
+            each = []
+            for (seen, best), (_, assumed, turned) in zip(known, weighed, strict=True):
+                variance = assumed.task * apart + UNKNOWN * own + (assumed.own + MEAN_VARIANCE)
+                mean, sd = seen.posterior(to_begun.under(assumed), variance)
+                each.append(expected_improvement(Posterior(mean + block.mean(turned=turned), sd), best))
+            gains.append(odds @ each / odds.sum())
+        return np.concatenate(gains)
 
-    def _residual(self, assumed: Assumption) -> Array:
-        return self.scores - _mean(self._tried) if assumed.past_counts else self.scores - self.scores.mean()
-
-    def _covariance(self, assumed: Assumption) -> Array:
-        return self._among_tried.under(assumed) + (assumed.noise + JITTER) * np.eye(len(self.scores))
-
-
-def _mean(points: Points) -> Array:
-    return np.asarray(points.predicted.mean(axis=1))
-
-
-def _deviations(points: Points) -> Array:
-    """From the mean over past studies; their products are the covariance between configurations over studies."""
-    count = points.predicted.shape[1]
-    return np.asarray((points.predicted - points.predicted.mean(axis=1, keepdims=True)) / math.sqrt(count))
+    def _known(self, among_begun: _Likeness, assumed: Assumption, *, turned: bool) -> tuple[Seen, float]:
+        """Once what is in flight came out as expected; and the best of what was tried, without luck."""
+        covariance, residual = among_begun.seen_under(assumed), self._residuals[:, int(turned)]
+        count = len(residual)
+        seen = Seen(covariance[:count, :count], residual)
+        best = float((self.scores[int(turned)] - (assumed.noise + JITTER) * seen.weights).min())
+        if count < len(covariance):
+            believed = covariance[count:, :count] @ seen.weights
+            seen = Seen(covariance, np.concatenate([residual, believed]))
+        return seen, best
 
 
 def expected_scores(predicted: Array) -> Array:
@@ -172,15 +210,16 @@ def gain_without_past(tried: Array, numbers: Array, flying: Array, new: Array) -
     kernel = kernel_of(tried, numbers)
     noise = kernel.noise + JITTER
     covariance = kernel.between(tried, tried) + noise * np.eye(len(tried))
-    weights = np.linalg.solve(covariance, scores)
-    best = float((scores - noise * weights).min())
+    seen = Seen(covariance, scores)
+    best = float((scores - noise * seen.weights).min())
     if len(flying):
         between = kernel.between(tried, flying)
         own = kernel.between(flying, flying) + noise * np.eye(len(flying))
-        covariance = np.block([[covariance, between], [between.T, own]])
-        tried, scores = np.vstack([tried, flying]), np.concatenate([scores, between.T @ weights])
-    seen = posterior(covariance, kernel.between(tried, new), kernel.amplitude, scores)
-    return expected_improvement(seen, best)
+        seen = Seen(
+            np.block([[covariance, between], [between.T, own]]), np.concatenate([scores, between.T @ seen.weights])
+        )
+        tried = np.vstack([tried, flying])
+    return expected_improvement(seen.posterior(kernel.between(tried, new), kernel.amplitude), best)
 
 
 def kernel_of(tried: Array, numbers: Array) -> Kernel:
@@ -195,5 +234,5 @@ def kernel_of(tried: Array, numbers: Array) -> Kernel:
 @lru_cache(maxsize=64)
 def _learned(points: bytes, count: int) -> Kernel:
     """From points whose order is that of their scores."""
-    columns = np.frombuffer(points).reshape(count, -1)
-    return most_likely_kernel([columns], [normal_scores(count)])
+    columns, kept = np.frombuffer(points).reshape(count, -1), thinned(count, LEARNED_POINTS)
+    return most_likely_kernel([columns[kept]], [normal_scores(count)[kept]])

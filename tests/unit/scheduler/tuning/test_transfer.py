@@ -27,7 +27,7 @@ def best_first(trials: int) -> Array:
 
 def log_odds(studies: list[StudyRecord], trials: int) -> float:
     past, tried = PastStudies(studies, CUBE), best_first(trials)
-    return WithPast(past, Points(tried, past.predict(tried), past.learned(tried))).log_odds
+    return WithPast(past, Points.of(past, tried)).log_odds
 
 
 @pytest.mark.parametrize("trials", [6, 12, 25])
@@ -37,32 +37,50 @@ def test_related_studies_count_and_the_more_so_the_more_was_tried(trials: int) -
 
 
 @pytest.mark.parametrize("trials", [6, 12, 25])
-def test_studies_turned_round_do_not_count(trials: int) -> None:
-    assert log_odds(past_studies(goal="maximize"), trials) < 0.0
+def test_studies_turned_round_say_where_it_is_good_by_where_they_say_it_is_bad(trials: int) -> None:
+    turned = past_studies(goal="maximize")
+    assert log_odds(turned, trials) > SURE
+    assert log_odds(turned, trials) < log_odds(past_studies(), trials)
+    past, new = PastStudies(turned, CUBE), CUBE.random(200, np.random.default_rng(3))
+    gain, _ = gains(past, best_first(trials), NONE, CUBE.columns(new))
+    values = [Bowl(0).value(CUBE.config(row)) for row in new]
+    assert values[int(np.argmax(gain))] < np.quantile(values, 0.1)
+
+
+@pytest.mark.parametrize("trials", [12, 25])
+def test_studies_of_nothing_that_is_like_it_do_not_count(trials: int) -> None:
+    rng = np.random.default_rng(0)
+    shuffled = [
+        replace(study, trials=tuple(replace(t, value=float(v)) for t, v in zip(study.trials, values, strict=True)))
+        for study in past_studies()
+        for values in [rng.permutation([t.value or 0.0 for t in study.trials])]
+    ]
+    assert log_odds(shuffled, trials) < SURE
 
 
 def test_one_trial_says_little_for_the_past_or_against_it() -> None:
     assert abs(log_odds(past_studies(), 1)) < 3.0
 
 
-@pytest.mark.parametrize(("past", "against", "expected"), [(-744.5, 0.0, -744), (0.0, -744.5, 744), (0.0, -9e9, None)])
+@pytest.mark.parametrize(("past", "against", "expected"), [(-744.5, 0.0, -744), (0.0, -744.5, 744), (0.0, -9e9, 9e9)])
 def test_log_odds_are_a_number_however_sure_they_are(
-    monkeypatch: pytest.MonkeyPatch, past: float, against: float, expected: float | None
+    monkeypatch: pytest.MonkeyPatch, past: float, against: float, expected: float
 ) -> None:
     """One assumption with the past, all without it."""
     first = transfer.ASSUMPTIONS[0]
 
-    def evidence(_: object, assumed: object) -> float:
-        return past if assumed is first else -math.inf if assumed.past_counts else against  # type: ignore[attr-defined]
+    def evidence(_: object, assumed: object) -> Array:
+        log = past if assumed is first else -math.inf if assumed.past_counts else against  # type: ignore[attr-defined]
+        return np.array([log, log])
 
     monkeypatch.setattr(transfer._Model, "log_evidence", evidence)
     found = log_odds(past_studies(1), 3)
-    assert found == math.inf if expected is None else found == pytest.approx(expected, abs=3)
+    assert found == pytest.approx(expected, abs=3)
 
 
 def gains(past: PastStudies, tried: Array, flying: Array, new: Array) -> tuple[Array, Array]:
     """With the past, and without."""
-    points = [Points(columns, past.predict(columns), past.learned(columns)) for columns in (tried, flying, new)]
+    points = [Points.of(past, columns) for columns in (tried, flying, new)]
     numbers = np.arange(len(tried), dtype=float)
     return WithPast(past, points[0]).gain(points[1], points[2]), gain_without_past(tried, numbers, flying, new)
 
