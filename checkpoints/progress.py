@@ -35,6 +35,7 @@ class ProgressRecord:
     step: int = 0  # steps completed, over all epochs
     metrics: Mapping[str, float] = field(default_factory=dict)
     samples_per_second: float | None = None
+    gpu_memory_gib: float | None = None  # the most that tensors on one GPU of this process have held so far
     checkpoint: str | None = None  # name of the last committed checkpoint
 
 
@@ -82,8 +83,8 @@ def encode_record(record: ProgressRecord) -> bytes:
     values = asdict(record)
     values["time"] = record.time.astimezone(UTC).isoformat()
     values["metrics"] = encode_metrics(record.metrics)
-    speed = record.samples_per_second
-    values["samples_per_second"] = None if speed is None else round(speed, 3)
+    for name in ("samples_per_second", "gpu_memory_gib"):
+        values[name] = None if values[name] is None else round(values[name], 3)
     return json.dumps(values, allow_nan=False).encode()
 
 
@@ -108,7 +109,7 @@ def decode_metrics(values: Mapping[str, Any]) -> dict[str, float]:
 
 def _record_from(values: dict[str, Any]) -> ProgressRecord:
     moment = datetime.fromisoformat(values["time"])
-    speed, checkpoint = values.get("samples_per_second"), values.get("checkpoint")
+    speed, memory, checkpoint = (values.get(key) for key in ("samples_per_second", "gpu_memory_gib", "checkpoint"))
     return ProgressRecord(
         event=ProgressEvent(values["event"]),
         time=moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC),
@@ -118,5 +119,6 @@ def _record_from(values: dict[str, Any]) -> ProgressRecord:
         step=int(values.get("step", 0)),
         metrics=decode_metrics(values.get("metrics") or {}),
         samples_per_second=None if speed is None else float(speed),
+        gpu_memory_gib=None if memory is None else float(memory),
         checkpoint=None if checkpoint is None else str(checkpoint),
     )

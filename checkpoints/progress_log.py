@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import SupportsFloat
 
 from .errors import SessionError, StorageError
+from .gpu_memory import peak_gpu_memory_gib
 from .progress import ProgressEvent, ProgressRecord, ProgressWriter
 from .schedule import Position
 
@@ -50,6 +51,7 @@ class ProgressLog:
             step=position.step,
             metrics=metrics or {},
             samples_per_second=samples_per_second,
+            gpu_memory_gib=peak_gpu_memory_gib(),
             checkpoint=checkpoint,
         )
         try:

@@ -19,7 +19,7 @@ from .policies.base import Situation
 from .run import Attempt, AttemptState, Run
 from .settings import Settings
 from .store import Store
-from .work import Seen, measure, overhead_hours, planned_work, work_of
+from .work import Seen, as_planned, measure, overhead_hours, work_of
 from .workloads import Progress
 
 MARKET_S = 0.4  # wall clock; within a round of the supervisor
@@ -55,9 +55,7 @@ class Outlook:
         newest = {a.id: a for a in (*past.attempts, *attempts)}  # this run's own are newer than the past that is kept
         known = known.with_refusals(newest.values(), now, self._settings.cooldown_hours)
         known = known.with_overhead(overhead_hours(run.kind, seen))
-        work = work_of(job, measure(run.job_yaml, seen))
-        if work.hours is None:  # what related studies said when it was planned: by now they may be forgotten
-            work = planned_work(run.plan_json) or work
+        work = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
         situation = make_situation(
             job,
             work,

@@ -18,6 +18,7 @@ from .passed_over import CENT, reasons_against
 from .policies import DEADLINE_POLICIES, policy_named
 from .policies.base import Candidate, Move, Situation, Stop
 from .trial_hours import TrialHours
+from .trial_memory import TrialMemory, too_small
 from .work import Work
 
 LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
@@ -55,6 +56,7 @@ class Plan:
     priors: tuple[str, ...] = ()  # what earlier studies give this sweep
     learned: Learned | None = None  # the same as values; None: no sweep
     trial_hours: TrialHours | None = None  # what trials of related studies took
+    trial_memory: TrialMemory | None = None  # the same of their GPUs' memory
 
     @property
     def chosen(self) -> Option | None:
@@ -89,6 +91,7 @@ def make_plan(
     priors: Sequence[str] = (),
     learned: Learned | None = None,
     trial_hours: TrialHours | None = None,
+    trial_memory: TrialMemory | None = None,
     notes: Sequence[str] = (),
 ) -> Plan:
     """Plan a job on what is known of the market at ``now``."""
@@ -111,27 +114,34 @@ def make_plan(
         checkpoint="",
         hour_s=known.hour_s,
         cost_basis=known.cost_basis.value,
-        notes=tuple(notes),
+        notes=(*notes, *_memory_notes(fitting, work, known)),
         priors=tuple(priors),
         learned=learned,
         trial_hours=trial_hours,
+        trial_memory=trial_memory,
     )
     return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
 
 
 def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[Offer, str]]:
-    """The offers this job can run on, and for every other one the reason why not."""
+    """The offers this job can run on, and for every other one the reason why not.
+
+    GPUs that past trials would not have fitted on are left out, unless the job allows no larger ones: it may know more.
+    """
     fitting: list[Offer] = []
     rejected: dict[Offer, str] = {}
+    small: dict[Offer, str] = {}
     for offer in known.offers:
         reason = reject_reason(offer, job.resources) or _unsafe(job, work, known, offer)
         if reason is None and work.hours is not None and known.speed(offer, work.reference) is None:
             reason = f"no measured speed of {offer.accelerator or 'a CPU'} against {work.reference}"
-        if reason is None:
-            fitting.append(offer)
-        else:
+        if reason is not None:
             rejected[offer] = reason
-    return fitting, rejected
+        elif not known.one_machine and (too_little := too_small(offer, work.gpu_memory_gib)):
+            small[offer] = too_little
+        else:
+            fitting.append(offer)
+    return (fitting, rejected | small) if fitting else (list(small), rejected)
 
 
 def make_situation(
@@ -248,6 +258,17 @@ def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str 
     """Add the checkpoint interval and the refusals, which need the chosen offer."""
     refusals = [*_capacity_refusals(plan, stopped), *_deadline_refusals(plan), *_money_refusals(plan, team_left)]
     return replace(plan, checkpoint=_checkpoint_text(job, plan), refusals=tuple(refusals))
+
+
+def _memory_notes(fitting: Sequence[Offer], work: Work, known: Knowledge) -> list[str]:
+    if known.one_machine:
+        return []
+    small = sorted({reason for offer in fitting if (reason := too_small(offer, work.gpu_memory_gib))})
+    return (
+        [f"some trials may run out of GPU memory, and the job allows no larger GPU: {'; '.join(small)}"]
+        if small
+        else []
+    )
 
 
 def _checkpoint_text(job: JobSpec, plan: Plan) -> str:

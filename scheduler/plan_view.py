@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from .learned import saving_json
 from .plan import Option, Plan
 from .priors_view import expected_text
 from .trial_hours import TrialHours
+from .trial_memory import TrialMemory
 
 SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
 LEAST_WHY = 24  # characters of a line: in fewer, reasons are hard to read
@@ -42,7 +44,9 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "work_source": plan.work.source,
         "work_reference": plan.work.reference,
         "work_sigma": plan.work.sigma,
+        "work_gpu_memory_gib": plan.work.gpu_memory_gib,
         "trial_hours": _trial_hours_json(plan.trial_hours),
+        "trial_gpu_memory": _trial_memory_json(plan.trial_memory),
         "deadline": None if plan.deadline_at is None else plan.deadline_at.isoformat(),
         "deadline_hours": plan.deadline_hours,
         "budget_usd": _money(plan.budget_usd),
@@ -85,6 +89,11 @@ def _trial_hours_json(found: TrialHours | None) -> dict[str, Any] | None:
     }
 
 
+def _trial_memory_json(found: TrialMemory | None) -> dict[str, Any] | None:
+    """GiB that past trials' tensors held on one GPU."""
+    return None if found is None else asdict(found)
+
+
 def _studies_json(plan: Plan) -> list[dict[str, Any]]:
     found = plan.learned.studies if plan.learned else ()
     return [{"study": r.study.id, "trials": len(r.study.trials), "reason": r.reason} for r in found]
@@ -125,6 +134,8 @@ def _print_head(plan: Plan, console: Console) -> None:
     console.print(Text(f"{plan.job_name}  ({plan.kind}, policy {plan.policy})", style="bold"))
     hours = "unknown" if plan.work.hours is None else f"{plan.work.hours:.2f} h"
     console.print(f"work        {hours}: {plan.work.source}", highlight=False)
+    if plan.trial_memory is not None:
+        console.print(f"memory      {plan.trial_memory.text}", highlight=False)
     if plan.deadline_hours is not None:
         console.print(f"deadline    in {plan.deadline_hours:.1f} h", highlight=False)
     if plan.budget_usd is not None:

@@ -34,6 +34,7 @@ class TrialRecord:
     resumes: int = 0  # how often it continued after a preemption
     restored_epochs: tuple[int, ...] = ()  # the epoch each resume continued after
     seconds: float = 0.0  # wall-clock it held capacity
+    gpu_memory_gib: float | None = None  # the most that its tensors held on one GPU; None: nobody said
     cost_usd: Decimal | None = None
 
 

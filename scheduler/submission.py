@@ -9,7 +9,7 @@ import secrets as random_source
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -32,6 +32,7 @@ from .run import Run, RunState
 from .settings import Settings
 from .store import TeamLimit
 from .study import StudyRecord
+from .trial_memory import trial_memory
 from .tuning.related import RelatedStudy, pick_priors
 from .work import Seen, measure, overhead_hours, work_of
 from .workloads import secrets_path, space_of, write_sweep_task
@@ -76,9 +77,10 @@ def prepare(app: App, path: Path) -> Prepared:
     found = _priors(app, job)
     learned = learned_of(job, found)
     hours = related_hours(job, learned, attempts, known)
+    memory = trial_memory(related.study for related in found)
     plan = make_plan(
         job,
-        work_of(job, measure(text, seen), hours),
+        replace(work_of(job, measure(text, seen), hours), gpu_memory_gib=memory.needed_gib if memory else None),
         known,
         now,
         team_money_left=team_money_left(app, job.team, now),
@@ -86,6 +88,7 @@ def prepare(app: App, path: Path) -> Prepared:
         priors=prior_texts(job, learned),
         learned=learned,
         trial_hours=hours,
+        trial_memory=memory,
         notes=[*_notes(app.settings, job, known.offers), *disagreement(job, hours)],
     )
     return Prepared(job, text, plan, tuple(related.study for related in found))

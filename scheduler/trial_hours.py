@@ -5,7 +5,7 @@ configuration, with a level for each study, tells them apart. It is believed whe
 fitted to clearly better than their study's level alone; otherwise each trial is expected to take what past ones took.
 
 Hours are those of the reference accelerator: a study that ran on others counts by their measured speeds, and is left
-out where nobody measured them. Nothing is recorded of memory, so nothing is said of it.
+out where nobody measured them.
 """
 
 from __future__ import annotations

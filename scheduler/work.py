@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from .job import JobSpec, Sweep
@@ -30,6 +30,7 @@ class Work:
     source: str  # where the number comes from, for people
     reference: str | None = None  # accelerator that the hours were measured on; None: this offer's own
     sigma: float = 0.0  # how well they are known: standard deviation of the logarithm of true over given hours
+    gpu_memory_gib: float | None = None  # that a GPU must have; None: nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +70,13 @@ def _work_of_related(job: JobSpec, related: TrialHours | None) -> Work:
     )
 
 
-def planned_work(plan_json: str) -> Work | None:
-    """The work that a run's plan reckoned with when it was submitted; None where it knew none, or did not keep it."""
+def as_planned(work: Work, plan_json: str) -> Work:
+    """What related studies said when the run was planned, if nothing better is known: they may be forgotten."""
     said = json.loads(plan_json)
     hours, source = said.get("work_hours"), said.get("work_source", "")
-    if hours is None or "work_sigma" not in said:
-        return None
-    return Work(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))
+    if work.hours is None and hours is not None and "work_sigma" in said:
+        work = Work(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))
+    return replace(work, gpu_memory_gib=said.get("work_gpu_memory_gib"))
 
 
 def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tuple[float, str]:

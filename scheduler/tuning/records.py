@@ -65,7 +65,8 @@ def to_record(
 def _trial(
     trial: TrialView, progress: Path, ends: Mapping[int, datetime], now: datetime, cost: Decimal | None
 ) -> TrialRecord:
-    starts = [record.epoch or 0 for record in read_progress(str(progress)) if record.event == "started"]
+    records = read_progress(str(progress))
+    starts = [record.epoch or 0 for record in records if record.event == "started"]
     return TrialRecord(
         number=trial.number,
         params=trial.params,
@@ -78,6 +79,7 @@ def _trial(
         resumes=max(0, len(starts) - 1),
         restored_epochs=tuple(starts[1:]),
         seconds=sum((_seconds(hold.start, hold.end or ends.get(hold.attempt, now)) for hold in trial.holds), 0.0),
+        gpu_memory_gib=max((record.gpu_memory_gib or 0.0 for record in records), default=0.0) or None,
         cost_usd=cost,
     )
 

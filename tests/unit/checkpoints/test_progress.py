@@ -20,13 +20,16 @@ def record(epoch: int, **changes: object) -> ProgressRecord:
 
 
 def test_what_is_written_is_read() -> None:
-    full = record(3, attempt=2, host="a", step=120, metrics={"acc": 0.9, "n": 3}, samples_per_second=8.5)
+    full = record(
+        3, attempt=2, host="a", step=120, metrics={"acc": 0.9, "n": 3}, samples_per_second=8.5, gpu_memory_gib=3.25
+    )
     assert decode_record(encode_record(full)) == full
 
 
 def test_lines_have_the_documented_keys() -> None:
     assert list(json.loads(encode_record(record(1)))) == [
-        "event", "time", "attempt", "host", "epoch", "step", "metrics", "samples_per_second", "checkpoint",
+        "event", "time", "attempt", "host", "epoch", "step", "metrics", "samples_per_second", "gpu_memory_gib",
+        "checkpoint",
     ]  # fmt: skip
 
 

@@ -153,11 +153,15 @@ sweep:
 """
 
 
-def keep_studies(place: Place, count: int = 3, seconds: float = 7200.0) -> None:
+def keep_studies(place: Place, count: int = 3, seconds: float = 7200.0, gib: float | None = None) -> None:
     place.engine.cost_basis = CostBasis.ESTIMATED  # what an import says counts on a real market alone
     for number in range(count):
         trials = tuple(
-            TrialRecord(n, {"lr": n / 10}, TrialState.COMPLETED, -abs(n - 4 - number / 10), seconds=seconds)
+            TrialRecord(
+                *(n, {"lr": n / 10}, TrialState.COMPLETED, -abs(n - 4 - number / 10)),
+                seconds=seconds,
+                gpu_memory_gib=gib,
+            )
             for n in range(10)
         )
         space = {"lr": {"type": "float", "low": 0.0, "high": 1.0}}
@@ -183,6 +187,28 @@ def test_a_sweep_without_hours_is_planned_and_steered_by_its_related_studies(pla
         run, prepared.job, Progress(0.0, 0, ""), [], None
     )
     assert situation.work_is_known
+
+
+def test_a_sweep_keeps_off_gpus_that_its_related_studies_trials_would_not_fit_on(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_studies(place, gib=20.0)
+    monkeypatch.setattr(place.engine, "one_machine", False)
+    small = place.engine.offers()[0]
+    large = replace(small, accelerator="A100", price_usd_per_hour=10 * small.price_usd_per_hour)
+    monkeypatch.setattr(place.engine, "offers", lambda: [small, large])
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SWEEP.replace("T4:1", "{T4: 1, A100: 1}"))
+    prepared = prepare(place.app, path)
+    assert prepared.plan.chosen is not None
+    assert prepared.plan.chosen.offer == large
+    run, _ = submit(place.app, prepared)
+    forget_studies(place.app.store, [f"past-{number}" for number in range(3)])
+    app = place.app
+    situation, _ = Outlook(app.store, app.engine, app.settings, app.clock).situation(
+        run, prepared.job, Progress(0.0, 0, ""), [], None
+    )
+    assert [candidate.offer for candidate in situation.candidates] == [large]
 
 
 def test_a_sweep_that_uses_no_past_study_is_not_planned_by_any(place: Place, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from spotwise.scheduler.run import CostBasis
 from spotwise.scheduler.study import Machine, StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.trial_hours import past_times, trial_hours
 from spotwise.scheduler.tuning.related import RelatedStudy
-from spotwise.scheduler.work import STATED_SIGMA, SWEEP_SIGMA, Measured, planned_work, work_of
+from spotwise.scheduler.work import STATED_SIGMA, SWEEP_SIGMA, Measured, Work, as_planned, work_of
 
 SPACE: dict[str, dict[str, Any]] = {
     "width": {"type": "int", "low": 8, "high": 512, "log": True},
@@ -220,8 +220,10 @@ def test_times_of_another_pace_do_not_count() -> None:
 
 def test_a_run_keeps_the_work_that_it_was_planned_with() -> None:
     said = '{"work_hours": 8.5, "work_source": "from 3 studies", "work_reference": "T4", "work_sigma": 0.6}'
-    work = planned_work(said)
-    assert work is not None
+    unknown, stated = Work(None, "nobody knows"), Work(2.0, "work.hours of the job file")
+    work = as_planned(unknown, said)
     assert (work.hours, work.reference, work.sigma) == (8.5, "T4", 0.6)
-    assert planned_work("{}") is None
-    assert planned_work('{"work_hours": 8.5}') is None
+    assert as_planned(stated, said) == stated
+    assert as_planned(unknown, "{}") == unknown
+    assert as_planned(unknown, '{"work_hours": 8.5}') == unknown
+    assert as_planned(stated, '{"work_gpu_memory_gib": 9.5}') == replace(stated, gpu_memory_gib=9.5)

@@ -145,7 +145,9 @@ def test_record_takes_resumes_from_the_progress_file(tmp_path: Path, space: dict
     folder = tmp_path / "trials" / "0000"
     folder.mkdir(parents=True)
     started = '{{"event": "started", "time": "2026-01-01T00:00:00+00:00", "epoch": {}}}\n'
-    (folder / "progress.jsonl").write_text(started.format(0) + started.format(3))
+    memory = '{{"event": "progress", "time": "2026-01-01T00:00:00+00:00", "epoch": {}, "gpu_memory_gib": {}}}\n'
+    lines = [started.format(0), memory.format(1, 2.5), memory.format(2, 2.75), started.format(3), memory.format(4, 1.5)]
+    (folder / "progress.jsonl").write_text("".join(lines))
     study = fold([asked(0), Started(at(1), 1, 0, HALF), Started(at(20), 2, 0, HALF), Reported(at(24), 2, 0, 4, 0.5)])
     record = to_record(
         study,
@@ -163,6 +165,7 @@ def test_record_takes_resumes_from_the_progress_file(tmp_path: Path, space: dict
     trial = record.trials[0]
     assert (trial.state, trial.resumes, trial.restored_epochs) == (TrialState.RUNNING, 1, (3,))
     assert trial.seconds == 10 + 5
+    assert trial.gpu_memory_gib == 2.75
     assert study_from_json(study_to_json(record)) == record
 
 
