@@ -80,6 +80,7 @@ class TrialPart(Part):
     resumes: Count = Field(default=0, description="how often it continued")
     restored_epochs: list[Count] = Field(default=[], description="after which epochs")
     seconds: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="wall clock")
+    gpu_memory_gib: Annotated[Number, Field(ge=0)] | None = Field(default=None, description="held of one GPU")
     cost_usd: Usd | None = Field(default=None, description="cost")
 
 

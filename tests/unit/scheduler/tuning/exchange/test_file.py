@@ -41,6 +41,7 @@ STUDY = StudyRecord(
             note="from digits-1 trial 2",
             resumes=1,
             restored_epochs=(2,),
+            gpu_memory_gib=2.5,
             seconds=12.5,
             cost_usd=Decimal("0.250001"),
         ),
@@ -173,7 +174,18 @@ def test_an_older_file_without_later_fields_is_read(tmp_path: Path) -> None:
     document = exported(path)
     for added in ("task", "machines", "cost_usd", "cost_basis", "priors", "origin", "labels"):
         del study(document)[added]
-    for added in ("curve", "source", "note", "resumes", "restored_epochs", "seconds", "cost_usd", "value", "epoch"):
+    for added in (
+        "curve",
+        "source",
+        "note",
+        "resumes",
+        "restored_epochs",
+        "seconds",
+        "cost_usd",
+        "value",
+        "epoch",
+        "gpu_memory_gib",
+    ):
         del study(document)["trials"][1][added]
     path.write_text(json.dumps(document))
     assert [found.trials for found in read(path)] == [STUDY.trials]
