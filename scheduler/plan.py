@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -114,7 +114,7 @@ def make_plan(
         checkpoint="",
         hour_s=known.hour_s,
         cost_basis=known.cost_basis.value,
-        notes=(*notes, *_memory_notes(fitting, work, known)),
+        notes=(*notes, *_memory_notes(_too_small(job, work, known, offer) for offer in fitting)),
         priors=tuple(priors),
         learned=learned,
         trial_hours=trial_hours,
@@ -137,7 +137,7 @@ def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[O
             reason = f"no measured speed of {offer.accelerator or 'a CPU'} against {work.reference}"
         if reason is not None:
             rejected[offer] = reason
-        elif not known.one_machine and (too_little := too_small(offer, work.gpu_memory_gib)):
+        elif too_little := _too_small(job, work, known, offer):
             small[offer] = too_little
         else:
             fitting.append(offer)
@@ -260,15 +260,15 @@ def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str 
     return replace(plan, checkpoint=_checkpoint_text(job, plan), refusals=tuple(refusals))
 
 
-def _memory_notes(fitting: Sequence[Offer], work: Work, known: Knowledge) -> list[str]:
-    if known.one_machine:
-        return []
-    small = sorted({reason for offer in fitting if (reason := too_small(offer, work.gpu_memory_gib))})
-    return (
-        [f"some trials may run out of GPU memory, and the job allows no larger GPU: {'; '.join(small)}"]
-        if small
-        else []
-    )
+def _too_small(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | None:
+    """Whether past trials would not have fitted. Where each offer is this machine, its name says nothing of its GPU."""
+    return None if known.one_machine else too_small(offer, work.gpu_memory_gib, job.sweep.parallel if job.sweep else 1)
+
+
+def _memory_notes(found: Iterable[str | None]) -> list[str]:
+    small = sorted({reason for reason in found if reason})
+    text = f"some trials may run out of GPU memory, and the job allows no larger GPU: {'; '.join(small)}"
+    return [text] if small else []
 
 
 def _checkpoint_text(job: JobSpec, plan: Plan) -> str:

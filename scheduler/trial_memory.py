@@ -31,15 +31,15 @@ class TrialMemory:
 
     @property
     def needed_gib(self) -> float:
-        """What a GPU must have, so that at most one in ten trials fails on it."""
+        """What a trial must have of a GPU, so that at most one in ten fails."""
         return self.p90 * FRAGMENTED + LIBRARIES_GIB
 
     @property
     def text(self) -> str:
-        """``from 3 studies: 4.1 GiB of a GPU a trial, 90 % below 7.9, at most 11.2; needs one of 9.2``"""
+        """``from 3 studies: 4.1 GiB of a GPU a trial, 90 % below 7.9, at most 11.2; 9.2 are reckoned with``"""
         of = "1 study" if self.studies == 1 else f"{self.studies} studies"
         took = f"{self.p50:.1f} GiB of a GPU a trial, 90 % below {self.p90:.1f}, at most {self.most:.1f}"
-        return f"from {of}: {took}; needs one of {self.needed_gib:.1f}"
+        return f"from {of}: {took}; {self.needed_gib:.1f} are reckoned with"
 
 
 def trial_memory(studies: Iterable[StudyRecord]) -> TrialMemory | None:
@@ -52,9 +52,18 @@ def trial_memory(studies: Iterable[StudyRecord]) -> TrialMemory | None:
     return TrialMemory(len(peaks), sum(map(bool, found)), middle, high, max(peaks))
 
 
-def too_small(offer: Offer, needed_gib: float | None) -> str | None:
-    """Why an offer's GPUs are too small; None where they are not, and where nobody knows."""
+def too_small(offer: Offer, needed_gib: float | None, parallel: int) -> str | None:
+    """Why an offer's GPUs are too small; None where they are not, and where nobody knows.
+
+    Args:
+        needed_gib: by one trial.
+        parallel: trials at a time: where there are fewer GPUs, they share them.
+    """
     has = gpu_memory_gib(offer.accelerator)
-    if needed_gib is None or has is None or has >= needed_gib:
+    if needed_gib is None or has is None:
         return None
-    return f"{offer.accelerator} has {has:.1f} GiB, and trials of related studies need {needed_gib:.1f}"
+    at_once = math.ceil(parallel / max(1, offer.accelerator_count))
+    if has >= at_once * needed_gib:
+        return None
+    what = "a trial" if at_once == 1 else f"{at_once} trials at a time"
+    return f"{offer.accelerator} has {has:.1f} GiB, and {what} would need {at_once * needed_gib:.1f} by related studies"

@@ -30,7 +30,7 @@ class Work:
     source: str  # where the number comes from, for people
     reference: str | None = None  # accelerator that the hours were measured on; None: this offer's own
     sigma: float = 0.0  # how well they are known: standard deviation of the logarithm of true over given hours
-    gpu_memory_gib: float | None = None  # that a GPU must have; None: nobody knows
+    gpu_memory_gib: float | None = None  # that a trial must have of a GPU; None: nobody knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def test_what_past_trials_took() -> None:
     assert (found.trials, found.studies, found.p50, found.most) == (10, 2, 6.0, 20.0)
     assert found.p90 == pytest.approx(7.4)
     assert found.needed_gib > found.p90
-    assert found.text.startswith("from 2 studies: 6.0 GiB of a GPU a trial, 90 % below 7.4, at most 20.0; needs one of")
+    assert found.text.startswith("from 2 studies: 6.0 GiB of a GPU a trial, 90 % below 7.4, at most 20.0; ")
 
 
 @pytest.mark.parametrize("peaks", [(), (None,) * 5, (8.0, 8.0), (8.0, 8.0, math.nan), (8.0, 8.0, math.inf)])
@@ -64,12 +64,17 @@ def test_too_few_trials_that_said_it_tell_nothing(peaks: tuple[float | None, ...
 
 @pytest.mark.parametrize(("gib", "fits"), [(None, True), (15.0, True), (15.1, False)])
 def test_a_t4_has_15_gib(gib: float | None, fits: bool) -> None:
-    assert (too_small(T4, gib) is None) is fits
+    assert (too_small(T4, gib, 1) is None) is fits
+
+
+@pytest.mark.parametrize(("gpus", "parallel", "fits"), [(1, 2, False), (2, 2, True), (2, 3, False), (4, 4, True)])
+def test_trials_that_share_a_gpu_need_as_much_more(gpus: int, parallel: int, fits: bool) -> None:
+    assert (too_small(replace(T4, accelerator_count=gpus), 10.0, parallel) is None) is fits
 
 
 def test_of_a_gpu_that_nobody_knows_nothing_is_said() -> None:
-    assert too_small(replace(T4, accelerator="TPU-V5"), 500.0) is None
-    assert too_small(replace(T4, accelerator=None), 500.0) is None
+    assert too_small(replace(T4, accelerator="TPU-V5"), 500.0, 1) is None
+    assert too_small(replace(T4, accelerator=None), 500.0, 1) is None
     assert gpu_memory_gib("a100-80gb") == 80.0
 
 
@@ -79,7 +84,7 @@ def test_gpus_on_which_past_trials_would_fail_are_left_out_with_the_reason() -> 
     assert plan.chosen is not None
     assert plan.chosen.offer == A10G
     left_out = next(option for option in plan.options if option.offer == T4)
-    assert left_out.reason == "T4 has 15.0 GiB, and trials of related studies need 18.0"
+    assert left_out.reason == "T4 has 15.0 GiB, and a trial would need 18.0 by related studies"
     assert left_out.estimate is None
     assert plan.notes == ()
 
@@ -90,8 +95,8 @@ def test_where_the_job_allows_no_larger_gpu_it_is_planned_and_warned() -> None:
     assert plan.chosen.offer == T4
     assert not plan.refusals
     assert plan.notes == (
-        "some trials may run out of GPU memory, and the job allows no larger GPU: T4 has 15.0 GiB, and trials of "
-        "related studies need 30.0",
+        "some trials may run out of GPU memory, and the job allows no larger GPU: T4 has 15.0 GiB, and a trial "
+        "would need 30.0 by related studies",
     )
 
 
