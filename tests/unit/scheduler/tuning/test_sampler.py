@@ -59,6 +59,23 @@ def test_restart_proposes_what_it_would_have_proposed() -> None:
     assert [each.params for each in restarted.trials[12:]] == [each.params for each in whole.trials[12:]]
 
 
+def test_one_sampler_keeps_two_studies_apart() -> None:
+    """Trials of the same number are others."""
+    shared, past = (
+        TransferSampler([past_study()], seed=5),
+        optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=9)),
+    )
+    optuna.create_study(sampler=shared).optimize(objective, 8)
+    past.optimize(objective, 8)
+    proposed = []
+    for sampler in (shared, TransferSampler([past_study()], seed=5)):
+        study = optuna.create_study(sampler=sampler)
+        study.add_trials(past.trials)
+        study.optimize(objective, 2)
+        proposed.append([trial.params for trial in study.trials[8:]])
+    assert proposed[0] == proposed[1]
+
+
 def test_missing_parameters_are_drawn_within_the_new_space() -> None:
     sampler = TransferSampler([past_study()], seed=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)

@@ -111,6 +111,16 @@ def test_what_is_in_flight_leaves_less_to_expect_there() -> None:
         assert 0.0 < busy[0] < 0.999 * idle[0]
 
 
+def test_what_is_expected_is_a_mean_over_assumptions_and_not_their_sum() -> None:
+    """It is weighed against money."""
+    past, tried = PastStudies(past_studies(), CUBE), best_first(8)
+    model, flying, new = WithPast(past, Points.of(past, tried)), Points.of(past, NONE), Points.of(past, tried + 0.02)
+    each = [model._model.gain([one], flying, new) for one in model._weighed[: transfer.USED]]
+    assert len(each) > 1
+    assert (model.gain(flying, new) <= np.max(each, axis=0) + 1e-12).all()
+    assert (model.gain(flying, new) >= np.min(each, axis=0) - 1e-12).all()
+
+
 def test_kernel_is_learned_anew_only_when_a_study_has_grown_by_a_seventh() -> None:
     learned = [transfer.kernel_of(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
     changes = sum(a is not b for a, b in pairwise(learned))
