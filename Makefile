@@ -3,7 +3,7 @@
 # Other Python, place or number of test processes:  make test PYTHON=python3.13 VENV=/tmp/venv WORKERS=4
 PYTHON  ?= python3
 VENV    ?= .venv
-WORKERS ?= 2
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 bin := $(abspath $(VENV))/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt

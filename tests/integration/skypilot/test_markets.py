@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from sky_installation import SkyInstallation
 
+from spotwise.scheduler.run import RunState
+
 
 def close_spot(site: SkyInstallation) -> None:
     for cluster in ("aws", "gcp"):
         site.world.close(cluster, "spot")
 
 
-def test_without_spot_capacity_and_slack_a_run_goes_on_demand_and_the_next_one_does_at_once(
+def test_without_spot_capacity_and_slack_a_run_goes_on_demand_and_the_next_one_would_at_once(
     site: SkyInstallation,
 ) -> None:
     """A refusal costs nothing, is made once, and is remembered for the next run's plan.
@@ -19,26 +21,32 @@ def test_without_spot_capacity_and_slack_a_run_goes_on_demand_and_the_next_one_d
     """
     close_spot(site)
     job = site.sky_job(site.sky_train(epochs=2), deadline="20m")
-    first = site.submit(job)
-    site.wait_for_end(first)
-    assert site.places(first) == ["gcp/spot", "aws/spot", "gcp/ondemand"]
-    assert site.outcomes(first) == ["refused", "refused", "completed"]
-    assert {charge.offer.pool.zone for charge in site.charges(first)} == {"ondemand"}
+    run_id = site.submit(job)
+    site.wait_for_end(run_id)
+    assert site.places(run_id) == ["gcp/spot", "aws/spot", "gcp/ondemand"]
+    assert site.outcomes(run_id) == ["refused", "refused", "completed"]
+    assert {charge.offer.pool.zone for charge in site.charges(run_id)} == {"ondemand"}
+    assert site.json("plan", job)["chosen"].endswith("/on_demand")
     assert site.cli("plan", job).out.count("no capacity") == 2
-    second = site.submit(job)
-    site.wait_for_end(second)
-    assert site.places(second) == ["gcp/ondemand"]
-    for run_id in (first, second):
-        site.assert_clean(run_id)
+    site.assert_clean(run_id)
 
 
-def test_a_run_that_wants_spot_only_waits_until_a_market_opens(site: SkyInstallation) -> None:
+def test_a_run_that_wants_spot_only_waits_until_a_market_opens_and_another_is_cancelled_meanwhile(
+    site: SkyInstallation,
+) -> None:
     close_spot(site)
-    site.sky_settings(clusters=("gcp",), cooldown="45s")  # counted from when it was asked for: a refusal takes 25 s
-    run_id = site.submit(site.sky_job(site.sky_train(epochs=2), policy="spot_only"))
-    site.wait(lambda: site.notes(run_id, "waiting"), "it to wait")
-    assert set(site.outcomes(run_id)) == {"refused"}
-    assert not site.charges(run_id)
+    site.sky_settings(clusters=("gcp",), cooldown="90s")  # from when it was asked for: a refusal takes half a minute
+    job = site.sky_job(site.sky_train(epochs=2), policy="spot_only")
+    run_id, another = site.submit(job), site.submit(job)
+    for each in (run_id, another):
+        site.wait(
+            lambda each=each: site.run(each).state is RunState.WAITING and site.notes(each, "waiting"), "it to wait"
+        )
+        assert set(site.outcomes(each)) <= {"refused"}
+        assert not site.charges(each)
+    site.cli("cancel", another)
+    site.wait_for_end(another, RunState.CANCELLED)
+    assert not site.charges(another)
     site.world.open("gcp", "spot")
     site.wait_for_end(run_id)
     *earlier, last = site.outcomes(run_id)

@@ -44,7 +44,9 @@ def begun(site: Installation, run_id: str) -> list[int]:
     return [record.epoch for record in site.progress(run_id) if record.event == "started"]
 
 
-def test_two_nodes_lose_one_continue_elsewhere_and_one_alone_goes_on(site: SkyInstallation, digits: str) -> None:
+def test_two_nodes_lose_one_continue_elsewhere_and_one_alone_goes_on_though_it_vanishes(
+    site: SkyInstallation, digits: str
+) -> None:
     keys: dict[str, Any] = {"num_nodes": 2, "envs": {"MASTER_PORT": free_port()}, "name": "two"}
     command = f"{WHO}{TORCHRUN}{digits.rstrip()} --epochs {EPOCHS} --epoch-seconds 0.5"
     two = site.submit(site.sky_job(command, work={"epochs": EPOCHS, "hours": 0.02, "reference": "V100"}, **keys))
@@ -75,10 +77,16 @@ def test_two_nodes_lose_one_continue_elsewhere_and_one_alone_goes_on(site: SkyIn
     site.assert_clean(two)
 
     checkpoints = f"{site.run(two).storage}/checkpoints"
-    command = f"export SPOTWISE_CHECKPOINT_URL={checkpoints}\n{WHO}exec python train.py --epochs {EPOCHS + 2}"
-    one = site.submit(site.sky_job(command, name="one"))
+    command = f"export SPOTWISE_CHECKPOINT_URL={checkpoints}\n{WHO}exec python train.py --epochs {2 * EPOCHS}"
+    command += " --epoch-seconds 0.5"
+    one = site.submit(site.sky_job(command, name="one", work={"epochs": EPOCHS, "hours": 0.02, "reference": "V100"}))
+    site.wait_for_epoch(one, EPOCHS + 2)
+    site.world.kill_hard(site.node_of(one)[1])
     site.wait_for_end(one)
-    assert begun(site, one) == [EPOCHS]
-    assert epochs(site, one) == [EPOCHS + 1, EPOCHS + 2]
-    assert f"epoch {EPOCHS + 2}, 1 ranks:" in site.cli("logs", one).out
+    assert site.outcomes(one) == ["preempted", "completed"]
+    first, second = begun(site, one)
+    assert first == EPOCHS
+    assert EPOCHS + 2 <= second < 2 * EPOCHS
+    assert set(epochs(site, one)) == set(range(EPOCHS + 1, 2 * EPOCHS + 1)), "none is left out"
+    assert f"epoch {2 * EPOCHS}, 1 ranks:" in site.cli("logs", one).out
     site.assert_clean(one)

@@ -50,6 +50,11 @@ def test_a_login_node_out_of_reach_is_no_loss_and_a_launch_goes_elsewhere(site: 
     site.cli("cancel", here)
     site.wait_for_end(here, RunState.CANCELLED)
     assert site.outcomes(here) == ["cancelled"], "the same attempt all the time"
+    last, attempt = site.progress(here)[-1], site.attempts(here)[0]
+    assert last.event == "stopping", "its program saves and leaves first"
+    assert last.epoch >= 1
+    assert attempt.exit_code == 75
+    assert site.spent(here) > 0
     for run_id in (here, elsewhere):
         site.assert_clean(run_id)
 
