@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,7 +141,8 @@ class SlurmWorld:
         def usable() -> bool:
             state = self.slurm(cluster, "sinfo", "--noheader", "--Node", f"--nodes={node}", "--format=%T").split()[0]
             if state.startswith(("down", "drain", "fail")):
-                self.slurm(cluster, "scontrol", "update", f"NodeName={node}", "State=RESUME")
+                with suppress(subprocess.CalledProcessError):  # it came back by itself in between
+                    self.slurm(cluster, "scontrol", "update", f"NodeName={node}", "State=RESUME")
             return state in ("idle", "mixed", "allocated")
 
         wait_until(usable, f"{node} takes jobs again", gap_s=0.1)

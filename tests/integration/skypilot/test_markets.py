@@ -36,8 +36,8 @@ def test_a_run_that_wants_spot_only_waits_until_a_market_opens_and_another_is_ca
 ) -> None:
     close_spot(site)
     site.sky_settings(clusters=("gcp",), cooldown="90s")  # from when it was asked for: a refusal takes half a minute
-    job = site.sky_job(site.sky_train(epochs=2), policy="spot_only")
-    run_id, another = site.submit(job), site.submit(job)
+    jobs = [site.sky_job(site.sky_train(epochs=2), policy="spot_only", name=name) for name in ("one", "another")]
+    run_id, another = map(site.submit, jobs)
     for each in (run_id, another):
         site.wait(
             lambda each=each: site.run(each).state is RunState.WAITING and site.notes(each, "waiting"), "it to wait"

@@ -44,9 +44,7 @@ def begun(site: Installation, run_id: str) -> list[int]:
     return [record.epoch for record in site.progress(run_id) if record.event == "started"]
 
 
-def test_two_nodes_lose_one_continue_elsewhere_and_one_alone_goes_on_though_it_vanishes(
-    site: SkyInstallation, digits: str
-) -> None:
+def test_two_nodes_lose_one_and_continue_elsewhere(site: SkyInstallation, digits: str) -> None:
     keys: dict[str, Any] = {"num_nodes": 2, "envs": {"MASTER_PORT": free_port()}, "name": "two"}
     command = f"{WHO}{TORCHRUN}{digits.rstrip()} --epochs {EPOCHS} --epoch-seconds 0.5"
     two = site.submit(site.sky_job(command, work={"epochs": EPOCHS, "hours": 0.02, "reference": "V100"}, **keys))
@@ -75,18 +73,3 @@ def test_two_nodes_lose_one_continue_elsewhere_and_one_alone_goes_on_though_it_v
         booked = sum((c.amount_usd for c in site.charges(two) if c.attempt_id == attempt.id), Decimal(0))
         assert abs(booked - 2 * price * hours) < Decimal("0.00001")
     site.assert_clean(two)
-
-    checkpoints = f"{site.run(two).storage}/checkpoints"
-    command = f"export SPOTWISE_CHECKPOINT_URL={checkpoints}\n{WHO}exec python train.py --epochs {2 * EPOCHS}"
-    command += " --epoch-seconds 0.5"
-    one = site.submit(site.sky_job(command, name="one", work={"epochs": EPOCHS, "hours": 0.02, "reference": "V100"}))
-    site.wait_for_epoch(one, EPOCHS + 2)
-    site.world.kill_hard(site.node_of(one)[1])
-    site.wait_for_end(one)
-    assert site.outcomes(one) == ["preempted", "completed"]
-    first, second = begun(site, one)
-    assert first == EPOCHS
-    assert EPOCHS + 2 <= second < 2 * EPOCHS
-    assert set(epochs(site, one)) == set(range(EPOCHS + 1, 2 * EPOCHS + 1)), "none is left out"
-    assert f"epoch {2 * EPOCHS}, 1 ranks:" in site.cli("logs", one).out
-    site.assert_clean(one)

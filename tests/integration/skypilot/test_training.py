@@ -35,6 +35,17 @@ def test_preempted_it_continues_on_another_cloud_and_is_paid_until_its_cluster_i
     print(site.took(run_id))
 
 
+def test_a_machine_that_vanishes_without_a_word_is_replaced(site: SkyInstallation) -> None:
+    run_id = site.submit(site.sky_job(site.sky_train(epochs=20), work=TWENTY_EPOCHS))
+    site.wait_for_epoch(run_id, 3)
+    site.world.kill_hard(site.node_of(run_id)[1])
+    site.wait_for_end(run_id)
+    assert site.outcomes(run_id) == ["preempted", "completed"]
+    epochs = {record.epoch for record in site.progress(run_id) if record.event == "progress"}
+    assert epochs == set(range(1, 21)), "one may have been done twice, none is left out"
+    site.assert_clean(run_id)
+
+
 def test_a_failing_setup_is_not_tried_again_and_its_last_words_are_shown(site: SkyInstallation) -> None:
     run_id = site.submit(site.sky_job(setup="echo no such package >&2; exit 4"))
     end = site.wait_for_end(run_id, RunState.FAILED)
