@@ -70,14 +70,14 @@ class Cube:
                 rows[:, index] = rng.integers(0, len(spec["choices"]), count)
         return self.snapped(rows)
 
-    def near(self, rows: Array, count: int, rng: np.random.Generator) -> Array:
-        """So many neighbours of each row: one parameter or a few are moved, near or far."""
+    def near(self, rows: Array, count: int, rng: np.random.Generator, far: float = _FAR) -> Array:
+        """So many neighbours of each row: one parameter or a few are moved, near or about so far, in widths."""
         base = np.repeat(self.filled(rows, rng), count, axis=0)
         if not base.size:
             return base
         moved = rng.random(base.shape) < 1.5 / base.shape[1]
         moved[np.arange(len(base)), rng.integers(0, base.shape[1], len(base))] = True
-        size = np.exp(rng.uniform(math.log(_NEAR), math.log(_FAR), (len(base), 1)))
+        size = np.exp(rng.uniform(math.log(min(_NEAR, far / 4)), math.log(far), (len(base), 1)))
         step = rng.normal(size=base.shape) * size
         step += 0.6 * np.sign(step) * self._width
         other = self.random(len(base), rng)

@@ -12,8 +12,9 @@ from .cube import Array, Cube
 from .curves import Belief, CurveModel
 from .index import Index
 from .past import PastStudies
+from .ranking import normal_scores
 from .search import SURE, candidates, pool_of
-from .transfer import kernel_of
+from .without_past import kernel_of
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
 DOUBT = 6  # trials, from which on the past may be left out every other time
@@ -128,7 +129,7 @@ class Freezing:
         else:
             early = begun.results[:, 0]  # those without a result come last, and matter only while there are no others
             order = np.argsort(early, kind="stable")[: max(2, np.count_nonzero(~np.isnan(early)))]
-            per_length = kernel_of(columns[order], order.astype(float)).per_length
+            per_length = kernel_of(columns[order], order.astype(float), normal_scores).per_length
         model = CurveModel(self._past, per_length, columns, begun.results)
         return model.final(new, with_past=self._trusts(model, begun))
 

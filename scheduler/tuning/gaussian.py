@@ -93,6 +93,11 @@ class Seen:
         """The inverse of the covariance times the residual, shape (n,)."""
         return np.asarray(self._inverse.T @ self._whitened)
 
+    @property
+    def left_out(self) -> Array:
+        """What was seen less what all the others predict there, shape (n,) (Rasmussen and Williams, 5.4.2)."""
+        return np.asarray(self.weights / (self._inverse * self._inverse).sum(axis=0))
+
     def posterior(self, cross: Array, variance: Array | float) -> Posterior:
         """At new points. ``cross``: (n, new); ``variance``: of the new points before anything was seen."""
         half = self._inverse @ cross

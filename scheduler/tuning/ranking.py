@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..study import TrialRecord, TrialState
 
+BEND = 0.5
 _OVER = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED)
 
 
@@ -39,6 +40,28 @@ def thinned(count: int, most: int) -> NDArray[np.intp]:
         return np.arange(count)
     best = most // 3
     return np.unique(np.r_[:best, np.linspace(best, count - 1, most - best).astype(int)])
+
+
+def misranked(predicted: NDArray[np.float64]) -> float:
+    """The share of pairs, with one of the better half in each, that predictions put in the wrong order.
+
+    Args:
+        predicted: of at least two trials, best first; low is good.
+    """
+    count = len(predicted)
+    wrong = predicted[:, None] > predicted
+    pairs = np.triu(np.ones((count, count), dtype=bool), 1)[: (count + 1) // 2]
+    return float(wrong[: len(pairs)][pairs].mean())
+
+
+def bent_scores(count: int) -> NDArray[np.float64]:
+    """Normal scores, bent so that good ones lie closer together; mean 0, and spread as they were.
+
+    A search looks where it is good, so that most of its trials are nearly as good as the best, and a few are far worse.
+    """
+    scores = normal_scores(count)
+    bent = np.expm1(BEND * scores)
+    return np.asarray((bent - bent.mean()) * (scores.std() / bent.std())) if count > 1 else scores
 
 
 def normal_scores(count: int) -> NDArray[np.float64]:

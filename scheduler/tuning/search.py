@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from .costs import Costs
 from .cube import Array, Cube
 from .past import PastStudies
-from .ranking import normal_scores
-from .transfer import Points, WithPast, gain_without_past
+from .transfer import Points, WithPast
+from .without_past import WithoutPast
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
 AMONG = 32  # of so many rows one is drawn where costs count
@@ -19,7 +19,11 @@ AFFORDABLE = 0.1  # of what was spent
 POOL = 512  # configurations at random, of which some are looked at in every round
 SURE = 1.5  # log odds that the past counts; with less, every other trial goes without it
 ENOUGH, OPINION_EVERY = 10, 5  # from so many results on, every fifth trial goes without the past all the same
+OWN, OF = 3, 4  # of four trials three, while those that are over are better predicted without it
 LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
+CLIMB = (0.4, 0.2, 0.08, 0.03, 0.01)  # widths: how far neighbours of promising rows lie about, round by round
+PEAKS, AMONG_PEAKS, STEPS = 8, 160, 10  # promising rows in a round, of so many; and neighbours of each
+CLOSE, BESIDE = 0.1, 1e-3  # so near to what is in flight, gain counts only where there is nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +85,38 @@ class Search:
         """What new rows are expected to gain; None where too little is known, and a random one is as good."""
         if self._past.count and not len(tried.rows):
             tried = self._believed(tried)
+        own = self._without_past(tried) if len(tried.rows) >= ENOUGH else None
         if self._past.count and len(tried.rows):
             model = WithPast(self._past, self._remembered(tried.rows))
-            odds = model.log_odds
-            alone = number % 2 if odds <= SURE else len(tried.rows) >= ENOUGH and number % OPINION_EVERY == 0
-            if odds > 0.0 and not alone:
+            if not _leaves_out(number, model, own):
                 rows, new = self._candidates(tried, rng)
                 return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
             return None
-        rows, new = self._candidates(tried, rng)
-        columns = self._cube.columns(tried.rows), self._cube.columns(tried.flying)
-        gain = gain_without_past(columns[0], tried.numbers, columns[1], new.columns)
-        return self._of_new(rows, gain, normal_scores(len(tried.rows)), tried)
+        own = own or self._without_past(tried)
+        sample, near = candidates(self._cube, self._pool, tried.rows, rng)
+        rows, gain = self._climbed(own, np.vstack([self._pool[sample], near]), tried, rng)
+        gain = np.where(self._is_beside(rows, tried.flying), BESIDE * gain, gain)
+        return self._of_new(rows, gain, own.scores, tried)
+
+    def _is_beside(self, rows: Array, flying: Array) -> NDArray[np.bool_]:
+        """(rows,): whether something so alike is in flight that it will show nearly the same."""
+        apart = self._cube.columns(rows)[:, None] - self._cube.columns(flying)
+        return np.asarray(((apart * apart).sum(axis=2) < CLOSE * CLOSE).any(axis=1))
+
+    def _without_past(self, tried: Tried) -> WithoutPast:
+        return WithoutPast(self._cube.columns(tried.rows), tried.numbers, self._cube.columns(tried.flying))
+
+    def _climbed(self, own: WithoutPast, rows: Array, tried: Tried, rng: np.random.Generator) -> tuple[Array, Array]:
+        """With neighbours of promising rows, ever nearer; and what all are expected to gain."""
+        columns, cost = self._cube.columns(rows), self._cost(rows, tried)
+        gain = own.gain(columns)
+        for far in CLIMB:
+            more = self._cube.near(rows[_peaks(gain / cost, columns, far)], STEPS, rng, far)
+            new = self._cube.columns(more)
+            rows, columns = np.vstack([rows, more]), np.vstack([columns, new])
+            gain, cost = np.append(gain, own.gain(new)), np.append(cost, self._cost(more, tried))
+        return rows, gain
 
     def _believed(self, tried: Tried) -> Tried:
         """Before the first result: those in flight, taken to come out in the order that the past expects."""
@@ -125,6 +148,32 @@ class Search:
         if self._costs is None:
             return np.ones(len(rows))
         return self._costs.of(self._cube.columns(rows), self._cube.columns(tried.rows), tried.costs)
+
+
+def _leaves_out(number: int, model: WithPast, own: WithoutPast | None) -> bool:
+    """Whether this trial goes without the past: all do if that says nothing, and some since it may mislead.
+
+    ``own``: once there are enough results to be asked for an opinion.
+    """
+    odds = model.log_odds
+    if odds <= 0.0:
+        return True
+    if own and own.misranked() < model.misranked():
+        return number % OF < OWN
+    if odds <= SURE:
+        return number % 2 == 1
+    return own is not None and number % OPINION_EVERY == 0
+
+
+def _peaks(worth: Array, columns: Array, apart: float) -> list[int]:
+    """Places of rows that are worth most, none nearer to a better one than so much: there are several summits."""
+    order = np.argsort(-worth, kind="stable")[:AMONG_PEAKS]
+    found: list[int] = []
+    while len(order) and len(found) < PEAKS:
+        found.append(int(order[0]))
+        off = columns[order] - columns[order[0]]
+        order = order[(off * off).sum(axis=1) > apart * apart]
+    return found
 
 
 def pool_of(cube: Cube, past: PastStudies, seed: int) -> Array:

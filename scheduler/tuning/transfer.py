@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .gaussian import Posterior, Seen, expected_improvement, log_evidence, most_likely_kernel
-from .kernels import JITTER, Array, Kernel, matern
-from .past import LEARNED_POINTS, PastStudies
-from .ranking import normal_scores, thinned
+from .gaussian import Posterior, Seen, expected_improvement, log_evidence
+from .kernels import JITTER, Array, matern
+from .past import PastStudies
+from .ranking import misranked, thinned
 
 MEAN_VARIANCE = 0.1  # of how much better or worse than past ones a study is as a whole
 SPREAD = 0.15  # variance that past studies' predictions leave out
@@ -30,7 +29,6 @@ WEIGHED = 60  # trials, by which assumptions are weighed: with more of them the 
 USED = 3  # of the likeliest assumptions
 _DRAWS = 10
 _BLOCK = 15_000  # covariances that are looked at together: so few stay near the processor
-_GROWTH = 1.15  # of a study, until its kernel is learned anew
 
 
 class Points(NamedTuple):
@@ -108,6 +106,11 @@ class WithPast:
         """What the places of what was tried are expected to mean, best first."""
         return self._model.scores[int(self._weighed[0].turned)]
 
+    def misranked(self) -> float:
+        """How wrong the likeliest assumption is where each trial is predicted from the others: see ``ranking``."""
+        _, assumed, turned = self._weighed[0]
+        return self._model.misranked(assumed, turned=turned)
+
     def gain(self, flying: Points, new: Points) -> Array:
         """Expected improvement of each new point; what is in flight is taken to come out as expected."""
         return self._model.gain(self._weighed[:USED], flying, new)
@@ -160,6 +163,10 @@ class _Model:
         residuals = self._residuals if assumed.past_counts else self._residuals_alone
         return log_evidence(self._among_some.seen_under(assumed), residuals[self._weighed_by]) + assumed.log_prior
 
+    def misranked(self, assumed: Assumption, *, turned: bool) -> float:
+        covariance = _Likeness(self._tried, self._tried, self._past).seen_under(assumed)
+        return misranked(self.scores[int(turned)] - Seen(covariance, self._residuals[:, int(turned)]).left_out)
+
     def gain(self, weighed: Sequence[_Weighed], flying: Points, new: Points) -> Array:
         """Expected improvement, mean over assumptions that count the past, by their odds."""
         begun = Points.together([self._tried, flying])
@@ -199,40 +206,3 @@ def expected_scores(predicted: Array) -> Array:
     rng = np.random.default_rng(0)
     noisy = predicted + math.sqrt(SPREAD) * rng.normal(size=(_DRAWS, *predicted.shape))
     return np.asarray(np.sort(noisy, axis=1).mean(axis=(0, 2)))
-
-
-def gain_without_past(tried: Array, numbers: Array, flying: Array, new: Array) -> Array:
-    """Expected improvement of each new point, from this study's trials alone. Columns; ``tried`` best first.
-
-    ``numbers``: the trials' own, in the same order. The kernel is learned anew when there are a seventh more of them.
-    """
-    scores = normal_scores(len(tried))
-    kernel = kernel_of(tried, numbers)
-    noise = kernel.noise + JITTER
-    covariance = kernel.between(tried, tried) + noise * np.eye(len(tried))
-    seen = Seen(covariance, scores)
-    best = float((scores - noise * seen.weights).min())
-    if len(flying):
-        between = kernel.between(tried, flying)
-        own = kernel.between(flying, flying) + noise * np.eye(len(flying))
-        seen = Seen(
-            np.block([[covariance, between], [between.T, own]]), np.concatenate([scores, between.T @ seen.weights])
-        )
-        tried = np.vstack([tried, flying])
-    return expected_improvement(seen.posterior(kernel.between(tried, new), kernel.amplitude), best)
-
-
-def kernel_of(tried: Array, numbers: Array) -> Kernel:
-    """Learned from the first of these points, best first, by their numbers: anew when there are a seventh more."""
-    count = 2
-    while max(math.floor(count * _GROWTH), count + 1) <= len(tried):
-        count = max(math.floor(count * _GROWTH), count + 1)
-    first = np.sort(np.argsort(numbers, kind="stable")[:count])
-    return _learned(tried[first].tobytes(), count)
-
-
-@lru_cache(maxsize=64)
-def _learned(points: bytes, count: int) -> Kernel:
-    """From points whose order is that of their scores."""
-    columns, kept = np.frombuffer(points).reshape(count, -1), thinned(count, LEARNED_POINTS)
-    return most_likely_kernel([columns[kept]], [normal_scores(count)[kept]])

@@ -65,6 +65,18 @@ def test_posterior_meets_what_was_seen_and_returns_to_the_prior_far_away() -> No
     assert sd == pytest.approx([0.0, 0.0, 0.0, math.sqrt(2.0)], abs=2e-3)
 
 
+def test_left_out_is_what_the_others_do_not_predict() -> None:
+    rng = np.random.default_rng(6)
+    kernel, points, y = Kernel(np.array([3.0, 1.0]), amplitude=1.5, noise=0.1), rng.random((7, 2)), rng.normal(size=7)
+    noisy = kernel.between(points, points) + 0.1 * np.eye(7)
+    found = Seen(noisy, y).left_out
+    for one in range(7):
+        others = np.delete(np.arange(7), one)
+        seen = Seen(noisy[np.ix_(others, others)], y[others])
+        mean, _ = seen.posterior(kernel.between(points[others], points[one : one + 1]), kernel.amplitude)
+        assert found[one] == pytest.approx(y[one] - mean[0])
+
+
 @pytest.mark.parametrize(("mean", "sd"), [(-1.0, 0.5), (0.0, 1.0), (0.3, 0.2), (2.0, 1.5)])
 def test_expected_improvement_is_the_mean_of_draws(mean: float, sd: float) -> None:
     draws = mean + sd * np.random.default_rng(0).normal(size=400_000)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from spotwise.scheduler.study import TrialRecord, TrialState
-from spotwise.scheduler.tuning.ranking import is_scored, ranked, thinned
+from spotwise.scheduler.tuning.ranking import bent_scores, is_scored, misranked, normal_scores, ranked, thinned
 
 COMPLETED, PRUNED, FAILED, RUNNING = (
     TrialState.COMPLETED,
@@ -70,3 +70,26 @@ def test_thinning_keeps_the_best_third_and_spreads_the_others_to_the_end(count: 
         assert kept[: most // 3].tolist() == list(range(most // 3))
         assert kept[-1] == count - 1 or most == 1
         assert len(kept) >= most - 1
+
+
+@pytest.mark.parametrize(
+    ("predicted", "wrong"),
+    [
+        ([0.0, 1.0, 2.0, 3.0], 0.0),
+        ([3.0, 2.0, 1.0, 0.0], 1.0),
+        ([1.0, 0.0, 2.0, 3.0], 0.2),
+        ([0.0, 1.0, 3.0, 2.0], 0.0),
+    ],
+    ids=["right", "turned round", "one of five pairs", "only among the worse half"],
+)
+def test_misranked_counts_pairs_with_one_of_the_better_half(predicted: list[float], wrong: float) -> None:
+    assert misranked(np.array(predicted)) == pytest.approx(wrong)
+
+
+def test_bent_scores_keep_order_mean_and_spread_and_bring_the_best_together() -> None:
+    bent, plain = bent_scores(20), normal_scores(20)
+    assert (np.diff(bent) > 0).all()
+    assert bent.mean() == pytest.approx(0.0, abs=1e-12)
+    assert bent.std() == pytest.approx(plain.std())
+    assert bent[3] - bent[0] < 0.6 * (plain[3] - plain[0])
+    assert bent_scores(1).tolist() == [0.0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from bowls import SPACE, Bowl, past_studies
 from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.past import PastStudies
-from spotwise.scheduler.tuning.search import AT_RANDOM, Gains, Search, Tried
+from spotwise.scheduler.tuning.search import AT_RANDOM, PEAKS, Gains, Search, Tried, _leaves_out, _peaks
 
 CUBE = Cube(SPACE)
 NONE = np.zeros((0, 3))
@@ -74,6 +75,46 @@ def test_what_is_in_flight_moves_the_next_proposal_elsewhere(history: list[Study
         assert all(np.abs(row - other).max() > 0.005 for other in flying)
         flying = np.vstack([flying, row])
     assert np.ptp(flying, axis=0).max() > 0.1
+
+
+def test_neighbours_of_promising_rows_are_climbed_to_what_is_worth_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    climbed = search([]).gains(1, tried(20), rng())
+    monkeypatch.setattr("spotwise.scheduler.tuning.search.CLIMB", ())
+    drawn = search([]).gains(1, tried(20), rng())
+    assert climbed is not None
+    assert drawn is not None
+    assert climbed.gain.max() > 1.02 * drawn.gain.max()
+
+
+def test_several_summits_are_climbed() -> None:
+    """A row near a better one is no summit of its own."""
+    columns = np.array([[0.50], [0.51], [0.52], [0.90], [0.10]])
+    assert _peaks(np.array([5.0, 4.0, 3.0, 1.0, 2.0]), columns, 0.2) == [0, 4, 3]
+    assert _peaks(np.arange(100.0), np.linspace(0.0, 100.0, 100)[:, None], 0.2) == list(range(99, 99 - PEAKS, -1))
+
+
+def opinion(wrong: float, log_odds: float = 0.0) -> Any:
+    return SimpleNamespace(misranked=lambda: wrong, log_odds=log_odds)
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "past_wrong", "own_wrong", "without"),
+    [
+        (-0.1, 0.1, 0.4, 20),
+        (0.1, 0.1, None, 10),
+        (5.0, 0.1, None, 0),
+        (5.0, 0.1, 0.4, 4),
+        (5.0, 0.2, 0.2, 4),
+        (0.1, 0.1, 0.4, 10),
+        (5.0, 0.4, 0.1, 15),
+        (0.1, 0.4, 0.1, 15),
+    ],
+)
+def test_so_many_of_twenty_trials_go_without_the_past(
+    log_odds: float, past_wrong: float, own_wrong: float | None, without: int
+) -> None:
+    own = None if own_wrong is None else opinion(own_wrong)
+    assert sum(_leaves_out(n, opinion(past_wrong, log_odds), own) for n in range(20)) == without
 
 
 GRID: dict[str, Any] = {

@@ -13,7 +13,8 @@ from spotwise.scheduler.tuning import transfer
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.past import PastStudies
 from spotwise.scheduler.tuning.search import SURE
-from spotwise.scheduler.tuning.transfer import Points, WithPast, gain_without_past
+from spotwise.scheduler.tuning.transfer import Points, WithPast
+from spotwise.scheduler.tuning.without_past import WithoutPast, kernel_of
 
 CUBE = Cube(SPACE)
 NONE = np.zeros((0, 3))
@@ -47,15 +48,19 @@ def test_studies_turned_round_say_where_it_is_good_by_where_they_say_it_is_bad(t
     assert values[int(np.argmax(gain))] < np.quantile(values, 0.1)
 
 
-@pytest.mark.parametrize("trials", [12, 25])
-def test_studies_of_nothing_that_is_like_it_do_not_count(trials: int) -> None:
+def shuffled() -> list[StudyRecord]:
+    """Studies whose results say nothing."""
     rng = np.random.default_rng(0)
-    shuffled = [
+    return [
         replace(study, trials=tuple(replace(t, value=float(v)) for t, v in zip(study.trials, values, strict=True)))
         for study in past_studies()
         for values in [rng.permutation([t.value or 0.0 for t in study.trials])]
     ]
-    assert log_odds(shuffled, trials) < SURE
+
+
+@pytest.mark.parametrize("trials", [12, 25])
+def test_studies_of_nothing_that_is_like_it_do_not_count(trials: int) -> None:
+    assert log_odds(shuffled(), trials) < SURE
 
 
 def test_one_trial_says_little_for_the_past_or_against_it() -> None:
@@ -82,7 +87,7 @@ def gains(past: PastStudies, tried: Array, flying: Array, new: Array) -> tuple[A
     """With the past, and without."""
     points = [Points.of(past, columns) for columns in (tried, flying, new)]
     numbers = np.arange(len(tried), dtype=float)
-    return WithPast(past, points[0]).gain(points[1], points[2]), gain_without_past(tried, numbers, flying, new)
+    return WithPast(past, points[0]).gain(points[1], points[2]), WithoutPast(tried, numbers, flying).gain(new)
 
 
 def test_where_one_past_study_never_looked_something_may_be_gained() -> None:
@@ -121,8 +126,23 @@ def test_what_is_expected_is_a_mean_over_assumptions_and_not_their_sum() -> None
     assert (model.gain(flying, new) >= np.min(each, axis=0) - 1e-12).all()
 
 
+def test_without_the_past_the_best_trials_count_as_close_together() -> None:
+    """They are where the search has been; as normal scores they would lie further apart than all the others."""
+    scores = WithoutPast(best_first(25), np.arange(25.0), NONE).scores
+    assert scores[1] - scores[0] < scores[-1] - scores[-2]
+
+
+def test_past_that_says_nothing_of_a_study_predicts_its_trials_worse_than_they_predict_each_other() -> None:
+    tried = best_first(25)
+    own = WithoutPast(tried, np.arange(25.0), NONE).misranked()
+    pasts = [PastStudies(studies, CUBE) for studies in (shuffled(), past_studies())]
+    misled, led = (WithPast(past, Points.of(past, tried)).misranked() for past in pasts)
+    assert own < 0.2 < misled
+    assert led < 0.2
+
+
 def test_kernel_is_learned_anew_only_when_a_study_has_grown_by_a_seventh() -> None:
-    learned = [transfer.kernel_of(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
+    learned = [kernel_of(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
     changes = sum(a is not b for a, b in pairwise(learned))
     assert 10 < changes < 18
     assert learned[0] is not learned[-1]
