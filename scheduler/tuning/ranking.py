@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..study import TrialRecord, TrialState
 
-BEND = 0.5
+BEND = 0.5  # of a normal score, in the exponent: 0.4 to 0.6 do as well, none and 1 do worse (docs/tuning.md)
 _OVER = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED)
 
 
