@@ -71,7 +71,7 @@ class Cube:
         return self.snapped(rows)
 
     def near(self, rows: Array, count: int, rng: np.random.Generator, far: float = _FAR) -> Array:
-        """So many neighbours of each row: one parameter or a few are moved, near or about so far, in widths."""
+        """So many neighbours of each row: one parameter or a few are moved, by ``far`` widths or less, nearly."""
         base = np.repeat(self.filled(rows, rng), count, axis=0)
         if not base.size:
             return base

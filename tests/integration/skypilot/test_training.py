@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sky_installation import PRICES, SkyInstallation
 
 from spotwise.scheduler.run import RunState
@@ -56,10 +58,10 @@ def test_a_failing_setup_is_not_tried_again_and_its_last_words_are_shown(site: S
 
 
 def test_a_program_that_crashes_is_given_up_after_its_crashes_with_its_last_words(site: SkyInstallation) -> None:
-    site.sky_settings(crash_limit=1)
+    site.sky_settings(crash_limit=2)
     run_id = site.submit(site.sky_job("echo out of luck; exit 3"))
     end = site.wait_for_end(run_id, RunState.FAILED)
-    assert site.outcomes(run_id) == ["failed"]
-    assert "exit code 3" in end.end_reason
+    assert site.outcomes(run_id) == ["failed", "failed"]
+    assert re.search(r"2 crashes in a row.*exit code 3", end.end_reason)
     assert "out of luck" in end.end_reason
     site.assert_clean(run_id)

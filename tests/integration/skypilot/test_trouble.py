@@ -49,6 +49,7 @@ def test_a_login_node_out_of_reach_is_no_loss_and_a_launch_goes_elsewhere(site: 
     assert site.outcomes(here) == ["running"]
     site.cli("cancel", here)
     site.wait_for_end(here, RunState.CANCELLED)
+    assert site.jobs_left() == [], "called cancelled only when its machines are gone"
     assert site.outcomes(here) == ["cancelled"], "the same attempt all the time"
     last, attempt = site.progress(here)[-1], site.attempts(here)[0]
     assert last.event == "stopping", "its program saves and leaves first"
