@@ -13,11 +13,9 @@ the epochs of a trial that goes on are not trained again.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +23,7 @@ import numpy as np
 import optuna
 from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from tuning import PORTFOLIO, RESAMPLES, options_of, past_studies
+from tuning import PORTFOLIO, RESAMPLES, options_of, past_studies, workers_of_one_thread
 from tuning_families import EPOCHS, Array, Family, family, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord
@@ -157,10 +155,9 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
     began, facts, runs = time.monotonic(), dict[str, dict[str, list[float]]](), dict[str, Array]()
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the workers share the cores
     tasks = np.unique(np.linspace(0, family("LCBench", options.data).tasks - 1, options.tasks).astype(int)).tolist()
     rng = np.random.default_rng(0)
-    with ProcessPoolExecutor() as workers:
+    with workers_of_one_thread() as workers:
         for row in ROWS:
             jobs = [Job(row, task, seed, options.data) for task in tasks for seed in range(options.seeds)]
             runs[row] = np.array(list(workers.map(play, jobs)))

@@ -12,12 +12,10 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, TPESampler
-from tuning import options_of
+from tuning import options_of, workers_of_one_thread
 from tuning_families import FAMILIES, Array, Family, family, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
@@ -155,8 +153,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
     began = time.monotonic()
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the workers share the cores
-    with ProcessPoolExecutor() as workers:
+    with workers_of_one_thread() as workers:
         for name in options.families:
             found = family(name, options.data)
             tasks = np.unique(np.linspace(0, found.tasks - 1, options.tasks).astype(int)).tolist()

@@ -1,8 +1,9 @@
 """What past studies are worth to a sweep: our sampler beside Optuna's own, on recorded results.
 
-``python benchmarks/tuning.py [--data FOLDER] [--families ...] [--tasks N] [--seeds N] [--json FILE]``. Leave one task
-out: each sampler tunes one task of a family, and those with a history are given studies of up to 40 other tasks of it,
-50 random trials each, as a team's history might be. The families: see ``tuning_families``.
+``python benchmarks/tuning.py [--data FOLDER] [--families ...] [--tasks N] [--seeds N] [--full] [--json FILE]``. Leave
+one task out: each sampler tunes one task of a family, and those with a history are given studies of up to 40 other
+tasks of it, 50 trials each that Optuna's TPE sampler led, or in one row random ones. ``--full``: at least 30 runs a
+row. The families: see ``tuning_families``.
 
 Reported is normalised regret, (best so far - best known) / (median recorded - best known), its mean over tasks
 and seeds after n trials; after how many trials that mean is as good as cold TPE's after 50 and 100 and a cold GP's
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -29,6 +31,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
+from threadpoolctl import threadpool_limits
 from tuning_families import FAMILIES, Array, Family, family, mirrored, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord
@@ -45,6 +48,7 @@ SHOWN = (1, 5, 10, 25, 50, 100)
 SPENT = (0.5, 1, 2, 5, 10, 25, 50)  # average trainings
 MOST_TRIALS = 200  # of a row that runs until as much is spent
 RESAMPLES = 300
+FULL = 30  # runs a row, at least
 
 TPE, GP = "cold TPE", "cold GP"
 PORTFOLIO_TPE, PORTFOLIO_GP = f"portfolio of {PORTFOLIO}, then TPE", f"portfolio of {PORTFOLIO}, then GP"
@@ -58,8 +62,9 @@ HISTORIES: dict[str, Callable[[int, StudyRecord], StudyRecord]] = {
     "ours, mirrored": lambda _, study: mirrored(study),
 }
 UNRELATED, NONE = "ours, another family's", "ours, no history"
+RANDOM_PAST = "ours, past trials at random"
 CHEAPEST, BY_COST, COLD_BY_COST = "random, cheapest first", "ours, by cost", "ours, by cost, no history"
-ROWS = (*PEERS, NONE, *list(HISTORIES)[1:], UNRELATED)
+ROWS = (*PEERS, NONE, RANDOM_PAST, *list(HISTORIES)[1:], UNRELATED)
 SPENDING_ROWS = (CHEAPEST, COLD_BY_COST, BY_COST)  # until so much is spent, in however many trials
 COST_ROWS = (*PEERS, NONE, *SPENDING_ROWS)
 COST = "average trainings"
@@ -80,9 +85,10 @@ class Run(NamedTuple):
     ask_ms: float  # of CPU for a proposal, mean over the later half
 
 
-def past_studies(found: Family, task: int) -> list[StudyRecord]:
+def past_studies(found: Family, task: int, *, at_random: bool = False) -> list[StudyRecord]:
     others = np.random.default_rng(1000 + task).permutation([t for t in range(found.tasks) if t != task])
-    return [found.past_study(int(other)) for other in others[:PAST_STUDIES]]
+    study_of = found.random_study if at_random else found.past_study
+    return [study_of(int(other)) for other in others[:PAST_STUDIES]]
 
 
 def sampler_of(job: Job, found: Family) -> tuple[BaseSampler, Sequence[dict[str, Any]]]:
@@ -106,7 +112,8 @@ def history_of(job: Job, found: Family) -> list[StudyRecord]:
         other = family(FAMILIES[FAMILIES.index(job.family) - 1], job.data)
         return [other.past_study(task) for task in range(8)]
     changed = HISTORIES.get(job.row, HISTORIES[OURS])
-    return [changed(i, study) for i, study in enumerate(past_studies(found, job.task))]
+    studies = past_studies(found, job.task, at_random=job.row == RANDOM_PAST)
+    return [changed(i, study) for i, study in enumerate(studies)]
 
 
 def cost_of(trial: FrozenTrial) -> float | None:
@@ -129,7 +136,7 @@ def play(job: Job) -> Run:
         study.enqueue_trial(params)
     errors, costs, asking = list[float](), list[float](), list[float]()
     spending = job.row in SPENDING_ROWS
-    most = MOST_TRIALS if spending else LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE} else SHORT
+    most = MOST_TRIALS if spending else LONG if job.row in {TPE, PORTFOLIO_TPE, OURS, NONE, RANDOM_PAST} else SHORT
     while len(costs) < most and not (spending and sum(costs) >= SPENT[-1]):
         began = time.process_time()
         trial = study.ask(space)
@@ -195,6 +202,7 @@ def show(name: str, runs: dict[str, list[Run]]) -> dict[str, Any]:
     print("CPU a proposal: " + ", ".join(f"{row} {np.mean([run.ask_ms for run in runs[row]]):.0f} ms" for row in PEERS))
     facts |= {f"{row}, spent": each for row, each in show_costs(runs).items()}
     last = {row: np.mean([run.regret[SHORT - 1] for run in runs[row]]) for row in ROWS}
+    facts[OURS]["share"] = reached(np.mean([run.regret for run in runs[OURS]], axis=0), float(last[GP])) / SHORT
     for row in ROWS[len(PEERS) :]:
         print(
             f"{row}: at {SHORT} {last[row] / last[TPE]:.2f} x cold TPE's regret, {last[row] / last[GP]:.2f} x cold GP's"
@@ -230,30 +238,41 @@ def _ranks(runs: dict[str, list[Run]]) -> dict[str, float]:
 def main(arguments: Sequence[str]) -> int:
     parser = options_of(__doc__, tasks=8, seeds=1)
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--full", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(arguments)
     if not options.data.is_dir():
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
-    began, facts = time.monotonic(), {}
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # the workers share the cores
-    with ProcessPoolExecutor() as workers:
+    began, facts = time.monotonic(), dict[str, dict[str, Any]]()
+    with workers_of_one_thread() as workers:
         for name in options.families:
-            tasks = np.unique(np.linspace(0, family(name, options.data).tasks - 1, options.tasks).astype(int)).tolist()
+            many = FULL if options.full else options.tasks
+            tasks = np.unique(np.linspace(0, family(name, options.data).tasks - 1, many).astype(int)).tolist()
+            seeds = math.ceil(FULL / len(tasks)) if options.full else options.seeds
             jobs = [
                 Job(row, name, task, seed, options.data)
                 for row in (*ROWS, *SPENDING_ROWS)
                 for task in tasks
-                for seed in range(options.seeds)
+                for seed in range(seeds)
             ]
             runs: dict[str, list[Run]] = {job.row: [] for job in jobs}
             for job, run in zip(jobs, workers.map(play, jobs), strict=True):
                 runs[job.row].append(run)
             facts[name] = show(name, runs)
+    if len(facts) > 1:
+        share = math.exp(np.mean([math.log(each[OURS]["share"]) for each in facts.values()]))
+        print(f"\nours as good as cold GP at {SHORT} after {100 * share:.0f} % of its trials in geometric mean")
     print(f"\n{time.monotonic() - began:.0f} s")
     if options.json is not None:
         options.json.write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return 0
+
+
+def workers_of_one_thread() -> ProcessPoolExecutor:
+    """As many as there are cores, which they share."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # of what they load by themselves
+    return ProcessPoolExecutor(initializer=threadpool_limits, initargs=(1,))
 
 
 def options_of(description: str | None, *, tasks: int, seeds: int) -> argparse.ArgumentParser:

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import optuna
 from numpy.typing import NDArray
+from optuna.samplers import TPESampler
 from sklearn.ensemble import ExtraTreesRegressor
 
 from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.tuning.space import distributions
 
 Array = NDArray[np.float64]
 Params = Mapping[str, Any]
@@ -60,6 +63,7 @@ class Family:
     best: Array | None = None  # (tasks,): the best known, where that is better than the best recorded
     curves: Curves | None = field(default=None, repr=False)  # errors after each epoch, where they are known
     recorded: tuple[tuple[int, ...], Array] | None = field(default=None, repr=False)  # epochs, (tasks, configs, epochs)
+    swept: dict[tuple[int, int], StudyRecord] = field(default_factory=dict, repr=False)  # by task and trials
 
     @property
     def tasks(self) -> int:
@@ -81,22 +85,42 @@ class Family:
         return np.asarray(np.clip((errors - best) / (median - best), 0.0, 1.0))
 
     def past_study(self, task: int, trials: int = HISTORY_TRIALS) -> StudyRecord:
-        """What a sweep of random configurations of this task found."""
-        rows = np.random.default_rng(task).choice(len(self.points), trials, replace=False)
-        done = tuple(
-            TrialRecord(
-                number=number,
-                params={name: self._value(name, at) for name, at in zip(self.space, self.points[row], strict=True)},
-                state=TrialState.COMPLETED,
-                value=float(self.errors[task, row]),
-                seconds=float(self.seconds[task, row]),
-                curve=() if self.recorded is None else _points(self.recorded[0], self.recorded[1][task, row]),
-            )
-            for number, row in enumerate(rows)
-        )
-        name = f"{self.name}-{task}"
-        created = datetime(2026, 1, 1, tzinfo=UTC)
-        return StudyRecord(name, self.name, "error", "minimize", self.space, created, trials=done)
+        """What a sweep of this task found that Optuna's TPE sampler led: some tuner led a team's past sweeps too."""
+        if (task, trials) not in self.swept:
+            self.swept[task, trials] = self._study(task, self._sweep(task, trials))
+        return self.swept[task, trials]
+
+    def _sweep(self, task: int, trials: int) -> list[TrialRecord]:
+        study = optuna.create_study(sampler=TPESampler(seed=task))
+        space, done = distributions(self.space), list[TrialRecord]()
+        for number in range(trials):
+            trial = study.ask(space)
+            error, seconds = self.result(task, trial.params)
+            study.tell(trial, error)
+            curve = self._recorded_curve(task, trial.params)
+            done.append(TrialRecord(number, trial.params, TrialState.COMPLETED, error, seconds=seconds, curve=curve))
+        return done
+
+    def random_study(self, task: int, trials: int = HISTORY_TRIALS) -> StudyRecord:
+        """What a sweep of random recorded configurations of this task found."""
+        done = []
+        for number, row in enumerate(np.random.default_rng(task).choice(len(self.points), trials, replace=False)):
+            params = {name: self._value(name, at) for name, at in zip(self.space, self.points[row], strict=True)}
+            error, seconds = float(self.errors[task, row]), float(self.seconds[task, row])
+            curve = () if self.recorded is None else _points(self.recorded[0], self.recorded[1][task, row])
+            done.append(TrialRecord(number, params, TrialState.COMPLETED, error, seconds=seconds, curve=curve))
+        return self._study(task, done)
+
+    def _recorded_curve(self, task: int, params: Params) -> tuple[tuple[int, float], ...]:
+        """After the epochs that are recorded of other configurations."""
+        if self.recorded is None:
+            return ()
+        epochs = self.recorded[0]
+        return _points(epochs, self.curve(task, params)[np.array(epochs) - 1])
+
+    def _study(self, task: int, trials: Sequence[TrialRecord]) -> StudyRecord:
+        name, created = f"{self.name}-{task}", datetime(2026, 1, 1, tzinfo=UTC)
+        return StudyRecord(name, self.name, "error", "minimize", self.space, created, trials=tuple(trials))
 
     def _place(self, name: str, value: Any) -> float:
         spec = self.space[name]

@@ -11,6 +11,7 @@ from .costs import Costs
 from .cube import Array, Cube
 from .curves import Belief, CurveModel
 from .index import Index
+from .one_thread import one_thread
 from .past import PastStudies
 from .ranking import normal_scores
 from .search import SURE, candidates, pool_of
@@ -75,6 +76,7 @@ class Freezing:
         self._pool = pool_of(cube, past, seed)
         self._steps = np.diff(np.append(0.0, levels))
 
+    @one_thread()
     def choose(self, begun: Begun, *, may_begin: bool) -> GoOn | Begin | None:
         """None: nothing is worth what it costs, or nothing may start."""
         count = len(begun.rows)

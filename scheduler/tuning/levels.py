@@ -6,7 +6,7 @@ that configurations do not explain, is learned from past studies: it says what a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,17 +51,25 @@ def _correlations(products: Array) -> Array:
     return np.asarray(products / np.outer(sd, sd))
 
 
-def scores_at(study: StudyRecord, levels: Sequence[float], trials: Sequence[TrialRecord]) -> Array:
-    """Each trial's normal score among them at each level, shape (trials, levels); low is good.
+def scores_at(
+    study: StudyRecord,
+    levels: Sequence[float],
+    trials: Sequence[TrialRecord],
+    scores: Callable[[int], Array] = normal_scores,
+) -> Array:
+    """Each trial's score among them at each level, shape (trials, levels); low is good.
 
-    ``trials``: over, in the order of ``ranked``. Where a study has no curves, all levels are its last.
+    Args:
+        trials: over, in the order of ``ranked``. Where a study has no curves, all levels are its last.
+        scores: of so many trials, best first.
     """
-    scores = np.repeat(normal_scores(len(trials))[:, None], len(levels), axis=1)
+    each = scores(len(trials))
+    found = np.repeat(each[:, None], len(levels), axis=1)
     if not has_curves(study):
-        return scores
+        return found
     for index, level in enumerate(levels[:-1]):
-        scores[_order_at(study, level, trials), index] = normal_scores(len(trials))
-    return scores
+        found[_order_at(study, level, trials), index] = each
+    return found
 
 
 def has_curves(study: StudyRecord) -> bool:

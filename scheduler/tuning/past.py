@@ -1,13 +1,16 @@
 """What past studies say of any configuration of a new space: a Gaussian process for each, over the ranks of its trials.
 
 They share one kernel, learned from all of them, since what matters to one model on one data set mostly matters on the
-next. What a past study predicts is on the scale of a standard normal: -2 is about its best, 0 its median.
+next. What a past study predicts is on the scale of a standard normal: -2 is about its best, 0 its median. Where its
+trials predict each other better so, their scores are bent first: a study that a tuner led has most of its trials where
+it is good, and plain scores would set these as far apart as the trials of a random one.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +18,7 @@ from ..study import StudyRecord, TrialState
 from .cube import Array, Cube
 from .kernels import JITTER, Kernel
 from .levels import Agreement, agreement, known_throughout, scores_at, unknown_agreement
-from .ranking import ranked, thinned
+from .ranking import bent_scores, in_wrong_order, ranked, thinned
 from .space import Space, shared_names
 
 MOST_POINTS = 2000  # of all past studies
@@ -48,26 +51,21 @@ class PastStudies:
         if not known:
             return
         most = max(MOST_POINTS // len(known), LEAST_POINTS)
-        rows, scores, whole = zip(*(_ranked_rows(study, cube, most, levels) for study in known), strict=True)
-        shares = [np.isin(cube.parameter, _shared(study, cube)).astype(float) for study in known]
-        points = [cube.columns(each) for each in rows]
-        self.rows: Array = np.vstack(rows)  # of all past trials
-        self.kernel = _kernel(points, scores, shares) if kernel is None else kernel
-        groups: dict[bytes, list[int]] = {}
-        for index, share in enumerate(shares):
-            groups.setdefault(share.tobytes(), []).append(index)
-        self._groups = [
-            _Group(self.kernel, shares[among[0]], [points[i] for i in among], [scores[i] for i in among])
-            for among in groups.values()
-        ]
-        members = [i for among in groups.values() for i in among]
+        kept = [_Kept.of(study, cube, most, levels) for study in known]
+        self.rows: Array = np.vstack([study.rows for study in kept])  # of all past trials
+        plain = [study.plain for study in kept]
+        scores, self.kernel = plain, kernel or _learned(kept, plain)
+        if _bends(self.kernel, kept):
+            scores = [study.bent for study in kept]
+            self.kernel = kernel or _learned(kept, scores)
+        self._groups, members = _groups(self.kernel, kept, scores)
         self._order = np.argsort(members)
         if len(levels) > 1:
             left = [each for group in self._groups for each in group.left_out()]
             self.agreement = agreement(
                 levels,
-                [scores[i][whole[i]] for i in members],
-                [r[whole[i]] for i, r in zip(members, left, strict=True)],
+                [scores[i][kept[i].whole] for i in members],
+                [r[kept[i].whole] for i, r in zip(members, left, strict=True)],
             )
 
     def predict(self, columns: Array) -> Array:
@@ -141,6 +139,58 @@ class _Group:
         return self._kernel.between(at, at) + (self._kernel.noise + JITTER) * np.eye(len(at))
 
 
+class _Kept(NamedTuple):
+    """What is kept of a past study: some of its trials, best first."""
+
+    rows: Array
+    points: Array  # their columns
+    share: Array  # (columns,): 1 where the study had the parameter too
+    plain: Array  # (trials, levels): scores
+    bent: Array  # the same, bent
+    whole: list[int]  # places of those known at all levels
+
+    @classmethod
+    def of(cls, study: StudyRecord, cube: Cube, most: int, levels: Sequence[float]) -> _Kept:
+        trials, shared = ranked(study.trials, study.goal), shared_names(cube.space, study.space)
+        some = thinned(len(trials), most)
+        configs = [{name: value for name, value in trials[i].params.items() if name in shared} for i in some]
+        rows = cube.rows(configs)
+        return cls(
+            rows,
+            cube.columns(rows),
+            np.isin(cube.parameter, [cube.names.index(name) for name in shared]).astype(float),
+            scores_at(study, levels, trials)[some],
+            scores_at(study, levels, trials, bent_scores)[some],
+            known_throughout([trials[i] for i in some]),
+        )
+
+
+def _groups(kernel: Kernel, kept: Sequence[_Kept], scores: Sequence[Array]) -> tuple[list[_Group], list[int]]:
+    """And the places of the studies, group by group."""
+    among: dict[bytes, list[int]] = {}
+    for index, study in enumerate(kept):
+        among.setdefault(study.share.tobytes(), []).append(index)
+    groups = [
+        _Group(kernel, kept[places[0]].share, [kept[i].points for i in places], [scores[i] for i in places])
+        for places in among.values()
+    ]
+    return groups, [i for places in among.values() for i in places]
+
+
+def _bends(kernel: Kernel, kept: Sequence[_Kept]) -> bool:
+    """Whether trials of past studies predict each other better by bent scores, and by more than luck would have it.
+
+    All studies are seen alike, since a portfolio weighs them against each other.
+    """
+    both = [np.stack([study.plain[:, -1], study.bent[:, -1]], axis=1) for study in kept]
+    groups, members = _groups(kernel, kept, both)
+    better, worse = 0, 0  # pairs that only bent scores put in the right order, and that only plain ones do
+    for index, left in zip(members, [each for group in groups for each in group.left_out()], strict=True):
+        plain, bent = (in_wrong_order(predicted) for predicted in (both[index] - left).T)
+        better, worse = better + int((plain & ~bent).sum()), worse + int((bent & ~plain).sum())
+    return better - worse > math.sqrt(better + worse)  # McNemar, Psychometrika 12, 1947
+
+
 def _is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
     """Whether something can be learned of it: a completed trial, a few that are over, a parameter of the space."""
     over = ranked(study.trials, study.goal)
@@ -148,28 +198,14 @@ def _is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
     return done and len(over) >= least_trials and bool(shared_names(space, study.space))
 
 
-def _shared(study: StudyRecord, cube: Cube) -> list[int]:
-    return [cube.names.index(name) for name in shared_names(cube.space, study.space)]
-
-
-def _ranked_rows(study: StudyRecord, cube: Cube, most: int, levels: Sequence[float]) -> tuple[Array, Array, list[int]]:
-    """Rows of its trials, best first; their scores at each level; places of those known at all levels."""
-    trials = ranked(study.trials, study.goal)
-    kept = thinned(len(trials), most)
-    shared = set(shared_names(cube.space, study.space))
-    configs = [{name: value for name, value in trials[i].params.items() if name in shared} for i in kept]
-    scores = scores_at(study, levels, trials)[kept]
-    return cube.rows(configs), scores, known_throughout([trials[i] for i in kept])
-
-
-def _kernel(points: Sequence[Array], scores: Sequence[Array], shares: Sequence[Array]) -> Kernel:
-    """Learned from the studies that share most with the space."""
+def _learned(kept: Sequence[_Kept], scores: Sequence[Array]) -> Kernel:
+    """The kernel, from the studies that share most with the space."""
     from .gaussian import most_likely_kernel  # and with it SciPy, which a plan does without
 
-    by_use = sorted(range(len(points)), key=lambda i: (-shares[i].sum(), -len(scores[i]), i))[:LEARNED_FROM]
-    kept = {i: thinned(len(scores[i]), LEARNED_POINTS) for i in by_use}
+    by_use = sorted(range(len(kept)), key=lambda i: (-kept[i].share.sum(), -len(scores[i]), i))[:LEARNED_FROM]
+    some = {i: thinned(len(scores[i]), LEARNED_POINTS) for i in by_use}
     return most_likely_kernel(
-        [(points[i] * shares[i])[kept[i]] for i in by_use], [_centred(scores[i][kept[i], -1]) for i in by_use]
+        [(kept[i].points * kept[i].share)[some[i]] for i in by_use], [_centred(scores[i][some[i], -1]) for i in by_use]
     )
 
 

@@ -48,10 +48,15 @@ def misranked(predicted: NDArray[np.float64]) -> float:
     Args:
         predicted: of at least two trials, best first; low is good.
     """
+    return float(in_wrong_order(predicted).mean())
+
+
+def in_wrong_order(predicted: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The same, of each of these pairs, shape (pairs,)."""
     count = len(predicted)
     wrong = predicted[:, None] > predicted
     pairs = np.triu(np.ones((count, count), dtype=bool), 1)[: (count + 1) // 2]
-    return float(wrong[: len(pairs)][pairs].mean())
+    return np.asarray(wrong[: len(pairs)][pairs])
 
 
 def bent_scores(count: int) -> NDArray[np.float64]:

@@ -100,14 +100,17 @@ class TransferSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        known = self._in({name: spec_of(dist) for name, dist in search_space.items()})
-        others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
-        goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
-        rng = np.random.default_rng([self._seed, 1 + trial.number])
-        tried = self._tried(others, goal, known)
-        at_random = trial.number == len(self._portfolio)
-        row = known.search.at_random(tried, rng) if at_random else known.search.next(trial.number, tried, rng)
-        return known.cube.config(row)
+        from .one_thread import one_thread
+
+        with one_thread():
+            known = self._in({name: spec_of(dist) for name, dist in search_space.items()})
+            others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
+            goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
+            rng = np.random.default_rng([self._seed, 1 + trial.number])
+            tried = self._tried(others, goal, known)
+            at_random = trial.number == len(self._portfolio)
+            row = known.search.at_random(tried, rng) if at_random else known.search.next(trial.number, tried, rng)
+            return known.cube.config(row)
 
     def expected(self, study: Study) -> Expected | None:
         """What the next trial is expected to improve, and to cost.
@@ -119,11 +122,14 @@ class TransferSampler(BaseSampler):
         values = sorted(t.value for t in seen if t.state == TrialState.COMPLETE and t.value is not None)
         if len(values) < LEAST_VALUES:
             return None
-        in_space = self._in(space)
-        goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
-        number = max(trial.number for trial in seen) + 1
-        tried = self._tried(seen, goal, in_space)
-        found = in_space.search.gains(number, tried, np.random.default_rng([self._seed, 1 + number]))
+        from .one_thread import one_thread
+
+        with one_thread():
+            in_space = self._in(space)
+            goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
+            number = max(trial.number for trial in seen) + 1
+            tried = self._tried(seen, goal, in_space)
+            found = in_space.search.gains(number, tried, np.random.default_rng([self._seed, 1 + number]))
         if found is None:
             return None
         best_first = np.array(values[::-1] if goal == "maximize" else values)

@@ -11,6 +11,7 @@ from .costs import Costs
 from .cube import Array, Cube
 from .freezing import Begin, Begun, Freezing
 from .levels import value_at
+from .one_thread import one_thread
 from .past import PastStudies
 from .portfolio import choose, portfolio_size
 from .proposal import Proposal, Thaw
@@ -22,6 +23,7 @@ from .worth import seconds_of
 class Thawing:
     """Chooses for one sweep. It keeps nothing of the sweep: all it knows it is told at each call."""
 
+    @one_thread()
     def __init__(self, task: SweepTask) -> None:
         """``task`` has a rule that freezes, and says how many epochs a whole trial has."""
         if task.early_stopping is None or task.epochs is None:

@@ -34,7 +34,7 @@ BEHIND_URLS = {
     "gcs": ("fsspec", "gcsfs"),
     "az": ("fsspec", "adlfs"),
 }
-SWEEP = ("numpy", "optuna", "ray[tune]", "scipy")
+SWEEP = ("numpy", "optuna", "ray[tune]", "scipy", "threadpoolctl")
 
 # The place is ours to choose: what the job says of it has been heeded when its offers were selected.
 _PLACE = frozenset(

@@ -9,7 +9,7 @@ import pytest
 from bowls import SPACE, Bowl, past_studies
 from scipy.stats import spearmanr
 
-from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning.cube import Cube
 from spotwise.scheduler.tuning.past import FEW, MOST_POINTS, PastStudies
 
@@ -129,3 +129,22 @@ def test_of_many_studies_it_is_not_asked() -> None:
     many = PastStudies(past_studies(FEW + 1), Cube(SPACE))
     assert not many.are_few
     assert many.learned(columns).shape == (3, 0)
+
+
+def led_study(number: int, led: int) -> StudyRecord:
+    """So many of its 40 trials lie about the best configuration, the others at random."""
+    bowl, rng = Bowl(number), np.random.default_rng(number)
+    near = np.clip(bowl.lowest + 0.1 * rng.normal(size=(led, len(SPACE))), 0.0, 1.0)
+    rows = np.vstack([near, rng.random((40 - led, len(SPACE)))])
+    configs = [dict(zip(SPACE, row, strict=True)) for row in rows.tolist()]
+    done = tuple(TrialRecord(n, each, TrialState.COMPLETED, bowl.value(each)) for n, each in enumerate(configs))
+    return replace(bowl.study(), trials=done)
+
+
+@pytest.mark.parametrize(("led", "low", "high"), [(28, -1.4, -1.1), (0, -2.4, -1.8)], ids=["led", "random"])
+def test_good_trials_of_studies_that_a_tuner_led_lie_closer_together(led: int, low: float, high: float) -> None:
+    """Most of them are nearly as good as the best, which ranks hide."""
+    studies, cube = [led_study(number, led) for number in range(1, 5)], Cube(SPACE)
+    best = cube.rows([min(study.trials, key=lambda trial: trial.value or 0.0).params for study in studies])
+    predicted = np.diag(PastStudies(studies, cube).predict(cube.columns(best)))
+    assert low < predicted.mean() < high

@@ -278,7 +278,7 @@ def test_names_of_secrets_that_the_server_keeps_are_passed_on() -> None:
         ("/shared/runs", False, ["psutil"]),
         ("s3://bucket", False, ["psutil", "fsspec", "s3fs"]),
         ("gs://bucket", False, ["psutil", "fsspec", "gcsfs"]),
-        ("/shared/runs", True, ["psutil", "numpy", "optuna", "ray[tune]", "scipy"]),
+        ("/shared/runs", True, ["psutil", "numpy", "optuna", "ray[tune]", "scipy", "threadpoolctl"]),
     ],
 )
 def test_the_agent_gets_what_it_needs_and_no_more(url: str, is_sweep: bool, expected: list[str]) -> None:

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import optuna
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from spotwise.scheduler.tuning import TransferSampler
+from spotwise.scheduler.tuning.one_thread import one_thread
+
+
+def threads() -> set[int]:
+    """Of NumPy's and SciPy's linear algebra."""
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_linear_algebra_keeps_to_one_thread_and_then_has_what_it_had() -> None:
+    with threadpool_limits(3, user_api="blas"):
+        with one_thread(), one_thread():
+            assert threads() == {1}
+        assert threads() == {3}
+
+
+def test_threads_of_a_program_wait_for_each_other_and_leave_what_there_was() -> None:
+    """The number is the process's: if they overlapped, the last to leave would give back the one of the first."""
+
+    def within() -> set[int]:
+        with one_thread():
+            time.sleep(0.01)
+            return threads()
+
+    before = threads()
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(within) for _ in range(8)]
+    assert [each.result() for each in found] == [{1}] * 8
+    assert threads() == before
+
+
+@pytest.mark.parametrize("trials", [7, 12])
+def test_a_proposal_leaves_the_programs_own_threads_alone(trials: int) -> None:
+    study = optuna.create_study(sampler=TransferSampler([], seed=0))
+    with threadpool_limits(3, user_api="blas"):
+        study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=trials)
+        assert threads() == {3}
