@@ -38,6 +38,9 @@ $(VENV)/.bench-installed: $(VENV)/.installed
 demo: $(VENV)/.installed
 	PATH="$(bin):$$PATH" bash demo.sh
 
+# Tests run side by side: with more than a thread each, they wait for each other longer than they work.
+test $(addprefix test-,$(real_parts)): export OMP_NUM_THREADS ?= 1
+
 test: $(VENV)/.installed
 	$(bin)/python -m pytest tests $(not_in_test) -n $(WORKERS) --dist worksteal
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Thread
 
 import optuna
 import pytest
@@ -16,8 +19,23 @@ def threads() -> set[int]:
     return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
 
 
+@contextmanager
+def three_threads() -> Iterator[None]:
+    """As a program may have set it. In a thread that ends, since while one that set it lives no other can."""
+    before = threads()
+    in_thread(lambda: threadpool_limits(3, user_api="blas"))
+    yield
+    in_thread(lambda: threadpool_limits(min(before), user_api="blas"))
+
+
+def in_thread(do: Callable[[], object]) -> None:
+    thread = Thread(target=do)
+    thread.start()
+    thread.join()
+
+
 def test_linear_algebra_keeps_to_one_thread_and_then_has_what_it_had() -> None:
-    with threadpool_limits(3, user_api="blas"):
+    with three_threads():
         with one_thread(), one_thread():
             assert threads() == {1}
         assert threads() == {3}
@@ -31,16 +49,15 @@ def test_threads_of_a_program_wait_for_each_other_and_leave_what_there_was() -> 
             time.sleep(0.01)
             return threads()
 
-    before = threads()
-    with ThreadPoolExecutor(4) as pool:
+    with three_threads(), ThreadPoolExecutor(4) as pool:
         found = [pool.submit(within) for _ in range(8)]
-    assert [each.result() for each in found] == [{1}] * 8
-    assert threads() == before
+        assert [each.result() for each in found] == [{1}] * 8
+        assert threads() == {3}
 
 
 @pytest.mark.parametrize("trials", [7, 12])
 def test_a_proposal_leaves_the_programs_own_threads_alone(trials: int) -> None:
     study = optuna.create_study(sampler=TransferSampler([], seed=0))
-    with threadpool_limits(3, user_api="blas"):
+    with three_threads():
         study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=trials)
         assert threads() == {3}
