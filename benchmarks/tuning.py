@@ -19,6 +19,8 @@ import argparse
 import json
 import math
 import os
+import resource
+import subprocess
 import sys
 import time
 import warnings
@@ -32,7 +34,7 @@ import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
-from tuning_families import FAMILIES, Array, Family, family, mirrored, permuted, turned
+from tuning_families import FAMILIES, HISTORY_TRIALS, Array, Family, family, mirrored, permuted, turned
 
 from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
@@ -69,6 +71,14 @@ SPENDING_ROWS = (CHEAPEST, COLD_BY_COST, BY_COST)  # until so much is spent, in 
 COST_ROWS = (*PEERS, NONE, *SPENDING_ROWS)
 COST = "average trainings"
 SAMPLERS = {TPE: TPESampler, GP: GPSampler, PORTFOLIO_TPE: TPESampler, PORTFOLIO_GP: GPSampler}
+
+
+LOADED = {
+    "Optuna's TPE sampler": "from optuna.samplers import TPESampler",
+    "ours": "from spotwise.scheduler.tuning import TransferSampler",
+    "ours, up to its first prediction": "import spotwise.scheduler.tuning.sampler, spotwise.scheduler.tuning.search",
+}
+MEMORY = "; import psutil; print(psutil.Process().memory_info().rss)"
 
 
 class Job(NamedTuple):
@@ -148,6 +158,34 @@ def play(job: Job) -> Run:
         study.tell(trial, error)
     regret = found.regret(job.task, np.minimum.accumulate(np.array(errors)))
     return Run(regret, np.cumsum(costs), float(np.mean(asking[len(asking) // 2 :])))
+
+
+def show_overheads(name: str, data: Path) -> None:
+    """What a proposal costs late in a sweep, and what loading the sampler does."""
+    past, current = 20, 100
+    ask_ms = {row: _late_ask_ms(Job(row, name, 0, 0, data), past, current) for row in (TPE, OURS)}
+    print(f"\nCPU a proposal with {past * HISTORY_TRIALS} past trials and {current} of this sweep, on {name}: ", end="")
+    print(", ".join(f"{row} {ms:.0f} ms" for row, ms in ask_ms.items()))
+    for what, code in LOADED.items():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run([sys.executable, "-c", code + MEMORY], check=True, capture_output=True, text=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        print(f"loading {what}: {seconds:.2f} s of CPU, {int(done.stdout) / 2**20:.0f} MB")
+
+
+def _late_ask_ms(job: Job, past: int, current: int) -> float:
+    """Median over twenty proposals from the hundredth on."""
+    found = family(job.family, job.data)
+    history = [found.past_study(task) for task in range(1, past + 1)]
+    sampler = TPESampler(seed=0) if job.row == TPE else TransferSampler(history, seed=0)
+    study, space, asking = optuna.create_study(sampler=sampler), distributions(found.space), list[float]()
+    while len(asking) < current + 20:
+        began = time.process_time()
+        trial = study.ask(space)
+        asking.append(1000 * (time.process_time() - began))
+        study.tell(trial, found.result(job.task, trial.params)[0])
+    return float(np.median(asking[current:]))
 
 
 def reached(curve: Array, bar: float) -> float:
@@ -260,6 +298,7 @@ def main(arguments: Sequence[str]) -> int:
             for job, run in zip(jobs, workers.map(play, jobs), strict=True):
                 runs[job.row].append(run)
             facts[name] = show(name, runs)
+    show_overheads("LCBench", options.data)
     if len(facts) > 1:
         share = math.exp(np.mean([math.log(each[OURS]["share"]) for each in facts.values()]))
         print(f"\nours as good as cold GP at {SHORT} after {100 * share:.0f} % of its trials in geometric mean")

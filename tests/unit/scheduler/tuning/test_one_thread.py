@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from threading import Thread
 
 import optuna
-import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from spotwise.scheduler.tuning import TransferSampler
@@ -55,9 +54,15 @@ def test_threads_of_a_program_wait_for_each_other_and_leave_what_there_was() -> 
         assert threads() == {3}
 
 
-@pytest.mark.parametrize("trials", [7, 12])
-def test_a_proposal_leaves_the_programs_own_threads_alone(trials: int) -> None:
-    study = optuna.create_study(sampler=TransferSampler([], seed=0))
+def test_a_proposal_keeps_to_one_thread_and_leaves_the_programs_own_alone() -> None:
+    found: set[int] = set()
+
+    def cost_of(_: optuna.trial.FrozenTrial) -> float:
+        found.update(threads())
+        return 1.0
+
+    study = optuna.create_study(sampler=TransferSampler([], seed=0, cost_of=cost_of))
     with three_threads():
-        study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=trials)
+        study.optimize(lambda trial: trial.suggest_float("x", 0.0, 1.0), n_trials=8)
         assert threads() == {3}
+    assert found == {1}
