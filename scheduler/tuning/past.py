@@ -55,7 +55,7 @@ class PastStudies:
         self.rows: Array = np.vstack([study.rows for study in kept])  # of all past trials
         plain = [study.plain for study in kept]
         scores, self.kernel = plain, kernel or _learned(kept, plain)
-        if _bends(self.kernel, kept):
+        if len(levels) == 1 and _bends(self.kernel, kept):  # a training's price at several levels is in plain scores
             scores = [study.bent for study in kept]
             self.kernel = kernel or _learned(kept, scores)
         self._groups, members = _groups(self.kernel, kept, scores)
