@@ -71,8 +71,6 @@ SPENDING_ROWS = (CHEAPEST, COLD_BY_COST, BY_COST)  # until so much is spent, in 
 COST_ROWS = (*PEERS, NONE, *SPENDING_ROWS)
 COST = "average trainings"
 SAMPLERS = {TPE: TPESampler, GP: GPSampler, PORTFOLIO_TPE: TPESampler, PORTFOLIO_GP: GPSampler}
-
-
 LOADED = {
     "Optuna's TPE sampler": "from optuna.samplers import TPESampler",
     "ours": "from spotwise.scheduler.tuning import TransferSampler",
@@ -162,6 +160,7 @@ def play(job: Job) -> Run:
 
 def show_overheads(name: str, data: Path) -> None:
     """What a proposal costs late in a sweep, and what loading the sampler does."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     past, current = 20, 100
     ask_ms = {row: _late_ask_ms(Job(row, name, 0, 0, data), past, current) for row in (TPE, OURS)}
     print(f"\nCPU a proposal with {past * HISTORY_TRIALS} past trials and {current} of this sweep, on {name}: ", end="")
