@@ -153,6 +153,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{options.data} is absent: nothing measured. Give the folder of the recorded results with --data.")
         return 0
     began = time.monotonic()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # here too: past studies are led by Optuna's sampler
     with workers_of_one_thread() as workers:
         for name in options.families:
             found = family(name, options.data)
