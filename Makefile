@@ -38,8 +38,9 @@ $(VENV)/.bench-installed: $(VENV)/.installed
 demo: $(VENV)/.installed
 	PATH="$(bin):$$PATH" bash demo.sh
 
-# Tests run side by side: with more than a thread each, they wait for each other longer than they work.
-test $(addprefix test-,$(real_parts)): export OMP_NUM_THREADS ?= 1
+# Tests run side by side: with more threads of NumPy's each, they wait for each other longer than they work. PyTorch keeps
+# its own, as in a user's training.
+test $(addprefix test-,$(real_parts)): export OPENBLAS_NUM_THREADS ?= 1
 
 test: $(VENV)/.installed
 	$(bin)/python -m pytest tests $(not_in_test) -n $(WORKERS) --dist worksteal

@@ -141,10 +141,16 @@ def led_study(number: int, led: int) -> StudyRecord:
     return replace(bowl.study(), trials=done)
 
 
-@pytest.mark.parametrize(("led", "low", "high"), [(28, -1.4, -1.1), (0, -2.4, -1.8)], ids=["led", "random"])
-def test_good_trials_of_studies_that_a_tuner_led_lie_closer_together(led: int, low: float, high: float) -> None:
+@pytest.mark.parametrize(
+    ("led", "levels", "low", "high"),
+    [(28, (1.0,), -1.4, -1.1), (0, (1.0,), -2.4, -1.8), (28, (0.5, 1.0), -2.4, -1.5)],
+    ids=["led", "random", "led, with levels: what a training costs is in plain scores"],
+)
+def test_good_trials_of_studies_that_a_tuner_led_lie_closer_together(
+    led: int, levels: tuple[float, ...], low: float, high: float
+) -> None:
     """Most of them are nearly as good as the best, which ranks hide."""
     studies, cube = [led_study(number, led) for number in range(1, 5)], Cube(SPACE)
     best = cube.rows([min(study.trials, key=lambda trial: trial.value or 0.0).params for study in studies])
-    predicted = np.diag(PastStudies(studies, cube).predict(cube.columns(best)))
+    predicted = np.diag(PastStudies(studies, cube, levels=levels).predict(cube.columns(best)))
     assert low < predicted.mean() < high
