@@ -22,6 +22,7 @@ MISSING = 0.5  # a parameter that a trial does not have sits in the middle: as f
 BEYOND = 0.5  # how far outside the bounds a past value counts, in widths: further ones lie there too
 _NEAR, _FAR = 0.02, 0.4  # standard deviation of a step to a neighbour, in widths: drawn between these
 _EQUAL = 1e-3
+_FINE = 0.05  # of the range: steps below it
 _OFF = 0.3819660112501051  # irrational: no step of a grid lies on the border of two cells
 
 
@@ -37,6 +38,8 @@ class Cube:
         self._width = np.array([width for width, _ in steps])  # of a step, in widths of the range; 0: any value
         self._most = np.array([count for _, count in steps])  # steps that fit between the bounds
         self._single = np.array([is_numeric(spec) and spec["high"] <= spec["low"] for spec in self._specs], dtype=bool)
+        # (parameters,): which have so many values that they may be moved freely and snapped afterwards
+        self.is_smooth = self.numeric & ~self._single & (self._width < _FINE)
         widths = [1 if is_numeric(spec) else len(spec["choices"]) for spec in self._specs]
         self.parameter = np.repeat(np.arange(len(widths)), widths)  # (columns,): which parameter each belongs to
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve
 from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 from scipy.optimize import minimize
-from scipy.special import ndtr
+from scipy.special import log_ndtr, ndtr
 
 from .kernels import JITTER, Array, Kernel
 
-_SQRT5 = math.sqrt(5.0)
+_SQRT5, _LOG_ROOT = math.sqrt(5.0), 0.5 * math.log(2.0 * math.pi)
+_FAR = 1e3  # standard deviations, from where on the tail of a normal is a power
 _STEPS = 30  # of the search for the most likely lengths
 # What is believed of them beforehand, as mean and standard deviation of the logarithm.
 _LENGTH, _NOISE, _AMPLITUDE = (math.log(0.5), 0.8), (-3.0, 1.5), (0.0, 0.5)
@@ -29,12 +31,18 @@ class Posterior(NamedTuple):
     sd: Array
 
 
-def most_likely_kernel(points: Sequence[Array], values: Sequence[Array]) -> Kernel:
-    """The kernel under which several functions are most likely, each seen at points of its own; they share it."""
+def most_likely_kernel(
+    points: Sequence[Array], values: Sequence[Array], length: tuple[float, float] = _LENGTH
+) -> Kernel:
+    """The kernel under which several functions are most likely, each seen at points of its own; they share it.
+
+    Args:
+        length: what is believed of its lengths beforehand, as mean and standard deviation of the logarithm.
+    """
     columns = points[0].shape[1]
     apart = [[(p[:, None, d] - p[None, :, d]) ** 2 for d in range(columns)] for p in points]
-    centre = np.array([_LENGTH[0]] * columns + [_NOISE[0], _AMPLITUDE[0]])
-    spread = np.array([_LENGTH[1]] * columns + [_NOISE[1], _AMPLITUDE[1]])
+    centre = np.array([length[0]] * columns + [_NOISE[0], _AMPLITUDE[0]])
+    spread = np.array([length[1]] * columns + [_NOISE[1], _AMPLITUDE[1]])
 
     def loss(at: Array) -> tuple[float, Array]:
         off = (at - centre) / spread
@@ -88,10 +96,15 @@ class Seen:
         self._inverse = dtrtri(np.linalg.cholesky(covariance).T)[0].T
         self._whitened = self._inverse @ residual
 
-    @property
+    @cached_property
     def weights(self) -> Array:
         """The inverse of the covariance times the residual, shape (n,)."""
         return np.asarray(self._inverse.T @ self._whitened)
+
+    @cached_property
+    def inverted(self) -> Array:
+        """The inverse of the covariance, shape (n, n)."""
+        return np.asarray(self._inverse.T @ self._inverse)
 
     @property
     def left_out(self) -> Array:
@@ -106,5 +119,19 @@ class Seen:
 
 def expected_improvement(seen: Posterior, best: float) -> Array:
     """How far below ``best`` each point is expected to come (Jones et al., J. Global Optimization 13, 1998)."""
-    ahead = (best - seen.mean) / seen.sd
-    return np.asarray(seen.sd * (ahead * ndtr(ahead) + np.exp(-0.5 * ahead * ahead) / math.sqrt(2.0 * math.pi)))
+    return np.asarray(seen.sd * _improvement((best - seen.mean) / seen.sd))
+
+
+def log_improvement(ahead: Array) -> Array:
+    """Logarithm of what a standard normal is expected to exceed -``ahead`` by: finite where that itself is 0.
+
+    Ament et al., Unexpected improvements to expected improvement for Bayesian optimization, NeurIPS 2023.
+    """
+    near, far = np.maximum(ahead, -1.0), np.clip(ahead, -_FAR, -1.0)
+    ratio = np.exp(log_ndtr(far) + 0.5 * far * far + _LOG_ROOT)  # of the distribution function to the density
+    tail = np.where(ahead > -_FAR, np.log1p(far * ratio), -2.0 * np.log(np.maximum(-ahead, 1.0)))
+    return np.where(ahead > -1.0, np.log(_improvement(near)), tail - 0.5 * ahead * ahead - _LOG_ROOT)
+
+
+def _improvement(ahead: Array) -> Array:
+    return np.asarray(ahead * ndtr(ahead) + np.exp(-0.5 * ahead * ahead - _LOG_ROOT))

@@ -28,6 +28,14 @@ class Kernel:
         """Covariances, shape (len(a), len(b)), without noise."""
         return self.amplitude * matern(a * self.per_length, b * self.per_length)
 
+    def with_slope(self, a: Array, b: Array) -> tuple[Array, Array]:
+        """The same, and its slope where ``a`` moves, shape (len(a), len(b), columns)."""
+        apart = (a[:, None] - b) * self.per_length
+        r = np.sqrt(5.0 * (apart * apart).sum(axis=2))
+        decay = self.amplitude * np.exp(-r)
+        slope = (-5.0 / 3.0 * (1.0 + r) * decay)[:, :, None] * apart * self.per_length
+        return (1.0 + r + r * r / 3.0) * decay, slope
+
 
 def matern(a: Array, b: Array) -> Array:
     """Correlations of points whose columns are in units of their lengths, shape (len(a), len(b))."""

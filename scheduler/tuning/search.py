@@ -23,6 +23,8 @@ OWN, OF = 3, 4  # of four trials three, while those that are over are better pre
 LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
 CLIMB = (0.4, 0.2, 0.08, 0.03, 0.01)  # widths: how far neighbours of promising rows lie about, round by round
 PEAKS, AMONG_PEAKS, STEPS = 8, 160, 10  # promising rows in a round, of so many; and neighbours of each
+BESIDE_EVERY = 3  # of so many trials one looks beside the best where other studies say nothing
+SUMMITS = 5  # that are climbed to the top there
 CLOSE, BESIDE = 0.1, 1e-3  # so near to what is in flight, gain counts only where there is nothing else
 
 
@@ -86,8 +88,10 @@ class Search:
         if self._past.count and not len(tried.rows):
             tried = self._believed(tried)
         own = self._without_past(tried) if len(tried.rows) >= ENOUGH else None
+        alone = True
         if self._past.count and len(tried.rows):
             model = WithPast(self._past, self._remembered(tried.rows))
+            alone = model.log_odds <= 0.0
             if not _leaves_out(number, model, own):
                 rows, new = self._candidates(tried, rng)
                 return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
@@ -95,7 +99,12 @@ class Search:
             return None
         own = own or self._without_past(tried)
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
-        rows, gain = self._climbed(own, np.vstack([self._pool[sample], near]), tried, rng)
+        # Over the best as it was seen, what lies far from it gains more; over the best without luck, what lies beside.
+        # Where the past has led there, beside it is right.
+        bar = own.best if alone and number % BESIDE_EVERY else own.best_without_luck
+        rows, gain = self._climbed(own, bar, np.vstack([self._pool[sample], near]), tried, rng)
+        if alone:
+            rows, gain = self._at_summits(own, bar, rows, gain, tried)
         gain = np.where(self._is_beside(rows, tried.flying), BESIDE * gain, gain)
         return self._of_new(rows, gain, own.scores, tried)
 
@@ -107,16 +116,30 @@ class Search:
     def _without_past(self, tried: Tried) -> WithoutPast:
         return WithoutPast(self._cube.columns(tried.rows), tried.numbers, self._cube.columns(tried.flying))
 
-    def _climbed(self, own: WithoutPast, rows: Array, tried: Tried, rng: np.random.Generator) -> tuple[Array, Array]:
-        """With neighbours of promising rows, ever nearer; and what all are expected to gain."""
+    def _climbed(
+        self, own: WithoutPast, bar: float, rows: Array, tried: Tried, rng: np.random.Generator
+    ) -> tuple[Array, Array]:
+        """With neighbours of promising rows, ever nearer; and what all are expected to gain over the bar."""
         columns, cost = self._cube.columns(rows), self._cost(rows, tried)
-        gain = own.gain(columns)
+        gain = own.gain(columns, bar)
         for far in CLIMB:
             more = self._cube.near(rows[_peaks(gain / cost, columns, far)], STEPS, rng, far)
             new = self._cube.columns(more)
             rows, columns = np.vstack([rows, more]), np.vstack([columns, new])
-            gain, cost = np.append(gain, own.gain(new)), np.append(cost, self._cost(more, tried))
+            gain, cost = np.append(gain, own.gain(new, bar)), np.append(cost, self._cost(more, tried))
         return rows, gain
+
+    def _at_summits(self, own: WithoutPast, bar: float, rows: Array, gain: Array, tried: Tried) -> tuple[Array, Array]:
+        """With rows at the tops of what the most promising ones lie on, which neighbours at random only come near."""
+        smooth = self._cube.is_smooth
+        if not smooth.any():
+            return rows, gain
+        columns, may_move = self._cube.columns(rows), smooth[self._cube.parameter]
+        begin = _peaks(gain / self._cost(rows, tried), columns, CLOSE)[:SUMMITS]
+        tops = rows[begin].copy()
+        tops[:, smooth] = own.summits(columns[begin], bar, may_move)[:, may_move]
+        tops = self._cube.snapped(tops)
+        return np.vstack([rows, tops]), np.append(gain, own.gain(self._cube.columns(tops), bar))
 
     def _believed(self, tried: Tried) -> Tried:
         """Before the first result: those in flight, taken to come out in the order that the past expects."""

@@ -7,13 +7,18 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import log_ndtr
 
-from .gaussian import Seen, expected_improvement, most_likely_kernel
+from .gaussian import Seen, expected_improvement, log_improvement, most_likely_kernel
 from .kernels import JITTER, Array, Kernel
 from .past import LEARNED_POINTS
 from .ranking import bent_scores, misranked, thinned
 
 _GROWTH = 1.15  # of a study, until its kernel is learned anew
+_LENGTH = (math.log(0.7), 1.0)  # one study says less of its lengths than several do: open to smoother functions
+_STEPS = 30  # of a climb
 
 
 class WithoutPast:
@@ -32,17 +37,51 @@ class WithoutPast:
         self._over = Seen(covariance[:count, :count], self.scores)
         believed = covariance[count:, :count] @ self._over.weights
         self._seen = Seen(covariance, np.concatenate([self.scores, believed])) if len(flying) else self._over
-        # Of what was tried, without luck.
-        self._best = float((self.scores - (self._kernel.noise + JITTER) * self._over.weights).min())
+        self.best = float(self.scores.min())
+        self.best_without_luck = float((self.scores - (self._kernel.noise + JITTER) * self._over.weights).min())
 
     def misranked(self) -> float:
         """How wrong it is where each trial is predicted from the others: see ``ranking``."""
         return misranked(self.scores - self._over.left_out)
 
-    def gain(self, new: Array) -> Array:
-        """Expected improvement of each new point."""
+    def gain(self, new: Array, bar: float) -> Array:
+        """Expected improvement of each new point over a score, mostly ``best`` or ``best_without_luck``."""
         seen = self._seen.posterior(self._kernel.between(self._begun, new), self._kernel.amplitude)
-        return expected_improvement(seen, self._best)
+        return expected_improvement(seen, bar)
+
+    def summits(self, points: Array, bar: float, may_move: NDArray[np.bool_]) -> Array:
+        """Where expected improvement is greatest near each point, mostly: shape as ``points``.
+
+        Args:
+            may_move: (columns,), which of them may, between 0 and 1.
+        """
+
+        def moved_to(place: Array) -> Array:
+            moved = points.copy()
+            moved[:, may_move] = place.reshape(len(points), -1)
+            return moved
+
+        def loss(place: Array) -> tuple[float, Array]:
+            log_gain, slope = self.log_gain(moved_to(place), bar)
+            return -float(log_gain.sum()), -slope[:, may_move].ravel()
+
+        # All points in one search, which has as many steps as one of them would take.
+        begin = points[:, may_move].ravel()
+        options = {"maxiter": _STEPS}
+        found = minimize(loss, begin, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(begin), options=options)
+        return moved_to(found.x)
+
+    def log_gain(self, new: Array, bar: float) -> tuple[Array, Array]:
+        """Logarithm of expected improvement, shape (new,), and its slope, shape (new, columns)."""
+        cross, slope = self._kernel.with_slope(new, self._begun)
+        solved = cross @ self._seen.inverted
+        sd = np.sqrt(np.maximum(self._kernel.amplitude - (solved * cross).sum(axis=1), 1e-9))
+        ahead = (bar - cross @ self._seen.weights) / sd
+        log_share = log_improvement(ahead)
+        sd_slope = -np.einsum("nbc,nb->nc", slope, solved) / sd[:, None]
+        ahead_slope = -(np.einsum("nbc,b->nc", slope, self._seen.weights) + ahead[:, None] * sd_slope) / sd[:, None]
+        by_ahead = np.exp(log_ndtr(ahead) - log_share)
+        return np.log(sd) + log_share, sd_slope / sd[:, None] + by_ahead[:, None] * ahead_slope
 
 
 def kernel_of(tried: Array, numbers: Array, scores: Callable[[int], Array] = bent_scores) -> Kernel:
@@ -62,4 +101,4 @@ def kernel_of(tried: Array, numbers: Array, scores: Callable[[int], Array] = ben
 def _learned(points: bytes, count: int, scores: Callable[[int], Array]) -> Kernel:
     """From points whose order is that of their scores."""
     columns, kept = np.frombuffer(points).reshape(count, -1), thinned(count, LEARNED_POINTS)
-    return most_likely_kernel([columns[kept]], [scores(count)[kept]])
+    return most_likely_kernel([columns[kept]], [scores(count)[kept]], _LENGTH)

@@ -166,3 +166,20 @@ def test_steps_that_do_not_reach_the_upper_bound() -> None:
     top = cube.snapped(np.array([[1.0], [0.5]]))
     assert cube.config(top[0])["x"] == pytest.approx(1.47)
     assert cube.rows([cube.config(row) for row in top]) == pytest.approx(top)
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"type": "float", "low": 0.0, "high": 1.0}, True),
+        ({"type": "float", "low": 1e-4, "high": 1.0, "log": True}, True),
+        ({"type": "int", "low": 16, "high": 512, "log": True}, True),
+        ({"type": "int", "low": 1, "high": 100}, True),
+        ({"type": "int", "low": 1, "high": 8}, False),
+        ({"type": "float", "low": 0.0, "high": 1.0, "step": 0.25}, False),
+        ({"type": "float", "low": 2.0, "high": 2.0}, False),
+        ({"type": "categorical", "choices": [1, 2, 3]}, False),
+    ],
+)
+def test_only_parameters_of_many_values_are_moved_freely(spec: Spec, expected: bool) -> None:
+    assert Cube({"a": spec}).is_smooth.tolist() == [expected]

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import log_ndtr
 
 from spotwise.scheduler.tuning.gaussian import (
     Posterior,
@@ -11,6 +12,7 @@ from spotwise.scheduler.tuning.gaussian import (
     _misfit,
     expected_improvement,
     log_evidence,
+    log_improvement,
     most_likely_kernel,
 )
 from spotwise.scheduler.tuning.kernels import JITTER, Kernel
@@ -83,6 +85,23 @@ def test_expected_improvement_is_the_mean_of_draws(mean: float, sd: float) -> No
     expected = np.maximum(0.2 - draws, 0.0).mean()
     found = expected_improvement(Posterior(np.array([mean]), np.array([sd])), best=0.2)
     assert found[0] == pytest.approx(expected, rel=0.02)
+
+
+def test_log_improvement_is_the_logarithm_of_expected_improvement() -> None:
+    ahead = np.linspace(-30.0, 5.0, 200)
+    found = expected_improvement(Posterior(-ahead, np.ones(200)), best=0.0)
+    assert log_improvement(ahead)[ahead > -6] == pytest.approx(np.log(found[ahead > -6]), rel=1e-6)
+    # Where the improvement itself is lost in rounding, its derivative, the distribution function, tells.
+    step = 1e-4
+    slope = (log_improvement(ahead + step) - log_improvement(ahead - step)) / (2 * step)
+    assert slope == pytest.approx(np.exp(log_ndtr(ahead) - log_improvement(ahead)), rel=1e-4)
+
+
+def test_log_improvement_goes_on_where_improvement_is_none() -> None:
+    ahead = -np.geomspace(100.0, 1e8, 500)
+    found = log_improvement(ahead)
+    assert found == pytest.approx(-0.5 * ahead**2 - 2 * np.log(-ahead), rel=1e-3)
+    assert (np.diff(found) < 0.0).all()
 
 
 @pytest.mark.parametrize("covariance", [[[1.0, 2.0], [2.0, 1.0]], [[-1.0, 0.0], [0.0, 1.0]]])

@@ -11,6 +11,7 @@ from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.past import PastStudies
 from spotwise.scheduler.tuning.search import AT_RANDOM, PEAKS, Gains, Search, Tried, _leaves_out, _peaks
+from spotwise.scheduler.tuning.without_past import WithoutPast
 
 CUBE = Cube(SPACE)
 NONE = np.zeros((0, 3))
@@ -77,13 +78,74 @@ def test_what_is_in_flight_moves_the_next_proposal_elsewhere(history: list[Study
     assert np.ptp(flying, axis=0).max() > 0.1
 
 
+def without_tops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a grid."""
+    monkeypatch.setattr(Search, "_at_summits", lambda _self, _own, _bar, rows, gain, _tried: (rows, gain))
+
+
 def test_neighbours_of_promising_rows_are_climbed_to_what_is_worth_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_tops(monkeypatch)
     climbed = search([]).gains(1, tried(20), rng())
     monkeypatch.setattr("spotwise.scheduler.tuning.search.CLIMB", ())
     drawn = search([]).gains(1, tried(20), rng())
     assert climbed is not None
     assert drawn is not None
     assert climbed.gain.max() > 1.02 * drawn.gain.max()
+
+
+def best_gain(seed: int) -> float:
+    found = search([], seed=seed).gains(1, tried(20), np.random.default_rng(seed))
+    assert found is not None
+    return float(found.gain.max())
+
+
+def test_tops_gain_more_than_neighbours_at_random_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_tops = np.array([best_gain(seed) for seed in range(4)])
+    without_tops(monkeypatch)
+    without = np.array([best_gain(seed) for seed in range(4)])
+    assert (with_tops >= without).all()
+    assert (with_tops > without).any()
+    assert np.ptp(with_tops) < 0.01 * np.ptp(without)  # the top is one, wherever one begins
+
+
+def test_tops_are_configurations_of_the_space() -> None:
+    """What has few values stays as it was, and what has many is snapped to one of them."""
+    space: dict[str, Any] = {
+        "choice": {"type": "categorical", "choices": ["a", "b"]},
+        "few": {"type": "int", "low": 1, "high": 4},
+        "many": {"type": "int", "low": 0, "high": 100},
+    }
+    cube = Cube(space)
+    draws = cube.random(12, np.random.default_rng(3))
+    best_first = draws[np.argsort(np.abs(draws[:, 2] - 0.333), kind="stable")]
+    over = Tried(best_first, np.arange(12.0), best_first[:0], np.full(12, np.nan))
+    found = search([], cube).gains(1, over, rng())
+    assert found is not None
+    assert (np.abs(found.rows - cube.snapped(found.rows)) < 1e-9).all()
+    assert {cube.config(row)["choice"] for row in found.rows} <= {"a", "b"}
+    assert abs(cube.config(found.rows[found.choice(1)])["many"] - 33) < 10
+
+
+@pytest.mark.parametrize(
+    ("history", "numbers", "over_the_seen_best"),
+    [([], (13, 14), True), ([], (12, 15), False), (past_studies(), (15, 20), False)],
+    ids=["alone", "alone, every third", "with a past that counts"],
+)
+def test_what_improvement_is_counted_over(
+    history: list[StudyRecord], numbers: tuple[int, ...], over_the_seen_best: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bars = set[bool]()
+
+    def gain(self: WithoutPast, new: Array, bar: float) -> Array:
+        assert self.best < self.best_without_luck
+        bars.add(bar == self.best)
+        return np.ones(len(new))
+
+    monkeypatch.setattr(WithoutPast, "gain", gain)
+    monkeypatch.setattr(WithoutPast, "misranked", lambda _: 0.0)  # so that it is asked where the past counts too
+    for number in numbers:
+        search(history).gains(number, tried(12), rng())
+    assert bars == {over_the_seen_best}
 
 
 def test_several_summits_are_climbed() -> None:

@@ -87,7 +87,8 @@ def gains(past: PastStudies, tried: Array, flying: Array, new: Array) -> tuple[A
     """With the past, and without."""
     points = [Points.of(past, columns) for columns in (tried, flying, new)]
     numbers = np.arange(len(tried), dtype=float)
-    return WithPast(past, points[0]).gain(points[1], points[2]), WithoutPast(tried, numbers, flying).gain(new)
+    own = WithoutPast(tried, numbers, flying)
+    return WithPast(past, points[0]).gain(points[1], points[2]), own.gain(new, own.best_without_luck)
 
 
 def test_where_one_past_study_never_looked_something_may_be_gained() -> None:
