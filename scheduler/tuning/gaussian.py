@@ -23,7 +23,7 @@ _SQRT5, _LOG_ROOT = math.sqrt(5.0), 0.5 * math.log(2.0 * math.pi)
 _FAR = 1e3  # standard deviations, from where on the tail of a normal is a power
 _STEPS = 30  # of the search for the most likely lengths
 # What is believed of them beforehand, as mean and standard deviation of the logarithm.
-_LENGTH, _NOISE, _AMPLITUDE = (math.log(0.5), 0.8), (-3.0, 1.5), (0.0, 0.5)
+LENGTH, _NOISE, _AMPLITUDE = (math.log(0.5), 0.8), (-3.0, 1.5), (0.0, 0.5)
 
 
 class Posterior(NamedTuple):
@@ -32,7 +32,7 @@ class Posterior(NamedTuple):
 
 
 def most_likely_kernel(
-    points: Sequence[Array], values: Sequence[Array], length: tuple[float, float] = _LENGTH
+    points: Sequence[Array], values: Sequence[Array], length: tuple[float, float] = LENGTH
 ) -> Kernel:
     """The kernel under which several functions are most likely, each seen at points of its own; they share it.
 

@@ -84,21 +84,27 @@ class WithoutPast:
         return np.log(sd) + log_share, sd_slope / sd[:, None] + by_ahead[:, None] * ahead_slope
 
 
-def kernel_of(tried: Array, numbers: Array, scores: Callable[[int], Array] = bent_scores) -> Kernel:
+def kernel_of(
+    tried: Array,
+    numbers: Array,
+    scores: Callable[[int], Array] = bent_scores,
+    length: tuple[float, float] = _LENGTH,
+) -> Kernel:
     """Learned from the first of these points, best first, by their numbers: anew when there are a seventh more.
 
     Args:
         scores: of so many trials, best first.
+        length: what is believed beforehand of the kernel's: see ``most_likely_kernel``.
     """
     count = 2
     while max(math.floor(count * _GROWTH), count + 1) <= len(tried):
         count = max(math.floor(count * _GROWTH), count + 1)
     first = np.sort(np.argsort(numbers, kind="stable")[:count])
-    return _learned(tried[first].tobytes(), count, scores)
+    return _learned(tried[first].tobytes(), count, scores, length)
 
 
 @lru_cache(maxsize=64)
-def _learned(points: bytes, count: int, scores: Callable[[int], Array]) -> Kernel:
+def _learned(points: bytes, count: int, scores: Callable[[int], Array], length: tuple[float, float]) -> Kernel:
     """From points whose order is that of their scores."""
     columns, kept = np.frombuffer(points).reshape(count, -1), thinned(count, LEARNED_POINTS)
-    return most_likely_kernel([columns[kept]], [scores(count)[kept]], _LENGTH)
+    return most_likely_kernel([columns[kept]], [scores(count)[kept]], length)
