@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from .costs import Costs
 from .cube import Array, Cube
 from .curves import Belief, CurveModel
-from .gaussian import LENGTH
 from .index import Index
 from .one_thread import one_thread
 from .past import PastStudies
@@ -132,7 +131,7 @@ class Freezing:
         else:
             early = begun.results[:, 0]  # those without a result come last, and matter only while there are no others
             order = np.argsort(early, kind="stable")[: max(2, np.count_nonzero(~np.isnan(early)))]
-            per_length = kernel_of(columns[order], order.astype(float), normal_scores, LENGTH).per_length
+            per_length = kernel_of(columns[order], order.astype(float), normal_scores).per_length
         model = CurveModel(self._past, per_length, columns, begun.results)
         return model.final(new, with_past=self._trusts(model, begun))
 

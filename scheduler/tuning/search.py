@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from .costs import Costs
 from .cube import Array, Cube
+from .gaussian import LENGTH
 from .past import PastStudies
 from .transfer import Points, WithPast
-from .without_past import WithoutPast
+from .without_past import OPEN_LENGTH, WithoutPast
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
 AMONG = 32  # of so many rows one is drawn where costs count
@@ -19,12 +20,12 @@ AFFORDABLE = 0.1  # of what was spent
 POOL = 512  # configurations at random, of which some are looked at in every round
 SURE = 1.5  # log odds that the past counts; with less, every other trial goes without it
 ENOUGH, OPINION_EVERY = 10, 5  # from so many results on, every fifth trial goes without the past all the same
-OWN, OF = 3, 4  # of four trials three, while those that are over are better predicted without it
+OWN, OF = 3, 4  # of four trials three, while those that are over are better predicted without it and it is not in doubt
 LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
 CLIMB = (0.4, 0.2, 0.08, 0.03, 0.01)  # widths: how far neighbours of promising rows lie about, round by round
 PEAKS, AMONG_PEAKS, STEPS = 8, 160, 10  # promising rows in a round, of so many; and neighbours of each
-BESIDE_EVERY = 3  # of so many trials one looks beside the best where other studies say nothing
-SUMMITS = 5  # that are climbed to the top there
+BESIDE_EVERY = 3  # of so many trials one looks beside the best while it is in doubt that the past counts
+SUMMITS = 5  # that are climbed to the top then
 CLOSE, BESIDE = 0.1, 1e-3  # so near to what is in flight, gain counts only where there is nothing else
 
 
@@ -87,23 +88,23 @@ class Search:
         """What new rows are expected to gain; None where too little is known, and a random one is as good."""
         if self._past.count and not len(tried.rows):
             tried = self._believed(tried)
-        own = self._without_past(tried) if len(tried.rows) >= ENOUGH else None
-        alone = True
+        opinion = self._without_past(tried) if self._past.count and len(tried.rows) >= ENOUGH else None
+        in_doubt = True
         if self._past.count and len(tried.rows):
             model = WithPast(self._past, self._remembered(tried.rows))
-            alone = model.log_odds <= 0.0
-            if not _leaves_out(number, model, own):
+            in_doubt = model.log_odds <= SURE
+            if not _leaves_out(number, model, opinion):
                 rows, new = self._candidates(tried, rng)
                 return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
             return None
-        own = own or self._without_past(tried)
+        own = self._without_past(tried, OPEN_LENGTH) if in_doubt or opinion is None else opinion
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
         # Over the best as it was seen, what lies far from it gains more; over the best without luck, what lies beside.
         # Where the past has led there, beside it is right.
-        bar = own.best if alone and number % BESIDE_EVERY else own.best_without_luck
+        bar = own.best if in_doubt and number % BESIDE_EVERY else own.best_without_luck
         rows, gain = self._climbed(own, bar, np.vstack([self._pool[sample], near]), tried, rng)
-        if alone:
+        if in_doubt:
             rows, gain = self._at_summits(own, bar, rows, gain, tried)
         gain = np.where(self._is_beside(rows, tried.flying), BESIDE * gain, gain)
         return self._of_new(rows, gain, own.scores, tried)
@@ -113,8 +114,9 @@ class Search:
         apart = self._cube.columns(rows)[:, None] - self._cube.columns(flying)
         return np.asarray(((apart * apart).sum(axis=2) < CLOSE * CLOSE).any(axis=1))
 
-    def _without_past(self, tried: Tried) -> WithoutPast:
-        return WithoutPast(self._cube.columns(tried.rows), tried.numbers, self._cube.columns(tried.flying))
+    def _without_past(self, tried: Tried, length: tuple[float, float] = LENGTH) -> WithoutPast:
+        columns, flying = self._cube.columns(tried.rows), self._cube.columns(tried.flying)
+        return WithoutPast(columns, tried.numbers, flying, length)
 
     def _climbed(
         self, own: WithoutPast, bar: float, rows: Array, tried: Tried, rng: np.random.Generator
@@ -182,7 +184,7 @@ def _leaves_out(number: int, model: WithPast, own: WithoutPast | None) -> bool:
     if odds <= 0.0:
         return True
     if own and own.misranked() < model.misranked():
-        return number % OF < OWN
+        return odds <= SURE or number % OF < OWN
     if odds <= SURE:
         return number % 2 == 1
     return own is not None and number % OPINION_EVERY == 0

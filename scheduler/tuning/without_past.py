@@ -11,26 +11,28 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
-from .gaussian import Seen, expected_improvement, log_improvement, most_likely_kernel
+from .gaussian import LENGTH, Seen, expected_improvement, log_improvement, most_likely_kernel
 from .kernels import JITTER, Array, Kernel
 from .past import LEARNED_POINTS
 from .ranking import bent_scores, misranked, thinned
 
 _GROWTH = 1.15  # of a study, until its kernel is learned anew
-_LENGTH = (math.log(0.7), 1.0)  # one study says less of its lengths than several do: open to smoother functions
+OPEN_LENGTH = (math.log(0.7), 1.0)  # of a kernel: as ``LENGTH``, but open to smoother functions
 _STEPS = 30  # of a climb
 
 
 class WithoutPast:
     """What was tried, like no other study. Columns of a cube, at least two rows, best first."""
 
-    def __init__(self, tried: Array, numbers: Array, flying: Array) -> None:
+    def __init__(self, tried: Array, numbers: Array, flying: Array, length: tuple[float, float] = LENGTH) -> None:
         """Args:
         numbers: the trials' own, in the same order.
         flying: what is in flight, which is taken to come out as expected.
+        length: what is believed beforehand of the kernel's: see ``most_likely_kernel``.
         """
         self.scores = bent_scores(len(tried))
-        self._kernel, self._begun = kernel_of(tried, numbers), np.vstack([tried, flying])
+        self._kernel = kernel_of(tried, numbers, length=length)
+        self._begun = np.vstack([tried, flying])
         covariance = self._kernel.between(self._begun, self._begun)
         covariance += (self._kernel.noise + JITTER) * np.eye(len(covariance))
         count = len(tried)
@@ -88,7 +90,7 @@ def kernel_of(
     tried: Array,
     numbers: Array,
     scores: Callable[[int], Array] = bent_scores,
-    length: tuple[float, float] = _LENGTH,
+    length: tuple[float, float] = LENGTH,
 ) -> Kernel:
     """Learned from the first of these points, best first, by their numbers: anew when there are a seventh more.
 

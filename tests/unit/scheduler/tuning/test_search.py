@@ -169,7 +169,7 @@ def opinion(wrong: float, log_odds: float = 0.0) -> Any:
         (5.0, 0.2, 0.2, 4),
         (0.1, 0.1, 0.4, 10),
         (5.0, 0.4, 0.1, 15),
-        (0.1, 0.4, 0.1, 15),
+        (0.1, 0.4, 0.1, 20),
     ],
 )
 def test_so_many_of_twenty_trials_go_without_the_past(
