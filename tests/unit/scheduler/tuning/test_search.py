@@ -9,9 +9,11 @@ from bowls import SPACE, Bowl, past_studies
 
 from spotwise.scheduler.study import StudyRecord
 from spotwise.scheduler.tuning.cube import Array, Cube
+from spotwise.scheduler.tuning.gaussian import LENGTH
 from spotwise.scheduler.tuning.past import PastStudies
-from spotwise.scheduler.tuning.search import AT_RANDOM, PEAKS, Gains, Search, Tried, _leaves_out, _peaks
-from spotwise.scheduler.tuning.without_past import WithoutPast
+from spotwise.scheduler.tuning.search import AT_RANDOM, PEAKS, SURE, Gains, Search, Tried, _leaves_out, _peaks
+from spotwise.scheduler.tuning.transfer import WithPast
+from spotwise.scheduler.tuning.without_past import OPEN_LENGTH, WithoutPast
 
 CUBE = Cube(SPACE)
 NONE = np.zeros((0, 3))
@@ -127,25 +129,40 @@ def test_tops_are_configurations_of_the_space() -> None:
 
 
 @pytest.mark.parametrize(
-    ("history", "numbers", "over_the_seen_best"),
-    [([], (13, 14), True), ([], (12, 15), False), (past_studies(), (15, 20), False)],
-    ids=["alone", "alone, every third", "with a past that counts"],
+    ("history", "log_odds", "numbers", "seen_best_and_length"),
+    [
+        ([], None, (13, 14), (True, OPEN_LENGTH)),
+        ([], None, (12, 15), (False, OPEN_LENGTH)),
+        (past_studies(), SURE - 0.1, (13, 19), (True, OPEN_LENGTH)),
+        (past_studies(), SURE - 0.1, (15, 21), (False, OPEN_LENGTH)),
+        (past_studies(), SURE + 0.1, (20, 25), (False, LENGTH)),
+    ],
+    ids=["alone", "alone, every third", "in doubt", "in doubt, every third", "the past counts"],
 )
-def test_what_improvement_is_counted_over(
-    history: list[StudyRecord], numbers: tuple[int, ...], over_the_seen_best: bool, monkeypatch: pytest.MonkeyPatch
+def test_what_a_trial_without_the_past_searches_by(
+    history: list[StudyRecord],
+    log_odds: float | None,
+    numbers: tuple[int, ...],
+    seen_best_and_length: tuple[bool, tuple[float, float]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    bars = set[bool]()
+    asked = set[tuple[bool, tuple[float, float]]]()
 
-    def gain(self: WithoutPast, new: Array, bar: float) -> Array:
-        assert self.best < self.best_without_luck
-        bars.add(bar == self.best)
-        return np.ones(len(new))
+    class Recorded(WithoutPast):
+        def __init__(self, tried: Array, numbers: Array, flying: Array, length: tuple[float, float]) -> None:
+            super().__init__(tried, numbers, flying, length)
+            assert self.best < self.best_without_luck
+            self.length = length
 
-    monkeypatch.setattr(WithoutPast, "gain", gain)
-    monkeypatch.setattr(WithoutPast, "misranked", lambda _: 0.0)  # so that it is asked where the past counts too
+        def gain(self, new: Array, bar: float) -> Array:
+            asked.add((bar == self.best, self.length))
+            return np.ones(len(new))
+
+    monkeypatch.setattr("spotwise.scheduler.tuning.search.WithoutPast", Recorded)
+    monkeypatch.setattr(WithPast, "log_odds", log_odds)
     for number in numbers:
         search(history).gains(number, tried(12), rng())
-    assert bars == {over_the_seen_best}
+    assert asked == {seen_best_and_length}
 
 
 def test_several_summits_are_climbed() -> None:
