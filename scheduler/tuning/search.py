@@ -24,8 +24,8 @@ OWN, OF = 3, 4  # of four trials three, while those that are over are better pre
 LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
 CLIMB = (0.4, 0.2, 0.08, 0.03, 0.01)  # widths: how far neighbours of promising rows lie about, round by round
 PEAKS, AMONG_PEAKS, STEPS = 8, 160, 10  # promising rows in a round, of so many; and neighbours of each
-BESIDE_EVERY = 3  # of so many trials one looks beside the best while it is in doubt that the past counts
-SUMMITS = 5  # that are climbed to the top then
+BESIDE_EVERY = 2  # of so many trials that look far, one looks beside the best
+SUMMITS = 5  # that are climbed to the top by those that look far
 CLOSE, BESIDE = 0.1, 1e-3  # so near to what is in flight, gain counts only where there is nothing else
 
 
@@ -98,13 +98,16 @@ class Search:
                 return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
             return None
-        own = self._without_past(tried, OPEN_LENGTH) if in_doubt or opinion is None else opinion
+        # Not where the past has led to the best; nor by cost, where it would stay with what is cheap and unknown.
+        looks_far = in_doubt and self._costs is None
+        own = opinion
+        if own is None or looks_far:
+            own = self._without_past(tried, OPEN_LENGTH if looks_far else LENGTH)
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
         # Over the best as it was seen, what lies far from it gains more; over the best without luck, what lies beside.
-        # Where the past has led there, beside it is right.
-        bar = own.best if in_doubt and number % BESIDE_EVERY else own.best_without_luck
+        bar = own.best if looks_far and number % BESIDE_EVERY else own.best_without_luck
         rows, gain = self._climbed(own, bar, np.vstack([self._pool[sample], near]), tried, rng)
-        if in_doubt:
+        if looks_far:
             rows, gain = self._at_summits(own, bar, rows, gain, tried)
         gain = np.where(self._is_beside(rows, tried.flying), BESIDE * gain, gain)
         return self._of_new(rows, gain, own.scores, tried)

@@ -8,6 +8,7 @@ import pytest
 from bowls import SPACE, Bowl, past_studies
 
 from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.tuning.costs import Costs
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.gaussian import LENGTH
 from spotwise.scheduler.tuning.past import PastStudies
@@ -128,24 +129,11 @@ def test_tops_are_configurations_of_the_space() -> None:
     assert abs(cube.config(found.rows[found.choice(1)])["many"] - 33) < 10
 
 
-@pytest.mark.parametrize(
-    ("history", "log_odds", "numbers", "seen_best_and_length"),
-    [
-        ([], None, (13, 14), (True, OPEN_LENGTH)),
-        ([], None, (12, 15), (False, OPEN_LENGTH)),
-        (past_studies(), SURE - 0.1, (13, 19), (True, OPEN_LENGTH)),
-        (past_studies(), SURE - 0.1, (15, 21), (False, OPEN_LENGTH)),
-        (past_studies(), SURE + 0.1, (20, 25), (False, LENGTH)),
-    ],
-    ids=["alone", "alone, every third", "in doubt", "in doubt, every third", "the past counts"],
-)
-def test_what_a_trial_without_the_past_searches_by(
-    history: list[StudyRecord],
-    log_odds: float | None,
-    numbers: tuple[int, ...],
-    seen_best_and_length: tuple[bool, tuple[float, float]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+AFAR, NEAR_BY, AS_WITH_A_PAST = (True, OPEN_LENGTH), (False, OPEN_LENGTH), (False, LENGTH)
+
+
+def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, tuple[float, float]]]:
+    """Whether a trial that goes without the past asks for more than the best result as it was seen; and lengths."""
     asked = set[tuple[bool, tuple[float, float]]]()
 
     class Recorded(WithoutPast):
@@ -154,15 +142,36 @@ def test_what_a_trial_without_the_past_searches_by(
             assert self.best < self.best_without_luck
             self.length = length
 
+        def misranked(self) -> float:
+            return -1.0  # better than any past
+
         def gain(self, new: Array, bar: float) -> Array:
             asked.add((bar == self.best, self.length))
             return np.ones(len(new))
 
     monkeypatch.setattr("spotwise.scheduler.tuning.search.WithoutPast", Recorded)
+    one.gains(number, tried(12), rng())
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("log_odds", "odd", "even"),
+    [(-1.0, AFAR, NEAR_BY), (SURE - 0.1, AFAR, NEAR_BY), (SURE + 0.1, AS_WITH_A_PAST, AS_WITH_A_PAST)],
+    ids=["dropped", "in doubt", "counts"],
+)
+def test_while_the_past_is_in_doubt_every_other_trial_looks_far(
+    log_odds: float, odd: Any, even: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(WithPast, "log_odds", log_odds)
-    for number in numbers:
-        search(history).gains(number, tried(12), rng())
-    assert asked == {seen_best_and_length}
+    assert searched_by(search(past_studies()), 13, monkeypatch) == {odd}
+    assert searched_by(search(past_studies()), 14, monkeypatch) == {even}
+
+
+def test_without_a_past_every_other_trial_looks_far_but_not_by_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_cost = Search(CUBE, PastStudies([], CUBE), 0, Costs([], CUBE))
+    assert searched_by(search([]), 13, monkeypatch) == {AFAR}
+    assert searched_by(search([]), 14, monkeypatch) == {NEAR_BY}
+    assert searched_by(by_cost, 13, monkeypatch) == searched_by(by_cost, 14, monkeypatch) == {AS_WITH_A_PAST}
 
 
 def test_several_summits_are_climbed() -> None:
