@@ -88,26 +88,31 @@ class Search:
         """What new rows are expected to gain; None where too little is known, and a random one is as good."""
         if self._past.count and not len(tried.rows):
             tried = self._believed(tried)
-        opinion = self._without_past(tried) if self._past.count and len(tried.rows) >= ENOUGH else None
+        own = self._without_past(tried) if self._past.count and len(tried.rows) >= ENOUGH else None
         in_doubt = True
         if self._past.count and len(tried.rows):
             model = WithPast(self._past, self._remembered(tried.rows))
             in_doubt = model.log_odds <= SURE
-            if not _leaves_out(number, model, opinion):
+            if not _leaves_out(number, model, own):
                 rows, new = self._candidates(tried, rng)
                 return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
             return None
         # Not where the past has led to the best; nor by cost, where it would stay with what is cheap and unknown.
         looks_far = in_doubt and self._costs is None
-        own = opinion
         if own is None or looks_far:
             own = self._without_past(tried, OPEN_LENGTH if looks_far else LENGTH)
-        sample, near = candidates(self._cube, self._pool, tried.rows, rng)
         # Over the best as it was seen, what lies far from it gains more; over the best without luck, what lies beside.
         bar = own.best if looks_far and number % BESIDE_EVERY else own.best_without_luck
+        return self._gains_over(bar, own, tried, rng, to_tops=looks_far)
+
+    def _gains_over(
+        self, bar: float, own: WithoutPast, tried: Tried, rng: np.random.Generator, *, to_tops: bool
+    ) -> Gains:
+        """What new rows are expected to gain over the bar by this study's trials alone."""
+        sample, near = candidates(self._cube, self._pool, tried.rows, rng)
         rows, gain = self._climbed(own, bar, np.vstack([self._pool[sample], near]), tried, rng)
-        if looks_far:
+        if to_tops:
             rows, gain = self._at_summits(own, bar, rows, gain, tried)
         gain = np.where(self._is_beside(rows, tried.flying), BESIDE * gain, gain)
         return self._of_new(rows, gain, own.scores, tried)

@@ -16,8 +16,8 @@ from .kernels import JITTER, Array, Kernel
 from .past import LEARNED_POINTS
 from .ranking import bent_scores, misranked, thinned
 
-_GROWTH = 1.15  # of a study, until its kernel is learned anew
 OPEN_LENGTH = (math.log(0.7), 1.0)  # of a kernel: as ``LENGTH``, but open to smoother functions
+_GROWTH = 1.15  # of a study, until its kernel is learned anew
 _STEPS = 30  # of a climb
 
 
@@ -47,7 +47,7 @@ class WithoutPast:
         return misranked(self.scores - self._over.left_out)
 
     def gain(self, new: Array, bar: float) -> Array:
-        """Expected improvement of each new point over a score, mostly ``best`` or ``best_without_luck``."""
+        """Expected improvement of each new point over a score: ``best`` or ``best_without_luck``."""
         seen = self._seen.posterior(self._kernel.between(self._begun, new), self._kernel.amplitude)
         return expected_improvement(seen, bar)
 
