@@ -20,7 +20,6 @@ AFFORDABLE = 0.1  # of what was spent
 POOL = 512  # configurations at random, of which some are looked at in every round
 SURE = 1.5  # log odds that the past counts; with less, every other trial goes without it
 ENOUGH, OPINION_EVERY = 10, 5  # from so many results on, every fifth trial goes without the past all the same
-LED = 25  # results, after which the past has led to what it calls good: trials without it look far then
 OWN, OF = 3, 4  # of four trials three, while those that are over are better predicted without it and it is not in doubt
 LOOKED_AT, NEIGHBOURS, BEST = 400, 40, 5  # of the pool; of each of the best so far
 CLIMB = (0.4, 0.2, 0.08, 0.03, 0.01)  # widths: how far neighbours of promising rows lie about, round by round
@@ -99,8 +98,8 @@ class Search:
                 return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
         if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
             return None
-        # Not while the past leads to the best; nor by cost, where it would stay with what is cheap and unknown.
-        looks_far = (in_doubt or len(tried.rows) >= LED) and self._costs is None
+        # Not where the past has led to the best; nor by cost, where it would stay with what is cheap and unknown.
+        looks_far = in_doubt and self._costs is None
         if own is None or looks_far:
             own = self._without_past(tried, OPEN_LENGTH if looks_far else LENGTH)
         # Over the best as it was seen, what lies far from it gains more; over the best without luck, what lies beside.

@@ -12,7 +12,7 @@ from spotwise.scheduler.tuning.costs import Costs
 from spotwise.scheduler.tuning.cube import Array, Cube
 from spotwise.scheduler.tuning.gaussian import LENGTH
 from spotwise.scheduler.tuning.past import PastStudies
-from spotwise.scheduler.tuning.search import AT_RANDOM, LED, PEAKS, SURE, Gains, Search, Tried, _leaves_out, _peaks
+from spotwise.scheduler.tuning.search import AT_RANDOM, PEAKS, SURE, Gains, Search, Tried, _leaves_out, _peaks
 from spotwise.scheduler.tuning.transfer import WithPast
 from spotwise.scheduler.tuning.without_past import OPEN_LENGTH, WithoutPast
 
@@ -132,9 +132,7 @@ def test_tops_are_configurations_of_the_space() -> None:
 AFAR, NEAR_BY, AS_WITH_A_PAST = (True, OPEN_LENGTH), (False, OPEN_LENGTH), (False, LENGTH)
 
 
-def searched_by(
-    one: Search, number: int, monkeypatch: pytest.MonkeyPatch, results: int = 12
-) -> set[tuple[bool, tuple[float, float]]]:
+def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, tuple[float, float]]]:
     """Whether a trial that goes without the past asks for more than the best result as it was seen; and lengths."""
     asked = set[tuple[bool, tuple[float, float]]]()
 
@@ -152,7 +150,7 @@ def searched_by(
             return np.ones(len(new))
 
     monkeypatch.setattr("spotwise.scheduler.tuning.search.WithoutPast", Recorded)
-    one.gains(number, tried(results), rng())
+    one.gains(number, tried(12), rng())
     return asked
 
 
@@ -167,17 +165,6 @@ def test_while_the_past_is_in_doubt_every_other_trial_looks_far(
     monkeypatch.setattr(WithPast, "log_odds", log_odds)
     assert searched_by(search(past_studies()), 13, monkeypatch) == {odd}
     assert searched_by(search(past_studies()), 14, monkeypatch) == {even}
-
-
-def test_where_the_past_counts_it_leads_at_first_and_trials_without_it_look_far_once_it_has(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(WithPast, "log_odds", SURE + 0.1)
-    led, by_cost = search(past_studies()), Search(CUBE, PastStudies(past_studies(), CUBE), 0, Costs([], CUBE))
-    assert searched_by(led, 29, monkeypatch, LED - 1) == {AS_WITH_A_PAST}
-    assert searched_by(led, 29, monkeypatch, LED) == {AFAR}
-    assert searched_by(led, 30, monkeypatch, LED) == {NEAR_BY}
-    assert searched_by(by_cost, 29, monkeypatch, LED) == {AS_WITH_A_PAST}
 
 
 def test_without_a_past_every_other_trial_looks_far_but_not_by_cost(monkeypatch: pytest.MonkeyPatch) -> None:
