@@ -218,6 +218,14 @@ def interval(runs: dict[str, list[Run]], row: str, bar_row: str, trials: int) ->
     return f"{_count(middle)} [{_count(low)}, {_count(high)}]"
 
 
+def _share_of_gps_trials(shares: dict[str, float]) -> str:
+    never = [name for name, share in shares.items() if not np.isfinite(share)]
+    if never:
+        return f"ours never as good as cold GP at {SHORT} within {LONG} trials: {', '.join(never)}"
+    share = math.exp(np.mean([math.log(each) for each in shares.values()]))
+    return f"ours as good as cold GP at {SHORT} after {100 * share:.0f} % of its trials in geometric mean"
+
+
 def _count(trials: float) -> str:
     return f"{trials:.0f}" if np.isfinite(trials) else "never"
 
@@ -299,8 +307,7 @@ def main(arguments: Sequence[str]) -> int:
             facts[name] = show(name, runs)
     show_overheads("LCBench", options.data)
     if len(facts) > 1:
-        share = math.exp(np.mean([math.log(each[OURS]["share"]) for each in facts.values()]))
-        print(f"\nours as good as cold GP at {SHORT} after {100 * share:.0f} % of its trials in geometric mean")
+        print(f"\n{_share_of_gps_trials({name: each[OURS]['share'] for name, each in facts.items()})}")
     print(f"\n{time.monotonic() - began:.0f} s")
     if options.json is not None:
         options.json.write_text(json.dumps(facts, indent=1), encoding="utf-8")
