@@ -92,12 +92,11 @@ def test_sigterm_to_one_node_is_a_preemption_of_both(attempt: Attempt, told: int
 def test_a_program_that_falls_because_the_other_node_was_told_to_leave_has_not_crashed(attempt: Attempt) -> None:
     """As torchrun does: the ranks agree to leave, and its exit code is 1, maybe before its own agent knows why."""
     leaving = "trap 'touch left; exit 75' TERM; echo ready; while :; do sleep 0.02; done"
-    outlives_notice = "trap '' TERM"  # its own agent may pass that on first: as torchrun, it ends by its exit code
-    first, second = start_both(
-        attempt, by_rank(f"{outlives_notice}; until [ -e left ]; do sleep 0.02; done; exit 1", leaving)
-    )
-    attempt.wait_for_line("ready", 1)
-    wait_until(lambda: "started" in attempt.names(), "node 0")
+    # Its own agent may pass the notice on before the program sees the other leave: it outlives that, as torchrun does.
+    falling = "trap '' TERM; echo ready; until [ -e left ]; do sleep 0.02; done; exit 1"
+    first, second = start_both(attempt, by_rank(falling, leaving))
+    for rank in (0, 1):
+        attempt.wait_for_line("ready", rank)
     second.terminate()
     assert [second.wait(60), first.wait(60)] == [75, 1]
     end = attempt.event("ended")
