@@ -70,7 +70,7 @@ class Cube:
         return self.snapped(self._drawn(count, rng))
 
     def _drawn(self, count: int, rng: np.random.Generator) -> Array:
-        """The same, not yet on their steps: most of what is drawn is not used, and snapping takes ten times as long."""
+        """The same, not yet on their steps: most of what is drawn is not used, and snapping takes longer."""
         rows = rng.random((count, len(self._specs)))
         for index, spec in enumerate(self._specs):
             if not self.numeric[index]:

@@ -140,6 +140,16 @@ def test_neighbours_of_what_lies_outside_or_is_incomplete_are_whole_configuratio
     assert ((near >= 0) & (near <= [1, 1, 2])).all()
 
 
+@pytest.mark.parametrize("params", [{"lr": 0.5, "kind": "a"}, {"lr": 0.5}, {}])
+def test_what_is_missing_is_drawn_and_known_again_and_the_rest_stays(params: Spec) -> None:
+    cube, rng = Cube(PLAIN), np.random.default_rng(0)
+    rows = cube.rows([params] * 30)
+    filled = cube.filled(rows, rng)
+    assert cube.is_among(filled, cube.rows([cube.config(row) for row in filled])).all()
+    assert (filled[~np.isnan(rows)] == rows[~np.isnan(rows)]).all()
+    assert len(np.unique(filled[:, 1])) > 3  # of nine numbers of layers
+
+
 def test_nothing_has_no_neighbours() -> None:
     assert Cube(PLAIN).near(np.zeros((0, 3)), 5, np.random.default_rng(0)).shape == (0, 3)
 
