@@ -26,14 +26,14 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from tuning import PORTFOLIO, RESAMPLES, options_of, past_studies, workers_of_one_thread
 from tuning_families import EPOCHS, Array, Family, family, permuted, turned
 
-from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
-from spotwise.scheduler.tuning.costs import Costs
-from spotwise.scheduler.tuning.cube import Cube
-from spotwise.scheduler.tuning.freezing import Begin, Begun, Freezing
-from spotwise.scheduler.tuning.past import PastStudies
-from spotwise.scheduler.tuning.portfolio import PORTFOLIO_SIZE, choose
-from spotwise.scheduler.tuning.space import distributions
+from spotwise.scheduler.tuning.model.encoding import Cube
+from spotwise.scheduler.tuning.model.past_studies import PastStudies
+from spotwise.scheduler.tuning.model.trial_cost import Costs
+from spotwise.scheduler.tuning.search.portfolio import PORTFOLIO_SIZE, choose
+from spotwise.scheduler.tuning.stopping.freeze_thaw import Begin, Begun, Freezing
+from spotwise.scheduler.tuning.study.search_space import distributions
 
 BUDGET = 8.0
 SHOWN = (1, 2, 3, 5, 8)

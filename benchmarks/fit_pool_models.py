@@ -11,7 +11,8 @@ import argparse
 import json
 from pathlib import Path
 
-from spotwise.cost_models.availability.fitting import fit, log_likelihood
+from fitting import fit, log_likelihood
+
 from spotwise.cost_models.availability.model import TICK_HOURS, PoolModel
 from spotwise.scheduler.backtest.trace import Trace, read_trace
 

@@ -31,7 +31,7 @@ from spotwise.scheduler.backtest.omniscient import NAME as OPTIMUM
 from spotwise.scheduler.backtest.replay import Episode, Outcome, Rules, episodes
 from spotwise.scheduler.backtest.study import outcomes
 from spotwise.scheduler.backtest.trace import Trace, read_trace
-from spotwise.scheduler.units import parse_duration
+from spotwise.scheduler.jobfile.quantities import parse_duration
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "spot-traces"
 POLICIES = ("on_demand", "greedy", "uniform_progress", "deadline", OPTIMUM)

@@ -43,8 +43,8 @@ from sky_installation import PRICES, SkyInstallation
 from slurm_machines import VARIABLE
 from slurm_world import NOTICE_S, SlurmWorld
 
-from spotwise.checkpoints.node.events import read_events
-from spotwise.scheduler.run import AttemptState
+from spotwise.scheduler.core.run import AttemptState
+from spotwise.scheduler.node_agent.events import read_events
 
 TRAINED_S = 15.0  # at least, before a job loses its node
 LOOK_S = 15.0  # SkyPilot's jobs controller looks so often: the losses of the rounds are spread evenly over that

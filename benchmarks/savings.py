@@ -26,13 +26,13 @@ from optuna.samplers import BaseSampler, TPESampler
 from tuning import options_of, workers_of_one_thread
 from tuning_families import FAMILIES, Array, Family, family, permuted, turned
 
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning import TransferSampler
-from spotwise.scheduler.tuning.cold import cold_trials, finest
-from spotwise.scheduler.tuning.hindsight import realised_saving
-from spotwise.scheduler.tuning.portfolio import PORTFOLIO_SIZE, choose
-from spotwise.scheduler.tuning.saving import expected_saving
-from spotwise.scheduler.tuning.space import distributions
+from spotwise.scheduler.tuning.savings.cold_start import cold_trials, finest
+from spotwise.scheduler.tuning.savings.expected import expected_saving
+from spotwise.scheduler.tuning.savings.realised import realised_saving
+from spotwise.scheduler.tuning.search.portfolio import PORTFOLIO_SIZE, choose
+from spotwise.scheduler.tuning.study.search_space import distributions
 
 SHARES = (0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
 LONGEST = 60  # trials of a cold sweep

@@ -26,15 +26,15 @@ from typing import Any
 import psutil
 
 from spotwise.checkpoints import ProgressEvent, ProgressRecord, ProgressWriter
-from spotwise.checkpoints.node.events import Event, append_event
-from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.core.clock import SystemClock
+from spotwise.scheduler.core.run import Run, RunKind, RunState
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
 from spotwise.scheduler.engines.skypilot.offers import OfferBook
 from spotwise.scheduler.engines.skypilot.sky import Cluster, ClusterState, Failure, RequestState
-from spotwise.scheduler.run import Run, RunKind, RunState
-from spotwise.scheduler.settings import Settings, SkyPilotSettings, SkyPool
+from spotwise.scheduler.execution.supervisor import Supervisor
+from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings, SkyPool
+from spotwise.scheduler.node_agent.events import Event, append_event
 from spotwise.scheduler.store import Store
-from spotwise.scheduler.supervisor import Supervisor
 
 JOB = """name: job
 resources: {accelerators: V100:1}

@@ -36,11 +36,11 @@ from optuna.trial import FrozenTrial
 from threadpoolctl import threadpool_limits
 from tuning_families import FAMILIES, HISTORY_TRIALS, Array, Family, family, mirrored, permuted, turned
 
-from spotwise.scheduler.study import StudyRecord
+from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
-from spotwise.scheduler.tuning.cube import Cube
-from spotwise.scheduler.tuning.portfolio import choose
-from spotwise.scheduler.tuning.space import distributions
+from spotwise.scheduler.tuning.model.encoding import Cube
+from spotwise.scheduler.tuning.search.portfolio import choose
+from spotwise.scheduler.tuning.study.search_space import distributions
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "tuning"
 LONG, SHORT = 100, 50
@@ -74,7 +74,7 @@ SAMPLERS = {TPE: TPESampler, GP: GPSampler, PORTFOLIO_TPE: TPESampler, PORTFOLIO
 LOADED = {
     "Optuna's TPE sampler": "from optuna.samplers import TPESampler",
     "ours": "from spotwise.scheduler.tuning import TransferSampler",
-    "ours, up to its first prediction": "import spotwise.scheduler.tuning.sampler, spotwise.scheduler.tuning.search",
+    "ours, up to its first prediction": "from spotwise.scheduler.tuning.search import acquisition, transfer_sampler",
 }
 MEMORY = "; import psutil; print(psutil.Process().memory_info().rss)"
 

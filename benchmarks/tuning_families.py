@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from optuna.samplers import TPESampler
 from sklearn.ensemble import ExtraTreesRegressor
 
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
-from spotwise.scheduler.tuning.space import distributions
+from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.tuning.study.search_space import distributions
 
 Array = NDArray[np.float64]
 Params = Mapping[str, Any]

@@ -12,7 +12,7 @@ from statistics import fmean
 
 from spotwise.cost_models.availability import PoolModel
 
-from ..errors import InputError
+from ..core.errors import InputError
 from ..policies import NAMES, PEERS, policy_named
 from ..policies.deadline import MeetDeadline
 from .omniscient import NAME as OMNISCIENT

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..core.errors import InputError
 
 UNKNOWN_SPOT_SHARE = Decimal("0.3")  # of the on-demand price, where a recording has no prices: AWS' V100 in 2023
 _EPSILON = 1e-9

@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the local engine's nodes import this package and must start fast
-    from ..clock import Clock
-    from ..settings import Settings
+    from ..core.clock import Clock
+    from ..jobfile.settings import Settings
     from .base import Engine
 
 # name -> module with `create_engine(settings, clock) -> Engine`
@@ -30,7 +30,7 @@ def checked_name(name: str) -> str:
         InputError: there is none; the message names those there are.
     """
     if name not in _MODULES:
-        from ..errors import InputError
+        from ..core.errors import InputError
 
         nearest = difflib.get_close_matches(name, _MODULES, n=1)
         hint = f"; did you mean {nearest[0]}" if nearest else ""

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Offer, Pool
 
-from ..run import Attempt, CostBasis, Run
+from ..core.run import Attempt, CostBasis, Run
 
 
 class Phase(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ..run import CostBasis, Run
+from ..core.run import CostBasis, Run
 from .budgets import budget_lines, in_month, month_of
 from .data import ReportData
 from .outcomes import (

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from ..ledger import MICRO, Charge
-from ..run import Run
+from ..accounting.ledger import MICRO, Charge
+from ..core.run import Run
 from .data import ReportData
 from .report import BudgetLine, BudgetState, Forecast
 from .spend import running_usd

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from ..run import RunState
+from ..core.run import RunState
 from .formats import Usd, label, percent
 from .report import BudgetLine, Prediction, Spend, SpendNode
 from .svg import bar, drawing, element, fits, line, text, ticks

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from ..ledger import Charge
-from ..run import Attempt, Run
-from ..study import StudyRecord
+from ..accounting.ledger import Charge
+from ..core.run import Attempt, Run
+from ..core.study import StudyRecord
 
 
 @dataclass(frozen=True, slots=True)

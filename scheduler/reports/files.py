@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..errors import InputError
-from ..whole_file import write_whole
+from ..core.atomic_file import write_whole
+from ..core.errors import InputError
 from .data import ReportData
 from .focus import focus_csv
 from .html import render_html

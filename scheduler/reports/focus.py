@@ -19,8 +19,8 @@ import yaml
 
 from spotwise.cost_models.offer import Market, Offer
 
-from ..ledger import Charge
-from ..run import Attempt, Run
+from ..accounting.ledger import Charge
+from ..core.run import Attempt, Run
 from .aggregate import money_of
 from .as_json import utc_text
 from .budgets import month_of

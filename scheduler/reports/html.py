@@ -10,7 +10,7 @@ from itertools import count
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ..ledger import Category
+from ..accounting.ledger import Category
 from . import tables
 from .charts import Row, budget_bars, prediction_dots, spend_rows, stacked_bars
 from .formats import Usd, percent, when

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from statistics import median
 
-from ..ledger import MICRO, Category, Charge
-from ..run import Attempt, AttemptState, Run, RunState
-from ..study import StudyRecord, TrialRecord, TrialState
+from ..accounting.ledger import MICRO, Category, Charge
+from ..core.run import Attempt, AttemptState, Run, RunState
+from ..core.study import StudyRecord, TrialRecord, TrialState
 from .data import ModelRow, ReportData
 from .report import (
     Coverage,

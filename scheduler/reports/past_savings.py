@@ -6,11 +6,11 @@ import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from ..learned import usd_per_trial, worth_usd
-from ..ledger import Charge
-from ..run import Run
-from ..study import StudyRecord
-from ..tuning.hindsight import realised_saving
+from ..accounting.ledger import Charge
+from ..core.run import Run
+from ..core.study import StudyRecord
+from ..planning.warm_start import usd_per_trial, worth_usd
+from ..tuning.savings.realised import realised_saving
 from .data import ReportData
 from .report import PastSaving
 from .spend import by_run

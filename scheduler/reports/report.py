@@ -14,9 +14,9 @@ from enum import StrEnum
 from spotwise.cost_models.estimate import MoneyQuantiles, Quantiles
 from spotwise.cost_models.offer import Market
 
-from ..ledger import Category
-from ..run import AttemptState, CostBasis, RunKind, RunState
-from ..study import TrialState
+from ..accounting.ledger import Category
+from ..core.run import AttemptState, CostBasis, RunKind, RunState
+from ..core.study import TrialState
 
 
 class Money(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
-from ..ledger import Category, Charge
+from ..accounting.ledger import Category, Charge
 from .report import NetSavings
 from .spend import by_run
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from ..ledger import Category, Charge, cost_of
-from ..run import Attempt, CostBasis, Run, RunKind
+from ..accounting.ledger import Category, Charge, cost_of
+from ..core.run import Attempt, CostBasis, Run, RunKind
 from .data import ReportData
 from .report import BasisTotal, CategoryShare, MarketShare, Spend, SpendNode
 

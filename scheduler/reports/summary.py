@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 
-from ..ledger import Category
+from ..accounting.ledger import Category
 from .formats import Usd, count, label, percent
 from .report import BudgetState, Section
 

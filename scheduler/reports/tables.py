@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from ..run import RunState
+from ..core.run import RunState
 from .formats import NOTHING, Usd, count, hours, label, number, percent, signed_percent, when, yes_no
 from .report import BudgetState, Section, Spend, SpendNode, StudyCost
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from markupsafe import Markup
 
-from ..run import AttemptState
+from ..core.run import AttemptState
 from .charts import WIDTH
 from .formats import Usd, hours, label, when
 from .report import Bar, SpendSeries, TimelineRow

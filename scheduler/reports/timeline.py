@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from ..ledger import MICRO, Category, Charge, cost_of
-from ..run import Attempt, AttemptState, Run
+from ..accounting.ledger import MICRO, Category, Charge, cost_of
+from ..core.run import Attempt, AttemptState, Run
 from .budgets import in_month
 from .data import ReportData
 from .report import Bar, Point, SpendSeries, TimelineRow

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from ..errors import InputError
-from ..job_parts import WEEKDAYS
+from ..core.errors import InputError
+from ..jobfile.schema import WEEKDAYS
 
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _ONE_DAY = timedelta(days=1)

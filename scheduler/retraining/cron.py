@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import InputError
+from ..core.errors import InputError
 from .calendar import Calendar
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

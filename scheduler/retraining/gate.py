@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..job_parts import Goal
+from ..jobfile.schema import Goal
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from ..errors import ExitCode
-from ..run import RunState
+from ..core.errors import ExitCode
+from ..core.run import RunState
 from .gate import Score, Verdict, judge
 from .manifest import CorruptCheckpointError
 from .occurrences import Outcome

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import ExitCode, SpotwiseError, StoreError
+from ..core.errors import ExitCode, SpotwiseError, StoreError
 
 
 class LockHeldError(SpotwiseError):

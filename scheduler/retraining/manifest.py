@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ..errors import ExitCode, SpotwiseError
+from ..core.errors import ExitCode, SpotwiseError
 from .disk import Digest
 
 MANIFEST = "manifest.json"

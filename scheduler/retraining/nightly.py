@@ -13,10 +13,10 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from ..clock import Clock
-from ..errors import ExitCode, RefusedError, SpotwiseError
-from ..job import JobSpec
-from ..run import RunState
+from ..core.clock import Clock
+from ..core.errors import ExitCode, RefusedError, SpotwiseError
+from ..core.run import RunState
+from ..jobfile.job_spec import JobSpec
 from .judging import Ending, FinishedRun, Judgement, judge_and_promote, unsuccessful
 from .lock import LockHeldError
 from .occurrences import Occurrence, OccurrenceStore, Outcome

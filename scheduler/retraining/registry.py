@@ -22,11 +22,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..errors import InputError, NotFoundError, StoreError
+from ..core.errors import InputError, NotFoundError, StoreError
+from ..jobfile.names import NAME_RULE, is_name
 from .disk import Disk
 from .lock import exclusive
 from .manifest import MANIFEST, CorruptCheckpointError, read_manifest, require_same
-from .names import NAME_RULE, is_name
 
 KEEP_VERSIONS = 10
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import InputError
-from ..job import JobSpec
-from ..job_parts import Goal
+from ..core.errors import InputError
+from ..jobfile.job_spec import JobSpec
+from ..jobfile.schema import Goal
 from .calendar import Calendar
 
 

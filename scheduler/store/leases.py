@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, or_, select, update
 
-from ..errors import LeaseLostError
+from ..core.errors import LeaseLostError
 from . import tables
 
 

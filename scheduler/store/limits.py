@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
-from ..errors import RefusedError
-from ..run import Run
+from ..core.errors import RefusedError
+from ..core.run import Run
 from . import tables
 
 _ADMISSION_LOCK = 7301902  # PostgreSQL's advisory lock; SQLite's writers queue by themselves

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from ..errors import StoreError
+from ..core.errors import StoreError
 from ..retraining.judging import Judgement
 from ..retraining.occurrences import OccurrenceRecord, Outcome
 from . import tables

@@ -9,11 +9,11 @@ from typing import Any
 
 from spotwise.cost_models.offer import Market, Offer, Pool
 
-from ..ledger import Category, Charge
-from ..rest import ChanceOf, Rest
-from ..run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
-from ..study import StudyRecord
-from ..tuning.records import study_to_json
+from ..accounting.ledger import Category, Charge
+from ..core.remaining import ChanceOf, Rest
+from ..core.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
+from ..core.study import StudyRecord
+from ..core.study_json import study_to_json
 
 Row = Mapping[str, Any]
 

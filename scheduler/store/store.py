@@ -18,12 +18,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, make_url, select, update
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
-from ..errors import NotFoundError, StoreError
-from ..ledger import Charge
-from ..rest import Rest
-from ..run import Attempt, Run
-from ..study import StudyRecord
-from ..tuning.records import study_from_json
+from ..accounting.ledger import Charge
+from ..core.errors import NotFoundError, StoreError
+from ..core.remaining import Rest
+from ..core.run import Attempt, Run
+from ..core.study import StudyRecord
+from ..core.study_json import study_from_json
 from . import leases, rows, tables
 from .leases import Lease
 from .limits import TeamLimit, check_limit, committed_usd

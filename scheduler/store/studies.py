@@ -9,9 +9,9 @@ from enum import StrEnum
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from ..errors import InputError, NotFoundError
-from ..study import StudyRecord
-from ..tuning.records import same_study, study_from_json
+from ..core.errors import InputError, NotFoundError
+from ..core.study import StudyRecord
+from ..core.study_json import same_study, study_from_json
 from . import rows, tables
 from .store import Store
 

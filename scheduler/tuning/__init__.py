@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .sampler import TransferSampler
+    from .search.transfer_sampler import TransferSampler
 
 __all__ = ["TransferSampler"]
 
 
 def __getattr__(name: str) -> object:
     if name == "TransferSampler":
-        from .sampler import TransferSampler
+        from .search.transfer_sampler import TransferSampler
 
         return TransferSampler
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from ..errors import InputError, SpotwiseError
+from ..core.errors import InputError, SpotwiseError
 from ..reports import ReportData, build_report, focus_csv, render_html, report_json
 
 REFRESH_S = 10  # a browser loads the page again after so many seconds

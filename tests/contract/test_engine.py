@@ -13,7 +13,7 @@ from fakes import FakeEngine, FakeWorld
 from machines import end_everything_under, make_market, make_request, make_skypilot_engine, seen_ended, wait_for
 
 from spotwise.cost_models.offer import Offer
-from spotwise.scheduler.clock import Clock, ManualClock, SystemClock
+from spotwise.scheduler.core.clock import Clock, ManualClock, SystemClock
 from spotwise.scheduler.engines.base import EndCause, Engine, Handle, LaunchRequest, Observation, Phase
 from spotwise.scheduler.engines.local.engine import LocalEngine
 

@@ -12,7 +12,7 @@ import pytest
 from databases import KINDS, empty_database
 from occurrences import MemoryOccurrences
 
-from spotwise.scheduler.errors import StoreError
+from spotwise.scheduler.core.errors import StoreError
 from spotwise.scheduler.retraining.occurrences import OccurrenceRecord, OccurrenceStore, Outcome
 from spotwise.scheduler.store.nights import SqlOccurrences
 from spotwise.scheduler.store.store import Store

@@ -11,13 +11,13 @@ import pytest
 from databases import KINDS, empty_database
 from factories import T0, at, attempt, offer, run
 
-from spotwise.scheduler.errors import InputError, LeaseLostError, NotFoundError, RefusedError, StoreError
-from spotwise.scheduler.ledger import Category, Span, book
-from spotwise.scheduler.rest import ChanceOf, Rest
-from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.accounting.ledger import Category, Span, book
+from spotwise.scheduler.core.errors import InputError, LeaseLostError, NotFoundError, RefusedError, StoreError
+from spotwise.scheduler.core.remaining import ChanceOf, Rest
+from spotwise.scheduler.core.run import AttemptState, RunState
+from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.store import Event, Store, TeamLimit
 from spotwise.scheduler.store.studies import Added, add_studies, forget_studies, study_of
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 
 TTL = timedelta(seconds=20)
 

@@ -11,8 +11,8 @@ import pytest
 from databases import KINDS, empty_database
 from factories import T0, at, attempt, run
 
-from spotwise.scheduler.ledger import Category, Span, book
-from spotwise.scheduler.run import AttemptState
+from spotwise.scheduler.accounting.ledger import Category, Span, book
+from spotwise.scheduler.core.run import AttemptState
 from spotwise.scheduler.store import Store
 
 PROCESSES = 5
@@ -81,7 +81,7 @@ def test_one_job_file_submitted_by_all_is_one_run(url):
 BOOK = """
 from datetime import datetime, timedelta, UTC
 from decimal import Decimal
-from spotwise.scheduler.errors import LeaseLostError
+from spotwise.scheduler.core.errors import LeaseLostError
 ended, charges = store.attempts()[0], store.charges()
 now = datetime(2026, 3, 1, 12, tzinfo=UTC)
 for n in range(20):
@@ -109,7 +109,7 @@ def test_an_attempt_that_all_book_is_charged_once(url):
 
 BEGIN_NIGHT = """
 from datetime import datetime, UTC
-from spotwise.scheduler.errors import StoreError
+from spotwise.scheduler.core.errors import StoreError
 from spotwise.scheduler.store.nights import SqlOccurrences
 for night in range(20):
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from spotwise.scheduler.cli import cli
+from spotwise.scheduler.cli.main import cli
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [

@@ -17,14 +17,14 @@ import pytest
 from spotwise.checkpoints import EXIT_PREEMPTED, latest_checkpoint, read_progress
 from spotwise.checkpoints.manifest import decode_manifest
 from spotwise.checkpoints.progress import ProgressEvent, decode_record
-from spotwise.scheduler.app import App
-from spotwise.scheduler.faults import dotted_keys
-from spotwise.scheduler.job import parse_job
-from spotwise.scheduler.submission import prepare
-from spotwise.scheduler.tuning.events import event_from_json
+from spotwise.scheduler.execution.context import App
+from spotwise.scheduler.execution.submission import prepare
+from spotwise.scheduler.jobfile.job_spec import parse_job
+from spotwise.scheduler.jobfile.validation_errors import dotted_keys
 from spotwise.scheduler.tuning.exchange.file import read_export
 from spotwise.scheduler.tuning.exchange.found import Told
 from spotwise.scheduler.tuning.exchange.schema import study_file_schema
+from spotwise.scheduler.tuning.study.events import event_from_json
 
 REPOSITORY = Path(__file__).parents[2]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]

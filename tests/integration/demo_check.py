@@ -15,11 +15,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from spotwise.checkpoints import ProgressEvent, ProgressRecord, read_progress
-from spotwise.scheduler.ledger import MICRO, Charge, cost_of
-from spotwise.scheduler.run import Attempt, AttemptState, Run, RunKind, RunState
+from spotwise.scheduler.accounting.ledger import MICRO, Charge, cost_of
+from spotwise.scheduler.core.run import Attempt, AttemptState, Run, RunKind, RunState
+from spotwise.scheduler.core.study import StudyRecord, TrialState
 from spotwise.scheduler.store import Store
 from spotwise.scheduler.store.nights import judgements
-from spotwise.scheduler.study import StudyRecord, TrialState
 
 FILES = ("report.html", "report.txt", "focus.csv")
 

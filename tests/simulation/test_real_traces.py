@@ -13,8 +13,8 @@ from fakes import FakeEngine, make_offer
 from supervised import RUN_ID, SupervisedWorld, job_yaml
 
 from spotwise.cost_models.offer import Market
-from spotwise.scheduler.ledger import cost_of
-from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.accounting.ledger import cost_of
+from spotwise.scheduler.core.run import AttemptState, RunState
 
 TRACES = sorted((Path(__file__).parent / "traces").glob("*.json"))
 WORK_HOURS = 24.0

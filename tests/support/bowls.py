@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import optuna
 
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 
 SPACE: dict[str, dict[str, Any]] = {name: {"type": "float", "low": 0.0, "high": 1.0} for name in ("x", "y", "z")}
 CENTRE, STEEPNESS = np.array([0.25, 0.7, 0.4]), np.array([1.0, 2.0, 0.5])

@@ -8,7 +8,7 @@ from typing import Any
 
 from spotwise.checkpoints import ProgressEvent, ProgressRecord
 from spotwise.cost_models.offer import Market, Offer, Pool
-from spotwise.scheduler.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
+from spotwise.scheduler.core.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 

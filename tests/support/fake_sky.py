@@ -26,7 +26,6 @@ from typing import Any
 
 import psutil
 
-from spotwise.checkpoints.node.processes import FOLDER_VARIABLE
 from spotwise.scheduler.engines.skypilot.sky import (
     Cluster,
     ClusterState,
@@ -34,6 +33,7 @@ from spotwise.scheduler.engines.skypilot.sky import (
     RequestState,
     SkyUnreachableError,
 )
+from spotwise.scheduler.node_agent.processes import FOLDER_VARIABLE
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL of a machine that is taken
 

@@ -11,10 +11,10 @@ from string import Template
 
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market, Offer, Pool
-from spotwise.scheduler.clock import ManualClock
+from spotwise.scheduler.core.clock import ManualClock
+from spotwise.scheduler.core.errors import CapacityError, EngineError
+from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.engines.base import EndCause, Handle, LaunchRequest, Observation, Phase
-from spotwise.scheduler.errors import CapacityError, EngineError
-from spotwise.scheduler.run import CostBasis
 
 EXIT_PREEMPTED = 75
 FOREVER_S = 10**9

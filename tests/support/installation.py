@@ -20,9 +20,9 @@ import psutil
 from machines import end_everything_under, processes_under
 
 from spotwise.checkpoints import ProgressRecord, read_progress
-from spotwise.checkpoints.node.events import Event, read_events
-from spotwise.scheduler.ledger import Category, Charge, cost_of
-from spotwise.scheduler.run import Attempt, AttemptState, Run, RunState
+from spotwise.scheduler.accounting.ledger import Category, Charge, cost_of
+from spotwise.scheduler.core.run import Attempt, AttemptState, Run, RunState
+from spotwise.scheduler.node_agent.events import Event, read_events
 from spotwise.scheduler.store import Store
 
 PATIENCE_S = 60.0

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import psutil
 
-from spotwise.checkpoints.node.processes import FOLDER_VARIABLE
 from spotwise.cost_models.offer import Offer, Pool
-from spotwise.scheduler.clock import Clock, SystemClock
+from spotwise.scheduler.core.clock import Clock, SystemClock
 from spotwise.scheduler.engines.base import Engine, Handle, LaunchRequest, Observation, Phase
 from spotwise.scheduler.engines.local.market import EmulatedMarket, MarketPool, Outage, Weibull
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
 from spotwise.scheduler.engines.skypilot.offers import OfferBook
 from spotwise.scheduler.engines.skypilot.rounds import Pace
 from spotwise.scheduler.engines.skypilot.sky import Sky
-from spotwise.scheduler.settings import Settings, SkyPilotSettings, SkyPool
+from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings, SkyPool
+from spotwise.scheduler.node_agent.processes import FOLDER_VARIABLE
 
 PATIENCE_S = 60.0
 POOL = Pool("aws", "us-east-1", "use1-az4", "g4dn.xlarge")

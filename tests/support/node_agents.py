@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 
 from spotwise.checkpoints import storage_for
-from spotwise.checkpoints.node.events import Event, parse_events
-from spotwise.checkpoints.node.task import NodeTask, Wish
 from spotwise.checkpoints.storage import Storage
+from spotwise.scheduler.node_agent.events import Event, parse_events
+from spotwise.scheduler.node_agent.task import NodeTask, Wish
 
 PATIENCE_S = 60.0
 HASTE = "0.1"  # agents wait a tenth of the usual
@@ -50,7 +50,7 @@ class Attempt:
         workdir.mkdir(parents=True, exist_ok=True)
         with self.output(rank).open("ab") as output:
             agent = subprocess.Popen(
-                [sys.executable, "-P", "-m", "spotwise.checkpoints.node"],
+                [sys.executable, "-P", "-m", "spotwise.scheduler.node_agent"],
                 cwd=workdir,
                 env={**_bare(), **self._names(rank, home), **self._environ, **environ},
                 stdin=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from spotwise.scheduler.errors import StoreError
+from spotwise.scheduler.core.errors import StoreError
 from spotwise.scheduler.retraining.occurrences import OccurrenceRecord, Outcome
 
 

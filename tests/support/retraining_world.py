@@ -13,14 +13,14 @@ from typing import Any
 from checkpoint_folders import checkpoint_folder
 from occurrences import MemoryOccurrences
 
-from spotwise.scheduler.clock import ManualClock
-from spotwise.scheduler.errors import RefusedError
-from spotwise.scheduler.job import JobSpec, parse_job
+from spotwise.scheduler.core.clock import ManualClock
+from spotwise.scheduler.core.errors import RefusedError
+from spotwise.scheduler.core.run import RunState
+from spotwise.scheduler.jobfile.job_spec import JobSpec, parse_job
 from spotwise.scheduler.retraining.judging import FinishedRun, Judgement
 from spotwise.scheduler.retraining.nightly import NightlyResult, run_nightly
 from spotwise.scheduler.retraining.occurrences import Occurrence, OccurrenceRecord, Outcome
 from spotwise.scheduler.retraining.registry import Registry
-from spotwise.scheduler.run import RunState
 
 JOB = """
 name: digits-nightly

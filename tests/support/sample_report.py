@@ -13,10 +13,10 @@ from decimal import Decimal
 from fractions import Fraction
 
 from spotwise.cost_models.offer import Market, Offer, Pool
-from spotwise.scheduler.ledger import Category, Charge, Span, book
+from spotwise.scheduler.accounting.ledger import Category, Charge, Span, book
+from spotwise.scheduler.core.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
+from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.reports import ModelRow, ReportData
-from spotwise.scheduler.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
 
 BASE = datetime(2026, 11, 4, 8, 0, tzinfo=UTC)
 HOUR_S = Decimal(3600)

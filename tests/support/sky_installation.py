@@ -11,9 +11,9 @@ from typing import Any
 from installation import TRAIN, Installation
 from slurm_world import SlurmJob, SlurmWorld
 
-from spotwise.checkpoints.node.events import Event, read_events
-from spotwise.scheduler.ledger import cost_of
-from spotwise.scheduler.run import Attempt, AttemptState
+from spotwise.scheduler.accounting.ledger import cost_of
+from spotwise.scheduler.core.run import Attempt, AttemptState
+from spotwise.scheduler.node_agent.events import Event, read_events
 
 PRICES = {"aws": {"ondemand": 3.06, "spot": 0.92}, "gcp": {"ondemand": 2.48, "spot": 0.74}}  # of one V100
 

@@ -12,7 +12,7 @@ from spotwise.cost_models.offer import Market, Offer, Pool
 from spotwise.scheduler.engines.base import LaunchRequest
 from spotwise.scheduler.engines.skypilot.offers import pool_offers
 from spotwise.scheduler.engines.skypilot.tasks import Wheel, requirement_names, sky_task
-from spotwise.scheduler.settings import SkyPool
+from spotwise.scheduler.jobfile.settings import SkyPool
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "skypilot"
 WHEEL = Wheel(Path("/home/ana/.spotwise/skypilot/wheels/spotwise-0.1.0-py3-none-any.whl"), "0123456789abcdef")

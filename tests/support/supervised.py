@@ -11,11 +11,11 @@ from typing import Any
 import factories
 from fakes import FakeEngine, FakeWorld
 
-from spotwise.scheduler.clock import ManualClock
-from spotwise.scheduler.run import Attempt, Run
-from spotwise.scheduler.settings import Settings
+from spotwise.scheduler.core.clock import ManualClock
+from spotwise.scheduler.core.run import Attempt, Run
+from spotwise.scheduler.execution.supervisor import Supervisor
+from spotwise.scheduler.jobfile.settings import Settings
 from spotwise.scheduler.store import Store
-from spotwise.scheduler.supervisor import Supervisor
 
 RUN_ID = "digits-aaaaaa"
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ...errors import EngineError
+from ...core.errors import EngineError
 from .folder import write_once
 
 

@@ -22,15 +22,15 @@ from pathlib import Path
 
 import psutil
 
-from spotwise.checkpoints.node.events import append_event
-from spotwise.checkpoints.node.processes import kill_all, leftovers
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market, Offer, Pool
 
-from ...clock import Clock
-from ...errors import CapacityError, EngineError
-from ...run import CostBasis
-from ...settings import Settings
+from ...core.clock import Clock
+from ...core.errors import CapacityError, EngineError
+from ...core.run import CostBasis
+from ...jobfile.settings import Settings
+from ...node_agent.events import append_event
+from ...node_agent.processes import kill_all, leftovers
 from ..base import NEVER_LAUNCHED, Handle, LaunchRequest, Observation, Phase
 from .anchor import market_anchor
 from .folder import AttemptFolder, NodeRequest, unlock, write_once

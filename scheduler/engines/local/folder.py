@@ -16,9 +16,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spotwise.checkpoints.node.events import Event, read_events
-
-from ...errors import EngineError
+from ...core.errors import EngineError
+from ...node_agent.events import Event, read_events
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from random import Random
 
 from spotwise.cost_models.offer import Market, Offer, Pool
 
-from ...errors import EngineError
+from ...core.errors import EngineError
 
 
 @dataclass(frozen=True, slots=True)

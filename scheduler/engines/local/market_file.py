@@ -12,9 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from spotwise.cost_models.offer import Pool
 
-from ...errors import JobFileError
-from ...faults import Fault, faults_of
-from ...yaml_file import Scalars, parse_yaml, read_text
+from ...core.errors import JobFileError
+from ...jobfile.validation_errors import Fault, faults_of
+from ...jobfile.yaml_reader import Scalars, parse_yaml, read_text
 from .market import EmulatedMarket, MarketPool, Outage, Weibull
 
 

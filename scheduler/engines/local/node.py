@@ -16,10 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from spotwise.checkpoints.node.events import Event, append_event
-from spotwise.checkpoints.node.processes import FOLDER_VARIABLE
-from spotwise.checkpoints.node.runner import Ending, NodeClock, Runner, ended
-
+from ...node_agent.events import Event, append_event
+from ...node_agent.processes import FOLDER_VARIABLE
+from ...node_agent.runner import Ending, NodeClock, Runner, ended
 from .folder import AttemptFolder, NodeRequest
 
 BEAT_S = 0.5  # how precisely the end of a node that was killed is known

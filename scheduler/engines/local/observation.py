@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from spotwise.checkpoints.node.events import Event
-
+from ...node_agent.events import Event
 from ..base import EndCause, Observation, Phase
 
 

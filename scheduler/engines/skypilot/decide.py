@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from spotwise.checkpoints.node.events import Event
-from spotwise.checkpoints.node.task import Wish
-
+from ...node_agent.events import Event
+from ...node_agent.task import Wish
 from ..base import EndCause, Observation, Phase
 from .sky import Cluster, ClusterState, Failure, RequestState
 

@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import Any
 
 from spotwise.checkpoints import storage_for
-from spotwise.checkpoints.node.task import NodeTask, Wish
 from spotwise.checkpoints.storage import LocalStorage
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow
 
-from ...clock import Clock
-from ...errors import EngineError
-from ...run import CostBasis
-from ...settings import Settings
+from ...core.clock import Clock
+from ...core.errors import EngineError
+from ...core.run import CostBasis
+from ...jobfile.settings import Settings
+from ...node_agent.task import NodeTask, Wish
 from ..base import Handle, LaunchRequest, Observation
 from .files import FAULTS, AttemptFiles, Mirror
 from .offers import OfferBook

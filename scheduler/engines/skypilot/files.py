@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from spotwise.checkpoints import CheckpointError, Storage, storage_for
-from spotwise.checkpoints.node.events import Event, parse_events
-from spotwise.checkpoints.node.task import NodeTask, Wish
 
+from ...node_agent.events import Event, parse_events
+from ...node_agent.task import NodeTask, Wish
 from ..base import EndCause, Handle, Observation, Phase
 from .decide import Leaving
 

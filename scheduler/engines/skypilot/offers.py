@@ -15,8 +15,8 @@ from pathlib import Path
 from spotwise.cost_models.offer import Market, Offer
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, catalog_offers
 
-from ...clock import Clock
-from ...settings import SkyPilotSettings, SkyPool
+from ...core.clock import Clock
+from ...jobfile.settings import SkyPilotSettings, SkyPool
 from .sky import SkyUnreachableError
 from .tasks import pool_of
 

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow
 
-from ...errors import EngineError
-from ...plain_text import plain
+from ...core.ansi import plain
+from ...core.errors import EngineError
 from .sky import Cluster, ClusterState, Failure, RequestState, SkyUnreachableError, TaskRefusedError
 
 T = TypeVar("T")

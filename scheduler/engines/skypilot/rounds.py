@@ -18,10 +18,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from spotwise.checkpoints.node.task import NodeTask
-
-from ...clock import Clock
-from ...errors import EngineError
+from ...core.clock import Clock
+from ...core.errors import EngineError
+from ...node_agent.task import NodeTask
 from ..base import NEVER_LAUNCHED, EndCause, Handle, LaunchRequest, Observation, Phase
 from .decide import CloserLook, Decision, Facts, Leaving, Step, closed, decide
 from .files import FAULTS, AttemptFiles, Journal, Mirror, written, written_end

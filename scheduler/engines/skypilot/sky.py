@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from ...errors import EngineError
+from ...core.errors import EngineError
 
 
 class SkyUnreachableError(EngineError):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.cost_models.selection import reject_reason
 
-from ...settings import SkyPool
+from ...jobfile.settings import SkyPool
 from ..base import LaunchRequest
 
 CLUSTER_PREFIX = "spotwise-"

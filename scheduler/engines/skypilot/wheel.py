@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from ...errors import EngineError
+from ...core.errors import EngineError
 
 _NAME = "spotwise"
 _FOLDERS = ("checkpoints", "cost_models", "recipes", "scheduler")  # an editable namespace cannot be listed

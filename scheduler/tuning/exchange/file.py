@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...errors import InputError
-from ...faults import faults_of
-from ...study import StudyRecord
-from ...whole_file import write_whole
-from ..records import study_from_json, study_to_json
+from ...core.atomic_file import write_whole
+from ...core.errors import InputError
+from ...core.study import StudyRecord
+from ...core.study_json import study_from_json, study_to_json
+from ...jobfile.validation_errors import faults_of
 from .found import Found, Told
 from .schema import StudyFile, study_file_schema
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ...study import StudyRecord
+from ...core.study import StudyRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from ...errors import InputError
-from ...study import StudyRecord, TrialRecord, TrialState
+from ...core.errors import InputError
+from ...core.study import StudyRecord, TrialRecord, TrialState
 from .found import Found, Told
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _problem(study: Study) -> str:
 
 
 def _record(study: Study, path: Path, told: Told) -> tuple[StudyRecord, bool]:
-    from ..history import record_of
+    from ..study.optuna_records import record_of
 
     record = record_of(study)
     named = study.metric_names

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ...errors import InputError
-from ...study import StudyRecord, TrialRecord, TrialState
+from ...core.errors import InputError
+from ...core.study import StudyRecord, TrialRecord, TrialState
 from .found import Found, Told
 from .inferred import infer_space
 

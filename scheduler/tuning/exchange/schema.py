@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat, JsonValue, StrictBool, StrictInt, StrictStr, model_validator
 
-from ...faults import Fault, FaultyError, without_null
-from ...job_parts import Goal, Part
-from ...study import TrialState
-from ...units import shown
+from ...core.study import TrialState
+from ...jobfile.quantities import shown
+from ...jobfile.schema import Goal, Part
+from ...jobfile.validation_errors import Fault, FaultyError, without_null
 
 
 def _usd(text: str) -> str:

@@ -6,7 +6,7 @@ import csv
 import re
 from pathlib import Path
 
-from ...errors import InputError
+from ...core.errors import InputError
 from .file import is_export, read_export
 from .found import Found, Told
 from .optuna_storage import SQLITE_MAGIC, is_journal, read_journal, read_sqlite, sqlite_path

@@ -17,8 +17,8 @@ import pytest
 from browser import browse, console_messages, size_of
 from sample_report import Story, sample_data
 
+from spotwise.scheduler.core.run import CostBasis, RunKind, RunState
 from spotwise.scheduler.reports import ReportData
-from spotwise.scheduler.run import CostBasis, RunKind, RunState
 from spotwise.scheduler.store import Store
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from installation import PYTHON, Installation, pool
 
-from spotwise.scheduler.run import AttemptState
+from spotwise.scheduler.core.run import AttemptState
 
 
 @pytest.mark.parametrize("command", ["submit", "plan", "validate", "nightly"])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from installation import Installation, outage, pool
 
-from spotwise.scheduler.ledger import Category
-from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.accounting.ledger import Category
+from spotwise.scheduler.core.run import AttemptState, RunState
 
 WITH_SESSION = """
 import sys, time

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from installation import FOR_EVER, Installation, ended, pool
 
-from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.core.run import AttemptState, RunState
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from installation import PYTHON, Installation, ended
 
-from spotwise.scheduler.run import RunState
+from spotwise.scheduler.core.run import RunState
 
 PROGRAM = """
 import sys, time

@@ -8,9 +8,9 @@ import pytest
 from installation import PYTHON, Installation, pool
 
 from spotwise.checkpoints import read_progress
-from spotwise.scheduler.ledger import cost_of
-from spotwise.scheduler.run import AttemptState
-from spotwise.scheduler.tuning.view import read_study
+from spotwise.scheduler.accounting.ledger import cost_of
+from spotwise.scheduler.core.run import AttemptState
+from spotwise.scheduler.tuning.study.study_state import read_study
 
 EPOCHS = 6
 

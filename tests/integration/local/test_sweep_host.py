@@ -14,9 +14,9 @@ import psutil
 import pytest
 
 from spotwise.checkpoints.progress import read_progress
-from spotwise.scheduler.tuning.scratch import Scratch
-from spotwise.scheduler.tuning.task import StoppingRule, SweepTask
-from spotwise.scheduler.tuning.view import Study, TrialPhase, read_study
+from spotwise.scheduler.tuning.host.ray_workdir import Scratch
+from spotwise.scheduler.tuning.study.study_state import Study, TrialPhase, read_study
+from spotwise.scheduler.tuning.study.sweep_task import StoppingRule, SweepTask
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from installation import Installation, ended, outage, pool
 
-from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.core.run import AttemptState, RunState
 
 SECRET = "hf_4711-very-secret"  # noqa: S105 - the test looks for it
 

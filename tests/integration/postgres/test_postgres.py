@@ -18,8 +18,8 @@ from databases import SERVER, empty_database, on_server
 from factories import T0, run
 from sqlalchemy import make_url
 
-from spotwise.scheduler.errors import StoreError
-from spotwise.scheduler.run import AttemptState, RunState
+from spotwise.scheduler.core.errors import StoreError
+from spotwise.scheduler.core.run import AttemptState, RunState
 from spotwise.scheduler.store import Store
 
 EPOCHS = 6

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sky_installation import SkyInstallation
 
-from spotwise.scheduler.run import Run, RunState
+from spotwise.scheduler.core.run import Run, RunState
 
 
 def cancelled(site: SkyInstallation, run_id: str) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sky_installation import SkyInstallation
 
-from spotwise.scheduler.run import RunState
+from spotwise.scheduler.core.run import RunState
 
 
 def close_spot(site: SkyInstallation) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sky_installation import SkyInstallation
 
-from spotwise.scheduler.clock import SystemClock
-from spotwise.scheduler.run import Attempt
+from spotwise.scheduler.core.clock import SystemClock
+from spotwise.scheduler.core.run import Attempt
 
 
 def notes(site: SkyInstallation, run_id: str, name: str) -> bool:

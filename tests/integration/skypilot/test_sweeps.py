@@ -8,7 +8,7 @@ from installation import TRAIN, ended
 from sky_installation import SkyInstallation
 
 from spotwise.checkpoints import read_progress
-from spotwise.scheduler.study import TrialState
+from spotwise.scheduler.core.study import TrialState
 
 EPOCHS, TRIALS = 4, 6
 SWEEP = {

@@ -6,7 +6,7 @@ import re
 
 from sky_installation import PRICES, SkyInstallation
 
-from spotwise.scheduler.run import RunState
+from spotwise.scheduler.core.run import RunState
 
 TWENTY_EPOCHS = {"epochs": 20, "hours": 0.02, "reference": "V100"}
 

@@ -8,9 +8,9 @@ import time
 
 from sky_installation import SkyInstallation
 
-from spotwise.scheduler.run import RunState
+from spotwise.scheduler.core.run import RunState
 
-AGENT = "/bin/python -I -m spotwise.checkpoints.node"
+AGENT = "/bin/python -I -m spotwise.scheduler.node_agent"
 
 
 def test_the_api_server_dies_during_a_launch_and_during_training(site: SkyInstallation) -> None:

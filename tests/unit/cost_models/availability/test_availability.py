@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fitting import fit, log_likelihood
 
 from spotwise.cost_models.availability import Belief, PoolModel, Sightings, believe, shipped_model
-from spotwise.cost_models.availability.fitting import fit, log_likelihood
 from spotwise.cost_models.availability.model import PHASES, TICK_HOURS
 from spotwise.cost_models.errors import CostModelError
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotwise.scheduler import cli
 from spotwise.scheduler.backtest.omniscient import omniscient
 from spotwise.scheduler.backtest.replay import Episode, Outcome, Rules, episodes, replay
 from spotwise.scheduler.backtest.study import POLICIES, run_policy
 from spotwise.scheduler.backtest.trace import Trace, read_trace
-from spotwise.scheduler.errors import InputError
+from spotwise.scheduler.cli import main
+from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.policies import policy_named
 from spotwise.scheduler.policies.base import Decision, Move, Situation, Wait
 
@@ -263,7 +263,7 @@ def recording(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> None:
-    cli.cli.main([str(each) for each in ("backtest", *arguments)], standalone_mode=False)
+    main.cli.main([str(each) for each in ("backtest", *arguments)], standalone_mode=False)
 
 
 TERMS = ("--work", "8h", "--deadline", "10h", "--restart", "12m")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from spotwise.scheduler.clock import ManualClock
+from spotwise.scheduler.core.clock import ManualClock
+from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.engines import engine_named, engine_names
-from spotwise.scheduler.errors import InputError
-from spotwise.scheduler.settings import LocalSettings, Settings, SkyPilotSettings
+from spotwise.scheduler.jobfile.settings import LocalSettings, Settings, SkyPilotSettings
 
 DEMO = Path(__file__).parents[4] / "configs" / "markets" / "demo.yaml"
 

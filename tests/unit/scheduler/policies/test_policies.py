@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotwise.scheduler.errors import ExitCode, InputError
+from spotwise.scheduler.core.errors import ExitCode, InputError
 from spotwise.scheduler.policies import NAMES, policy_named
 from spotwise.scheduler.policies.base import Decision, Move, Stay, Stop, Wait
 

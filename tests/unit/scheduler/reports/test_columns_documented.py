@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sample_report import sample_data
 
-from spotwise.scheduler.ledger import Category
+from spotwise.scheduler.accounting.ledger import Category
 from spotwise.scheduler.reports import build_report, tables
 from spotwise.scheduler.reports.focus import COLUMNS
 from spotwise.scheduler.reports.formats import Usd, label

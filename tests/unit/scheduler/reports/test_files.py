@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sample_report import BASE, mixed_data, sample_data
 
-from spotwise.scheduler.errors import InputError
+from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.reports import ReportData, build_report, report_json, write_reports
 
 

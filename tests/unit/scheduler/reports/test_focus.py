@@ -14,9 +14,9 @@ from decimal import Decimal
 import pytest
 from sample_report import BASE, emulated_data, mixed_data, sample_data
 
+from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.reports import ReportData, focus_csv
 from spotwise.scheduler.reports.focus import COLUMNS, CUSTOM_COLUMNS, FOCUS_COLUMNS
-from spotwise.scheduler.run import CostBasis
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 EXACT_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from sample_report import Story
 
 from spotwise.cost_models.offer import Market, Offer, Pool
-from spotwise.scheduler.ledger import Category, Span, book, cost_of
+from spotwise.scheduler.accounting.ledger import Category, Span, book, cost_of
+from spotwise.scheduler.core.run import Attempt, AttemptState, CostBasis, RunKind
 from spotwise.scheduler.reports import Report, ReportData, build_report, focus_csv
 from spotwise.scheduler.reports.report import SpendNode
-from spotwise.scheduler.run import Attempt, AttemptState, CostBasis, RunKind
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 prices = st.decimals(min_value=0, max_value=40, places=5)

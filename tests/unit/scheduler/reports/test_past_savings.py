@@ -10,11 +10,11 @@ from typing import Any
 
 from sample_report import sample_data
 
+from spotwise.scheduler.core.run import RunState
+from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.reports import ReportData, build_report, render_html, report_json
 from spotwise.scheduler.reports.files import render_text
-from spotwise.scheduler.run import RunState
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
-from spotwise.scheduler.tuning.hindsight import realised_saving
+from spotwise.scheduler.tuning.savings.realised import realised_saving
 
 SPACE: dict[str, dict[str, Any]] = {
     "lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": True},

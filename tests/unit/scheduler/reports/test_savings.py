@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 from factories import at, attempt, offer
 
-from spotwise.scheduler.ledger import Category, Span, book
+from spotwise.scheduler.accounting.ledger import Category, Span, book
+from spotwise.scheduler.core.run import AttemptState
 from spotwise.scheduler.reports.savings import net_savings
-from spotwise.scheduler.run import AttemptState
 
 OVERHEAD, PRODUCTIVE, LOST = Category.OVERHEAD, Category.PRODUCTIVE, Category.LOST_WORK
 

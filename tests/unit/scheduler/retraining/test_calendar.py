@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spotwise.scheduler.errors import InputError
+from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.retraining.calendar import Calendar
 
 BERLIN = Calendar("02:30", timezone="Europe/Berlin")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spotwise.scheduler.errors import InputError
+from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.retraining.calendar import Calendar
 from spotwise.scheduler.retraining.cron import crontab_line, crontab_text
 

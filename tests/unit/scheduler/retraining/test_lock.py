@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spotwise.scheduler.errors import ExitCode, StoreError
+from spotwise.scheduler.core.errors import ExitCode, StoreError
 from spotwise.scheduler.retraining.lock import LockHeldError, exclusive
 
 HOLDER = """

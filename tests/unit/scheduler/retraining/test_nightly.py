@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from retraining_world import Crash, World
 
-from spotwise.scheduler.errors import ExitCode, InputError, SpotwiseError
+from spotwise.scheduler.core.errors import ExitCode, InputError, SpotwiseError
+from spotwise.scheduler.core.run import RunState
 from spotwise.scheduler.retraining.nightly import run_id_for
 from spotwise.scheduler.retraining.occurrences import Occurrence, Outcome
-from spotwise.scheduler.run import RunState
 
 TONIGHT = "2026-11-23"
 RUN = "digits-20261123"

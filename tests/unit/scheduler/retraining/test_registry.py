@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from checkpoint_folders import FILES, checkpoint_folder
 
-from spotwise.scheduler.errors import InputError, NotFoundError, StoreError
+from spotwise.scheduler.core.errors import InputError, NotFoundError, StoreError
 from spotwise.scheduler.retraining.disk import Digest, Disk
 from spotwise.scheduler.retraining.manifest import CorruptCheckpointError
 from spotwise.scheduler.retraining.registry import ModelVersion, Registry

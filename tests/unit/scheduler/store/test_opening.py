@@ -7,7 +7,7 @@ import sqlite3
 import factories
 import pytest
 
-from spotwise.scheduler.errors import StoreError
+from spotwise.scheduler.core.errors import StoreError
 from spotwise.scheduler.store import Store
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from spotwise.scheduler.study import StudyRecord, TrialRecord, TrialState
-from spotwise.scheduler.tuning.task import SweepTask
+from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.tuning.study.sweep_task import SweepTask
 
 SPACE: dict[str, dict[str, Any]] = {
     "lr": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},

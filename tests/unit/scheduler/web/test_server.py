@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from sample_report import BASE, sample_data
 
-from spotwise.scheduler.errors import InputError, StoreError
+from spotwise.scheduler.core.errors import InputError, StoreError
 from spotwise.scheduler.reports import ReportData
 from spotwise.scheduler.web import make_server
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from machines import end_everything_under
 
-from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.local.engine import LocalEngine
 from spotwise.scheduler.engines.local.market import EmulatedMarket
 

@@ -14,12 +14,12 @@ import psutil
 import pytest
 from machines import PATIENCE_S, make_request, processes_under, seen_ended, wait_for
 
-from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.core.clock import SystemClock
+from spotwise.scheduler.core.errors import EngineError
 from spotwise.scheduler.engines.base import EndCause, Handle, LaunchRequest, Phase
 from spotwise.scheduler.engines.local.engine import NODE_MODULE, LocalEngine
 from spotwise.scheduler.engines.local.folder import AttemptFolder, NodeRequest, write_once
 from spotwise.scheduler.engines.local.market import EmulatedMarket
-from spotwise.scheduler.errors import EngineError
 
 MakeEngine = Callable[[EmulatedMarket | None], LocalEngine]
 CLOCK = SystemClock()
@@ -133,7 +133,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[4] / "support")!r})
 from machines import make_request
-from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.local.engine import LocalEngine
 home = Path({str(home)!r})
 engine = LocalEngine(home, None, SystemClock())

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from machines import POOL, make_market, make_request, spot_offer
 
 from spotwise.cost_models.offer import Pool
-from spotwise.scheduler.clock import ManualClock
+from spotwise.scheduler.core.clock import ManualClock
+from spotwise.scheduler.core.errors import CapacityError, EngineError
+from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.engines.local.engine import LocalEngine
 from spotwise.scheduler.engines.local.market import EmulatedMarket, Outage, Spells, Weibull
-from spotwise.scheduler.errors import CapacityError, EngineError
-from spotwise.scheduler.run import CostBasis
 
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
 OUTAGE = Outage(every=Weibull(2.0, 10.0), length=Weibull(1.5, 2.0))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from spotwise.scheduler.core.errors import InputError, JobFileError
 from spotwise.scheduler.engines.local.market_file import load_market
-from spotwise.scheduler.errors import InputError, JobFileError
 
 DEMO = Path(__file__).parents[5] / "configs" / "markets" / "demo.yaml"
 POOL = """

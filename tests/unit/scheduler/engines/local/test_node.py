@@ -8,11 +8,11 @@ from pathlib import Path
 
 from machines import make_market, make_request, seen_ended, spot_offer
 
-from spotwise.checkpoints.node.runner import NodeClock
-from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.base import EndCause
 from spotwise.scheduler.engines.local.engine import NODE_MODULE, LocalEngine
 from spotwise.scheduler.engines.local.market import EmulatedMarket
+from spotwise.scheduler.node_agent.runner import NodeClock
 
 MakeEngine = Callable[[EmulatedMarket | None], LocalEngine]
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from machines import make_market, make_request, processes_under, seen_ended, spot_offer, wait_for
 
-from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.base import EndCause, Handle, Observation
 from spotwise.scheduler.engines.local.engine import LocalEngine
 from spotwise.scheduler.engines.local.market import EmulatedMarket

@@ -16,8 +16,6 @@ from factories import T0
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spotwise.checkpoints.node.events import Event
-from spotwise.checkpoints.node.task import Wish
 from spotwise.scheduler.engines.base import EndCause, Phase
 from spotwise.scheduler.engines.skypilot.decide import (
     DOWN_AGAIN,
@@ -32,6 +30,8 @@ from spotwise.scheduler.engines.skypilot.decide import (
     reason_to_leave,
 )
 from spotwise.scheduler.engines.skypilot.sky import Cluster, ClusterState, Failure, RequestState
+from spotwise.scheduler.node_agent.events import Event
+from spotwise.scheduler.node_agent.task import Wish
 
 NAME = "spotwise-job-x1-a1"
 TIMEOUT = timedelta(minutes=20)

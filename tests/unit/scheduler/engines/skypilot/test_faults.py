@@ -13,7 +13,7 @@ from fake_sky import FakeSky
 from machines import end_everything_under, make_request, make_skypilot_engine, processes_under, seen_ended, wait_for
 
 from spotwise.cost_models.offer import Market, Offer
-from spotwise.scheduler.clock import SystemClock
+from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.base import EndCause, Handle, Observation, Phase
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
 from spotwise.scheduler.engines.skypilot.sky import ClusterState, Failure, RequestState
@@ -62,7 +62,7 @@ class Scene:
         wait_for(happened, self.clock, what=what)
 
     def agents(self) -> list[psutil.Process]:
-        return [p for p in processes_under(self.folder) if "spotwise.checkpoints.node" in p.cmdline()]
+        return [p for p in processes_under(self.folder) if "spotwise.scheduler.node_agent" in p.cmdline()]
 
 
 @pytest.fixture

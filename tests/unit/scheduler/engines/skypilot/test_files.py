@@ -16,11 +16,11 @@ import pytest
 from factories import T0, at
 
 from spotwise.checkpoints import Storage, storage_for
-from spotwise.checkpoints.node.task import NodeTask, NodeTaskError, Wish
 from spotwise.checkpoints.storage import LocalStorage
 from spotwise.scheduler.engines.base import EndCause, Handle, Observation, Phase
 from spotwise.scheduler.engines.skypilot.decide import Leaving
 from spotwise.scheduler.engines.skypilot.files import AttemptFiles, Journal, Mirror, written, written_end
+from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, Wish
 
 ID = "job-x1-a1"
 FOLDER = f"attempts/{ID}"

@@ -19,7 +19,7 @@ from spotwise.cost_models.offer import Market, Offer
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, catalog_offers
 from spotwise.scheduler.engines.skypilot.offers import FRESH, TRY_AGAIN, OfferBook, pool_offers
 from spotwise.scheduler.engines.skypilot.sky import SkyUnreachableError
-from spotwise.scheduler.settings import SkyPilotSettings, SkyPool
+from spotwise.scheduler.jobfile.settings import SkyPilotSettings, SkyPool
 
 ROW = CatalogRow("aws", "us-east-1", "g4dn.xlarge", "T4", 1, 4.0, 16.0, 0.526, 0.1578)
 CHEAPER = replace(ROW, spot_usd_per_hour=0.1)

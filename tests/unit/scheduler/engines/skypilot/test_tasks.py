@@ -29,7 +29,7 @@ from spotwise.scheduler.engines.skypilot.tasks import (
     requirement_names,
     sky_task,
 )
-from spotwise.scheduler.settings import SkyPool
+from spotwise.scheduler.jobfile.settings import SkyPool
 
 PLACES = {
     "any_of",

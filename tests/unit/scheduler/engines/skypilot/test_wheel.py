@@ -17,9 +17,9 @@ from zipfile import ZipFile
 
 import pytest
 
+from spotwise.scheduler.core.errors import EngineError
 from spotwise.scheduler.engines.skypilot import wheel as module
 from spotwise.scheduler.engines.skypilot.wheel import build_wheel, wheel_digest
-from spotwise.scheduler.errors import EngineError
 
 ROOT = Path(__file__).parents[5]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
@@ -210,7 +210,7 @@ def test_unpacked_it_runs_with_the_standard_library_alone(wheel: Path, tmp_path:
     """A node may have Python and nothing else: training's side and the notices of clouds need no more."""
     unpacked = tmp_path / "unpacked"
     run(sys.executable, "-I", "-m", "zipfile", "-e", wheel, unpacked, cwd=tmp_path)
-    code = "import spotwise.checkpoints as c, spotwise.checkpoints.node.notices as n; print(c.Session, c.__file__)"
+    code = "import spotwise.checkpoints as c, spotwise.scheduler.node_agent.notices as n; print(c.Session, c.__file__)"
     said = run(sys.executable, "-S", "-c", code, cwd=tmp_path, PYTHONPATH=str(unpacked))
     assert str(unpacked / "spotwise" / "checkpoints" / "__init__.py") in said
 

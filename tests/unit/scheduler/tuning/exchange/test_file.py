@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from spotwise.scheduler.errors import InputError
-from spotwise.scheduler.study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
+from spotwise.scheduler.core.errors import InputError
+from spotwise.scheduler.core.study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
 from spotwise.scheduler.tuning.exchange.file import SHOWN_FAULTS, read_export, write_export
 from spotwise.scheduler.tuning.exchange.found import Told
 

@@ -13,9 +13,9 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from spotwise.scheduler.errors import InputError
+from spotwise.scheduler.core.errors import InputError
+from spotwise.scheduler.core.study import StudyRecord, TrialState
 from spotwise.scheduler.store import Store
-from spotwise.scheduler.study import StudyRecord, TrialState
 from spotwise.scheduler.tuning.exchange.found import Told
 from spotwise.scheduler.tuning.exchange.source import read_source
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from spotwise.scheduler.errors import InputError
-from spotwise.scheduler.study import StudyRecord, TrialState
+from spotwise.scheduler.core.errors import InputError
+from spotwise.scheduler.core.study import StudyRecord, TrialState
 from spotwise.scheduler.tuning.exchange.found import Told
 from spotwise.scheduler.tuning.exchange.source import read_source
 

@@ -1,0 +1,1 @@
+"""An ended attempt to spans, spans to charges. Pure."""

@@ -1,0 +1,30 @@
+"""What every command gets: the options before it, and the type of a FILE argument."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from ..execution.context import App
+
+FILE = click.Path(path_type=Path)
+
+
+class Context:
+    """What the options before the command say."""
+
+    def __init__(self, settings: Path | None) -> None:
+        self.settings = settings
+
+    def app(self, engine: str | None = None) -> App:
+        """The installation; ``engine`` takes the place of the settings' own."""
+        from ..core.errors import InputError
+        from ..execution.context import App
+
+        try:
+            return App.open(self.settings, engine)
+        except OSError as error:
+            raise InputError(f"SPOTWISE_HOME cannot be used: {error}; name a folder that can be written") from error

@@ -1,0 +1,375 @@
+"""The command line. Thin: every command is a few calls, and everything heavy is imported when it is needed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .console import console as _console
+from .console import print_json as _print_json
+from .context import FILE, Context
+from .exit_codes import run_command as _run
+from .studies_commands import studies
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--settings", type=FILE, help="Settings file; default: configs/settings.yaml, then $SPOTWISE_HOME's.")
+@click.version_option(package_name="spotwise")
+@click.pass_context
+def cli(context: click.Context, settings: Path | None) -> None:
+    """Train on the cheapest GPUs that still finish on time.
+
+    Exit codes: 0 done, 2 bad input, 3 refused (budget or deadline), 4 the run failed, 5 nothing to do,
+    70 a fault of spotwise itself.
+    """
+    context.obj = Context(settings)
+
+
+_ENGINE = click.option("--engine", help="local or skypilot; default: as the settings say.")
+
+
+@cli.command()
+@click.argument("job", type=FILE)
+@_ENGINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def plan(context: Context, job: Path, engine: str | None, as_json: bool) -> int:
+    """Predict what JOB will cost and when it ends, without starting anything."""
+    from ..execution.submission import prepare
+    from ..jobfile.job_spec import load_job
+    from ..planning.plan_json import plan_json
+    from .plan_view import print_plan
+
+    load_job(job)  # before the home is made: a faulty file leaves nothing behind
+    found = prepare(context.app(engine), job).plan
+    if as_json:
+        _print_json(plan_json(found))
+    else:
+        print_plan(found, _console())
+    return 3 if found.refusals else 0
+
+
+@cli.command()
+@click.argument("job", type=FILE)
+@click.option("--out", type=FILE, help="File to write; default: print it.")
+@click.option("--pin", is_flag=True, help="Only the offer that the plan chooses, instead of all in order.")
+@click.pass_obj
+def export(context: Context, job: Path, out: Path | None, pin: bool) -> int:
+    """Write JOB as a plain SkyPilot task, for `sky launch` and `sky jobs launch`."""
+    from ..execution.submission import prepare
+    from ..jobfile.job_spec import load_job
+    from .export_task import exported
+
+    load_job(job)  # before the home is made: a faulty file leaves nothing behind
+    app = context.app("skypilot")
+    found = prepare(app, job)
+    pools, now = app.settings.skypilot.pools, app.clock.now()
+    text = exported(found.job, found.plan, pools, now, pin=pin, source=job.name)
+    if out is None:
+        print(text, end="")
+        return 0
+    out.write_text(text, encoding="utf-8")
+    print(f"wrote {out}; next: sky jobs launch {out}")
+    return 0
+
+
+@cli.command()
+@click.argument("job", type=FILE)
+@_ENGINE
+@click.option("--watch", is_flag=True, help="Show the run until it ends; its outcome is the exit code.")
+@click.option("--again", is_flag=True, help="Start another run although one of this job file is active.")
+@click.pass_obj
+def submit(context: Context, job: Path, engine: str | None, watch: bool, again: bool) -> int:
+    """Plan JOB, admit it, and run it in the background."""
+    from ..execution.submission import prepare, start_supervisor
+    from ..execution.submission import submit as admit
+    from ..jobfile.job_spec import load_job
+    from .plan_view import learned_line
+
+    load_job(job)  # before the home is made: a faulty file leaves nothing behind
+    app = context.app(engine)
+    prepared = prepare(app, job)
+    run, is_new = admit(app, prepared, again=again)
+    where = prepared.plan.chosen.offer.key if prepared.plan.chosen else "the first offer that comes up"
+    active = f"{run.id} of this job file is active already"
+    print(f"submitted {run.id}: starts on {where}" if is_new else active, flush=True)
+    if is_new and (learns := learned_line(prepared.plan)):
+        print(learns, flush=True)
+    start_supervisor(app, context.settings)
+    if watch:
+        from .watch import watch_run
+
+        return watch_run(app, run.id, _console(), context.settings)
+    print(f"next: spotwise status {run.id} · spotwise logs -f {run.id} · spotwise cancel {run.id}")
+    return 0
+
+
+@cli.command()
+@click.option("--until-idle/--forever", default=True, help="Leave when no run is active (default), or stay.")
+@click.pass_obj
+def supervise(context: Context, until_idle: bool) -> int:
+    """Drive all active runs; picks up whatever an earlier supervisor left."""
+    from ..execution.supervisor import Supervisor
+
+    app = context.app()
+    Supervisor(app.store, app.engine, app.settings, app.clock).run(until_idle=until_idle)
+    return 0
+
+
+@cli.command()
+@click.argument("run_id", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Show one run until it ends.")
+@click.pass_obj
+def status(context: Context, run_id: str | None, as_json: bool, watch: bool) -> int:
+    """Show all runs, or one with its attempts, trials and reasons."""
+    from .status_view import RunWatcher, run_detail, status_json, status_table
+
+    app = context.app()
+    if watch:
+        from .watch import watch_run
+
+        if run_id is None:
+            raise click.UsageError("--watch needs a RUN_ID")
+        return watch_run(app, run_id, _console(), context.settings)
+    ids = [run_id] if run_id else [run.id for run in app.store.runs()]
+    views = [RunWatcher(app.store, each).look(app.clock.now()) for each in ids]
+    if as_json:
+        found = [status_json(view) for view in views]
+        _print_json(found[0] if run_id else {"runs": found})
+    elif run_id:
+        _console().print(run_detail(views[0]))
+    elif views:
+        _console().print(status_table(views))
+    else:
+        print("no run yet: submit one with `spotwise submit JOB.yaml`")
+    return 0
+
+
+@cli.command()
+@click.argument("run_id")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the run ends.")
+@click.option("--trial", type=int, help="The log of one trial of a sweep.")
+@click.option("--tail", type=click.IntRange(min=0), help="Only the last lines so far.")
+@click.pass_obj
+def logs(context: Context, run_id: str, follow: bool, trial: int | None, tail: int | None) -> int:
+    """Print what a run's program printed, attempt by attempt."""
+    from .watch import print_logs
+
+    print_logs(context.app(), run_id, follow=follow, trial=trial, tail=tail)
+    return 0
+
+
+@cli.command()
+@click.argument("run_id")
+@click.pass_obj
+def cancel(context: Context, run_id: str) -> int:
+    """End a run: it saves a checkpoint, leaves, and is billed no longer."""
+    from ..execution.submission import start_supervisor
+
+    app = context.app()
+    run = app.store.run(run_id)
+    if run.state.is_final:
+        print(f"{run_id} has ended already: {run.state.value}")
+        return 0
+    app.store.request_cancel(run_id)
+    start_supervisor(app, context.settings)  # in case none is alive
+    print(f"{run_id} is being cancelled; `spotwise status {run_id}` shows when it has left")
+    return 0
+
+
+@cli.command()
+@_ENGINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def doctor(context: Context, engine: str | None, as_json: bool) -> int:
+    """Check this installation, and say how to mend what is wrong: exit code 2 if something must be mended."""
+    import os
+
+    from ..diagnostics.doctor import examine
+    from .doctor_view import checks_json, exit_code, print_checks
+
+    checks = examine(context.settings, engine, os.environ, Path.cwd())
+    if not as_json:
+        return print_checks(checks, _console())
+    made = list(checks)
+    _print_json(checks_json(made))
+    return exit_code(made)
+
+
+@cli.command()
+@click.argument("clusters", nargs=-1)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; ends nothing without --yes.")
+@click.pass_obj
+def gc(context: Context, clusters: tuple[str, ...], yes: bool, as_json: bool) -> int:
+    """End SkyPilot clusters that no attempt needs any more; with CLUSTERS, those.
+
+    Exit codes: 0 nothing is left that should be ended, 4 something is.
+    """
+    from .gc import clear, clear_json, confirmed
+
+    if as_json:
+        document, code = clear_json(context.app(), clusters, may_end=yes)
+        _print_json(document)
+        return code
+    return clear(context.app(), clusters, _console(), may_end=lambda question: yes or confirmed(question))
+
+
+@cli.command()
+@click.argument("config", type=FILE)
+@click.option("--force", is_flag=True, help="Retrain although no trigger fires.")
+@click.option("--print-cron", is_flag=True, help="Print the crontab line for this file and leave.")
+@click.pass_obj
+def nightly(context: Context, config: Path, force: bool, print_cron: bool) -> int:
+    """Retrain if a trigger of CONFIG fires, and promote the model if it is better."""
+    from .nightly import cron_text, retrain
+
+    if print_cron:
+        print(cron_text(context.app(), config))
+        return 0
+    result = retrain(context.app(), config, context.settings, force=force, console=_console())
+    print(result.message)
+    return int(result.exit_code)
+
+
+@cli.command()
+@click.option("--out", type=FILE, default=Path(), help="Folder for report.html, report.txt and focus.csv.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON and write nothing.")
+@click.pass_obj
+def report(context: Context, out: Path, as_json: bool) -> int:
+    """Where the money went: a table here, report.html, and a FOCUS 1.2 CSV."""
+    from ..reports.aggregate import build_report
+    from ..reports.as_json import report_json
+    from ..reports.files import write_reports
+    from ..reports.load import report_data
+    from ..reports.terminal import render_terminal
+
+    data = report_data(context.app())
+    built = build_report(data)
+    if as_json:
+        _print_json(report_json(built))
+        return 0
+    paths = write_reports(built, data, out)  # first: `report --out DIR | head` ends at the first line that nobody reads
+    render_terminal(built, _console())
+    for path in (paths.html, paths.text, paths.focus_csv):
+        print(f"wrote {path.absolute()}")
+    return 0
+
+
+@cli.command()
+@click.option("--port", default=8470, show_default=True, help="Port on this machine's loopback address.")
+@click.pass_obj
+def web(context: Context, port: int) -> int:
+    """Serve the report as a page that is always up to date."""
+    from ..reports.load import report_data
+    from ..web import serve
+
+    app = context.app()
+    print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    serve(lambda: report_data(app), port=port)
+    return 0
+
+
+@cli.command()
+@_ENGINE
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--accelerators", help="Only these, such as T4:1.")
+@click.option("--sheet", is_flag=True, help="The price sheet that comes with spotwise, whatever the engine offers.")
+@click.pass_obj
+def prices(context: Context, engine: str | None, as_json: bool, accelerators: str | None, sheet: bool) -> int:
+    """List offers with their prices, hazard and source."""
+    from .prices import priced_offers, prices_json, print_prices
+
+    found = priced_offers(context.app(engine), accelerators, sheet=sheet)
+    if as_json:
+        _print_json({"offers": prices_json(found)})
+    else:
+        print_prices(found, _console())
+    return 0
+
+
+@cli.command()
+@click.argument("traces", type=FILE, nargs=-1, required=True)
+@click.option("--policy", "policies", multiple=True, default=("deadline",), show_default=True, help="May be repeated.")
+@click.option("--work", required=True, help="How much there is to do, such as 48h.")
+@click.option("--deadline", required=True, help="From the start of an episode, such as 52h.")
+@click.option("--restart", required=True, help="From a start until work goes on, such as 12m.")
+@click.option("--tick", default="10m", show_default=True, help="How often the policy decides.")
+@click.option("--stride", help="Start an episode every so often; default: one, at the first tick.")
+@click.option("--checkpoint-interval", default="0m", show_default=True, help="Work between checkpoints; lost at worst.")
+@click.option("--spot-price", help="USD per hour, instead of the recorded prices.")
+@click.option("--on-demand-price", help="USD per hour, instead of the recorded one.")
+@click.option("--together", is_flag=True, help="Side by side: each episode may use the capacity of every trace.")
+@click.option("--probe", default="2m", show_default=True, help="--together: lost by asking in vain for spot capacity.")
+@click.option("--move", default="0m", show_default=True, help="--together: on top of a restart in another zone.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, an object an episode.")
+@click.option("--decisions", type=FILE, help="Write a JSON line an episode: a letter a tick.")
+@click.option("--plot", is_flag=True, help="Show the first episode tick by tick.")
+def backtest(
+    traces: tuple[Path, ...], policies: tuple[str, ...], as_json: bool, decisions: Path | None, plot: bool, **terms: Any
+) -> int:
+    """Replay policies on recorded spot availability: what would they have paid, and been in time?"""
+    from .backtest import backtest as play
+    from .backtest_options import asked_for
+
+    play(asked_for(traces, policies, **terms), _console(), as_json=as_json, decisions=decisions, plot=plot)
+    return 0
+
+
+cli.add_command(studies)
+
+
+@cli.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+def validate(files: tuple[Path, ...]) -> int:
+    """Check job files; prints every fault of every file."""
+    from ..core.errors import JobFileError
+    from ..jobfile.job_spec import load_job
+
+    code = 0
+    for path in files:
+        try:
+            job = load_job(path)
+        except JobFileError as error:
+            print(error, file=sys.stderr)
+            code = 2
+        else:
+            print(f"{path}: a valid {job.kind.value} job")
+    return code
+
+
+@cli.command()
+@click.argument("name", required=False)
+@click.option("--to", type=FILE, help="Folder to copy the recipe into; default: a new folder of its name here.")
+def recipe(name: str | None, to: Path | None) -> int:
+    """List the ready-to-run training jobs, or copy one to start from."""
+    from .recipe import copy_recipe, recipe_lines
+
+    if name is None:
+        print("\n".join(recipe_lines()))
+        return 0
+    folder = copy_recipe(name, to or Path(name))
+    print(f"copied to {folder}; next: spotwise plan {folder / 'job.yaml'}")
+    return 0
+
+
+@cli.command()
+def schema() -> int:
+    """Print the JSON Schema of job files, for editors."""
+    from ..jobfile.job_spec import job_schema
+
+    _print_json(job_schema())
+    return 0
+
+
+def main() -> None:
+    """Run a command; every fault ends with its exit code and a message, never with a traceback alone."""
+    sys.exit(_run(lambda: cli.main(standalone_mode=False)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""The nightly command wired to the store, the supervisor and the registry."""
+
+from __future__ import annotations
+
+import os
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console
+
+from ..core.errors import InputError, NotFoundError
+from ..core.run import Run
+from ..execution.context import App
+from ..execution.submission import prepare, start_supervisor, submit
+from ..execution.workloads import checkpoint_url
+from ..jobfile.job_spec import load_job
+from ..retraining.cron import crontab_text
+from ..retraining.fetch import newest_checkpoint
+from ..retraining.judging import FinishedRun
+from ..retraining.nightly import NightlyResult, run_nightly
+from ..retraining.occurrences import Occurrence
+from ..retraining.terms import terms_of
+from ..store.nights import SqlOccurrences, record_judgement
+from .watch import watch_run
+
+CRON_VARIABLES = ("SPOTWISE_SETTINGS",)
+
+
+def retrain(app: App, config: Path, settings_file: Path | None, *, force: bool, console: Console) -> NightlyResult:
+    """Retrain if a trigger of ``config`` fires. Blocks until the run has ended.
+
+    Raises:
+        JobFileError: faults in ``config``.
+        InputError: it has no ``retrain:``.
+    """
+    job = load_job(config, now=app.clock.now())
+
+    def start(occurrence: Occurrence) -> str:
+        if _exists(app, occurrence.run_id):
+            return occurrence.run_id
+        console.print(f"{occurrence.model} {occurrence.id}: training {occurrence.run_id}", highlight=False)
+        submit(app, prepare(app, config), run_id=occurrence.run_id, again=True)
+        return occurrence.run_id
+
+    def wait(run_id: str) -> FinishedRun:
+        if not app.store.run(run_id).state.is_final:
+            start_supervisor(app, settings_file)
+            watch_run(app, run_id, console, settings_file)
+        return _finished(app, app.store.run(run_id))
+
+    return run_nightly(
+        job,
+        home=app.home,
+        clock=app.clock,
+        occurrences=SqlOccurrences(app.store),
+        submit=start,
+        wait=wait,
+        record=lambda judgement: record_judgement(app.store, judgement),
+        force=force,
+        default_timezone=app.settings.nightly.timezone,
+    )
+
+
+def cron_text(app: App, config: Path) -> str:
+    """What to put into the crontab, with comments."""
+    job = load_job(config, now=app.clock.now())
+    if job.retrain is None:
+        raise InputError(f"{config}: no retrain: section, so nothing is due at night")
+    calendar = terms_of(job, default_timezone=app.settings.nightly.timezone).calendar
+    env = {name: os.environ[name] for name in CRON_VARIABLES if name in os.environ}
+    if app.settings.source is not None:
+        env["SPOTWISE_SETTINGS"] = str(app.settings.source.absolute())
+    return crontab_text(config.absolute(), calendar, python=Path(sys.executable), home=app.home, env=env)
+
+
+def _exists(app: App, run_id: str) -> bool:
+    try:
+        app.store.run(run_id)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _finished(app: App, run: Run) -> FinishedRun:
+    """How a run ended, with the newest intact checkpoint and the metrics of that very checkpoint.
+
+    The last line of the progress file may be about a later one that was damaged since: the gate judges what it
+    promotes.
+    """
+    newest = newest_checkpoint(checkpoint_url(run), Path(run.folder) / "fetched")
+    cost = sum((charge.amount_usd for charge in app.store.charges(run.id)), Decimal(0))
+    metrics = {} if newest is None else newest.metrics
+    return FinishedRun(run.id, run.state, metrics, None if newest is None else newest.folder, cost, run.end_reason)

@@ -1,0 +1,148 @@
+"""A plan as people read it, and as JSON."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ..planning.plan import Option, Plan
+from ..planning.warm_start_text import expected_text
+from .responsive_table import Fitting, stacked
+
+SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
+LEAST_WHY = 24  # characters of a line: in fewer, reasons are hard to read
+
+
+def print_plan(plan: Plan, console: Console) -> None:
+    """The table of offers, then the decision and its reasons."""
+    _print_head(plan, console)
+    fitting = [option for option in plan.options if option.estimate is not None]
+    if fitting:
+        console.print(_table(plan, fitting))
+    _print_unfit([option for option in plan.options if option.estimate is None], console)
+    _print_decision(plan, console)
+
+
+def learned_line(plan: Plan) -> str | None:
+    """What a sweep learns from and what that is expected to save, in a line; None where it starts cold."""
+    expected = expected_text(plan.learned, plan.usd_per_trial)
+    if plan.learned is None or expected is None:
+        return None
+    return f"learns from {', '.join(related.study.id for related in plan.learned.studies)}; {expected}"
+
+
+def _print_head(plan: Plan, console: Console) -> None:
+    console.print(Text(f"{plan.job_name}  ({plan.kind}, policy {plan.policy})", style="bold"))
+    hours = "unknown" if plan.work.hours is None else f"{plan.work.hours:.2f} h"
+    console.print(f"work        {hours}: {plan.work.source}", highlight=False)
+    if plan.trial_memory is not None:
+        console.print(f"memory      {plan.trial_memory.text}", highlight=False)
+    if plan.deadline_hours is not None:
+        console.print(f"deadline    in {plan.deadline_hours:.1f} h", highlight=False)
+    if plan.budget_usd is not None:
+        console.print(f"budget      {plan.budget_usd} USD", highlight=False)
+    if plan.cost_basis == "emulated":
+        text = f"emulated market: no real money; 1 market hour lasts {plan.hour_s} s on this machine"
+        console.print(text, style="yellow", highlight=False)
+
+
+def _table(plan: Plan, options: list[Option]) -> Fitting:
+    cost = "USD/h of work" if plan.work.hours is None else "cost USD"
+    return Fitting(_wide(options, cost), _narrow(options, cost))
+
+
+def _wide(options: list[Option], cost: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("", "offer", "market"):
+        table.add_column(name, no_wrap=True)
+    for name in ("USD/h", cost, "10-90 %", "hours", "preempt.", "in time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold", min_width=LEAST_WHY)
+    for option in options:
+        table.add_row(*_cells(option), style=_style(option))
+    return table
+
+
+def _narrow(options: list[Option], cost: str) -> Table:
+    """Two lines an offer."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column(stacked("offer", "why"), overflow="fold")
+    for above, below in (("market", "USD/h"), (cost, "10-90 %"), ("hours", "preempt."), ("in time", "")):
+        table.add_column(stacked(above, below), justify="right", no_wrap=True)
+    for option in options:
+        marker, place, market, price, expected, spread, hours, preemptions, chance, why = _cells(option)
+        table.add_row(
+            marker,
+            stacked(place, Text(why, style="dim")),
+            stacked(market, price),
+            stacked(expected, spread),
+            stacked(hours, preemptions),
+            chance,
+            style=_style(option),
+        )
+    return table
+
+
+def _style(option: Option) -> str:
+    return "bold green" if option.chosen else ""
+
+
+def _cells(option: Option) -> list[str]:
+    offer, predicted = option.offer, option.estimate
+    if predicted is None:
+        return []
+    chance = predicted.chance_to_meet_deadline
+    cost = predicted.cost_usd
+    return [
+        "->" if option.chosen else "",
+        f"{offer.pool.cloud}/{offer.pool.place} {offer.accelerators() or offer.pool.instance_type}",
+        offer.market.value.replace("_", "-"),
+        f"{offer.price_usd_per_hour:.3f}",
+        _short(cost.expected),
+        f"{_short(cost.p10)}-{_short(cost.p90)}",
+        f"{predicted.hours.expected:.1f}",
+        f"{predicted.preemptions:.1f}",
+        "" if chance is None else f"{chance:.0%}",
+        "chosen" if option.chosen else option.reason,
+    ]
+
+
+def _print_unfit(unfit: list[Option], console: Console) -> None:
+    if not unfit:
+        return
+    reasons: dict[str, int] = {}
+    for option in unfit:
+        reasons[option.reason] = reasons.get(option.reason, 0) + 1
+    shown = sorted(reasons.items(), key=lambda item: -item[1])[:SHOWN_REJECTIONS]
+    console.print(f"{len(unfit)} {'offer does' if len(unfit) == 1 else 'offers do'} not fit:", highlight=False)
+    for reason, count in shown:
+        console.print(f"  {count:4d} x {reason}", highlight=False)
+
+
+def _print_decision(plan: Plan, console: Console) -> None:
+    chosen = plan.chosen
+    if chosen is not None:
+        console.print(f"chosen      {chosen.reason}", highlight=False)
+        console.print(f"checkpoint  {plan.checkpoint}", highlight=False)
+    if plan.savings_usd is not None and chosen is not None and chosen.offer.is_spot and chosen.estimate is not None:
+        on_demand = plan.savings_usd + chosen.estimate.cost_usd.expected
+        share = plan.savings_usd / on_demand if on_demand else Decimal(0)
+        console.print(f"saves       {_short(plan.savings_usd)} USD ({share:.0%}) against on-demand", highlight=False)
+    for line in plan.priors:
+        console.print(f"priors      {line}", highlight=False)
+    expected = expected_text(plan.learned, plan.usd_per_trial)
+    if expected is not None:
+        console.print(f"priors      {expected}", highlight=False)
+    for note in plan.notes:
+        console.print(f"note        {note}", highlight=False, style="yellow")
+    for refusal in plan.refusals:
+        console.print(f"refused     {refusal}", highlight=False, style="bold red")
+
+
+def _short(amount: Decimal) -> str:
+    return "never" if not amount.is_finite() else f"{amount:.2f}" if amount >= 1 else f"{amount:.3f}"

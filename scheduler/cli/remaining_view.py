@@ -1,0 +1,88 @@
+"""What is left of a run, as people read it and as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rich.table import Table
+
+from ..core.remaining import ChanceOf, Rest
+
+OLD = timedelta(minutes=2)  # an estimate says its age from here on
+LABEL_WIDTH = 8
+_CHANCES = {
+    ChanceOf.ON_DEMAND: "in time, if need be on demand from now on",
+    ChanceOf.HELD: "in time where it is",
+}
+
+
+def rest_lines(rest: Rest | None, deadline_at: datetime | None, now: datetime) -> Table | None:
+    """The deadline with the chance to meet it, and the cost of the rest; None where there is neither."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(min_width=LABEL_WIDTH, no_wrap=True)
+    grid.add_column(overflow="fold")
+    if deadline_at is not None:
+        grid.add_row("deadline", _deadline(rest, deadline_at - now))
+    if rest is not None:
+        grid.add_row("rest", _cost(rest, now - rest.at))
+    return grid if grid.row_count else None
+
+
+def rest_json(rest: Rest | None) -> dict[str, Any] | None:
+    """Stable keys; docs/policies.md says what they mean."""
+    if rest is None:
+        return None
+    return {
+        "at": rest.at.isoformat(),
+        "share_of_work": rest.share,
+        "offer": rest.offer,
+        "held": rest.is_held,
+        "expected_cost_usd": str(rest.expected_usd),
+        "p10_cost_usd": str(rest.low_usd),
+        "p90_cost_usd": str(rest.high_usd),
+        "on_demand_cost_usd": None if rest.on_demand_usd is None else str(rest.on_demand_usd),
+        "chance_to_meet_deadline": rest.chance_to_meet_deadline,
+        "chance_of": None if rest.chance_of is None else rest.chance_of.value,
+    }
+
+
+def span(duration: timedelta) -> str:
+    """Seconds, minutes or hours of wall clock."""
+    seconds = int(duration.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _deadline(rest: Rest | None, left: timedelta) -> str:
+    when = f"in {span(left)}" if left >= timedelta(0) else f"{span(-left)} ago"
+    if rest is None:
+        return when
+    if rest.chance_to_meet_deadline is None or rest.chance_of is None:
+        return f"{when}; the chance is unknown while nothing is held"
+    return f"{when}: {_percent(rest.chance_to_meet_deadline)} {_CHANCES[rest.chance_of]}"
+
+
+def _cost(rest: Rest, age: timedelta) -> str:
+    where = f"on {rest.offer}" + ("" if rest.is_held else ", once it can be had")
+    interval = f"(10-90 %: {_short(rest.low_usd)}-{_short(rest.high_usd)})"
+    beside = f"; {_short(rest.on_demand_usd)} on demand" if rest.on_demand_usd is not None and _is_spot(rest) else ""
+    old = f"; as of {span(age)} ago" if age > OLD else ""
+    share = f"{_percent(rest.share)} of the work"
+    return f"{share}: {_short(rest.expected_usd)} USD expected {interval} {where}{beside}{old}"
+
+
+def _is_spot(rest: Rest) -> bool:
+    return rest.offer.endswith("/spot")
+
+
+def _percent(share: float) -> str:
+    """Whole per cent; what is not certain is not shown as 0 or 100."""
+    whole = round(100 * share)
+    if whole == 100 and share < 1.0:
+        return "over 99 %"
+    return "under 1 %" if whole == 0 and share > 0.0 else f"{whole} %"
+
+
+def _short(amount: Decimal) -> str:
+    return f"{amount:.2f}" if amount >= 1 else f"{amount:.3f}"

@@ -1,0 +1,14 @@
+"""How far a run is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is."""
+
+    fraction: float  # of all work, by what is kept; 0 where the total is not known
+    epochs_kept: int  # grows whenever a restart has less to do: what the crash limit looks at
+    text: str  # for people

@@ -1,0 +1,1 @@
+"""Submitting and supervising: the one place that observes, decides, acts and records."""

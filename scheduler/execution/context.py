@@ -1,0 +1,46 @@
+"""What every command needs: home, settings, store, clock and engines, opened once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..core.clock import Clock, SystemClock
+from ..engines import checked_name, engine_named
+from ..engines.base import Engine
+from ..jobfile.settings import Settings, load_settings, spotwise_home
+from ..store import Store
+
+
+@dataclass
+class App:
+    """An opened installation."""
+
+    home: Path
+    settings: Settings
+    store: Store
+    clock: Clock = field(default_factory=SystemClock)
+    _engines: dict[str, Engine] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, settings_file: Path | None = None, engine: str | None = None) -> App:
+        """Open the installation that the environment names; ``engine`` takes the place of the settings' own.
+
+        Raises:
+            InputError: there is no such engine.
+            JobFileError: faults in the settings file.
+            StoreError: the store cannot be opened.
+        """
+        home = spotwise_home(os.environ)
+        settings = load_settings(settings_file, os.environ, Path.cwd())
+        if engine is not None:
+            settings = replace(settings, engine=checked_name(engine))
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(home, settings, Store.open(settings.store_url))
+
+    def engine(self, name: str) -> Engine:
+        """An engine by name, made on first use."""
+        if name not in self._engines:
+            self._engines[name] = engine_named(name, self.settings, self.clock)
+        return self._engines[name]

@@ -1,0 +1,164 @@
+"""What a placement decision is made from: the market as it is known, the work and the money that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from spotwise.cost_models.offer import Offer, Pool
+
+from ..accounting.ledger import Charge, cost_of
+from ..core.clock import Clock
+from ..core.progress import Progress
+from ..core.run import Attempt, AttemptState, Run
+from ..engines.base import Engine
+from ..jobfile.job_spec import JobSpec
+from ..jobfile.settings import Settings
+from ..planning.market_snapshot import Knowledge, gather
+from ..planning.plan import fit, make_situation
+from ..planning.work_estimate import Seen, as_planned, measure, overhead_hours, work_of
+from ..policies.base import Situation
+from ..store import Store
+
+MARKET_S = 0.4  # wall clock; within a round of the supervisor
+HISTORY_S = 10.0  # wall clock; what past runs teach does not change faster
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What this installation has seen so far."""
+
+    read_at: datetime
+    runs: Sequence[Run]
+    attempts: Sequence[Attempt]
+    charges: Sequence[Charge]
+
+
+class Outlook:
+    """Gathers what policies look at. Reads the store and the engine; changes nothing."""
+
+    def __init__(self, store: Store, engine_named: Callable[[str], Engine], settings: Settings, clock: Clock) -> None:
+        self._store, self._engine_named = store, engine_named
+        self._settings, self._clock = settings, clock
+        self._history: History | None = None
+        self._markets: dict[str, tuple[datetime, Knowledge]] = {}  # by engine: when asked, and the answer
+
+    def situation(
+        self, run: Run, job: JobSpec, progress: Progress, attempts: Sequence[Attempt], live: Attempt | None
+    ) -> tuple[Situation, Knowledge]:
+        """What the policy of a run looks at now."""
+        now, past = self._clock.now(), self._past()
+        known = self._known(run.engine)
+        seen = Seen.under(known, past.runs, past.attempts, past.charges)
+        newest = {a.id: a for a in (*past.attempts, *attempts)}  # this run's own are newer than the past that is kept
+        known = known.with_refusals(newest.values(), now, self._settings.cooldown_hours)
+        known = known.with_overhead(overhead_hours(run.kind, seen))
+        work = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
+        situation = make_situation(
+            job,
+            work,
+            spread(fit(job, work, known)[0], attempts, known) if live is None else fit(job, work, known)[0],
+            known,
+            now,
+            deadline_at=run.deadline_at,
+            left=1.0 - progress.fraction,
+            money_left=None if run.budget_usd is None else self.money_left(run, attempts),
+            current=None if live is None else live.offer,
+            current_age_hours=0.0 if live is None else _age_hours(live, now),
+            refused=_refused(attempts),
+            submitted_at=run.submitted_at,
+        )
+        return situation, known
+
+    def money_left(self, run: Run, attempts: Sequence[Attempt]) -> Decimal:
+        """Budget less what is booked and what the live attempts have cost so far."""
+        spent = sum((charge.amount_usd for charge in self._store.charges(run.id)), Decimal(0))
+        running = sum((cost_of(a, self._clock.now()) for a in attempts if not a.state.is_final), Decimal(0))
+        return (run.budget_usd or Decimal(0)) - spent - running
+
+    def must_stop(self, run: Run, attempts: Sequence[Attempt]) -> bool:
+        """Whether what is left of the budget just pays for stopping the live attempts at a checkpoint."""
+        if run.budget_usd is None:
+            return False
+        stopping = sum((self._stopping_cost(a) for a in attempts if not a.state.is_final), Decimal(0))
+        return self.money_left(run, attempts) <= stopping
+
+    def seconds_paid_for(self, run: Run, attempt: Attempt) -> float | None:
+        """Wall-clock seconds of a new attempt that its host's share of the budget pays for; None: no budget, or free.
+
+        Hosts get equal shares of what is left, since each must keep to the budget alone when no supervisor lives.
+        """
+        a_second = attempt.offer.price_usd_per_hour * attempt.nodes / attempt.hour_s
+        if run.budget_usd is None or not a_second:
+            return None
+        others = [a for a in self._store.attempts(run.id) if a.id != attempt.id]
+        return float(self.money_left(run, others) / run.hosts / a_second)
+
+    def is_spent(self, run: Run, situation: Situation, known: Knowledge, nodes: int) -> bool:
+        """Whether not even the cheapest offer could be started and stopped again."""
+        if run.budget_usd is None or not situation.candidates:
+            return False
+        cheapest = min(c.offer.price_usd_per_hour for c in situation.candidates) * nodes
+        hours = Decimal(str(known.overheads.provision_hours + known.overheads.restore_hours))
+        return (situation.money_left_usd or Decimal(0)) <= cheapest * hours
+
+    def _stopping_cost(self, attempt: Attempt) -> Decimal:
+        """What an attempt costs from the decision to stop it until it is gone."""
+        seconds = (self._settings.grace + 2 * self._settings.tick) / timedelta(seconds=1)
+        return attempt.offer.price_usd_per_hour * attempt.nodes * Decimal(str(seconds)) / attempt.hour_s
+
+    def _known(self, engine: str) -> Knowledge:
+        """What is known of an engine's market; asked once for all runs of a round."""
+        now = self._clock.now()
+        read_at, known = self._markets.get(engine, (None, None))
+        if known is None or read_at is None or now - read_at > timedelta(seconds=MARKET_S):
+            known = gather(
+                self._engine_named(engine),
+                self._past().attempts,
+                self._settings.overheads,
+                now,
+                cooldown_hours=self._settings.cooldown_hours,
+            )
+            self._markets[engine] = (now, known)
+        return known
+
+    def _past(self) -> History:
+        now = self._clock.now()
+        if self._history is None or now - self._history.read_at > timedelta(seconds=HISTORY_S):
+            self._history = History(now, self._store.runs(), self._store.attempts(), self._store.charges())
+        return self._history
+
+
+def checkpoint_every(job: JobSpec, offer: Offer, situation: Situation) -> str:
+    """What the training program is told: the job file's interval, or for ``auto`` the model's best on this offer.
+
+    The best interval is in billed hours; a program counts minutes of wall clock.
+    """
+    if job.checkpoint.every is not None:
+        return str(job.checkpoint.every)
+    estimates = (c.estimate for c in situation.candidates if c.offer == offer)
+    hours = next((estimate.checkpoint_interval_hours for estimate in estimates), None)
+    return "" if hours is None else f"{max(hours * situation.hour_s / 60, 0.01):.2f} minutes"
+
+
+def spread(offers: Sequence[Offer], attempts: Sequence[Attempt], known: Knowledge) -> list[Offer]:
+    """The offers without the spot pools that other hosts of the run are in, where another one may have capacity.
+
+    Machines of one pool are taken back together: hosts in different pools are not lost all at once.
+    """
+    taken = {attempt.offer.pool for attempt in attempts if not attempt.state.is_final}
+    apart = [offer for offer in offers if offer.pool not in taken or not offer.is_spot]
+    some = any(offer.is_spot and known.available.get(offer.key) is not False for offer in apart)
+    return apart if some else list(offers)
+
+
+def _age_hours(attempt: Attempt, now: datetime) -> float:
+    return max(0.0, (now - attempt.launched_at).total_seconds()) / float(attempt.hour_s)
+
+
+def _refused(attempts: Sequence[Attempt]) -> dict[Pool, datetime]:
+    """When each pool last preempted or refused this run."""
+    bad = {AttemptState.PREEMPTED, AttemptState.REFUSED, AttemptState.LOST}
+    return {a.offer.pool: a.ended_at for a in attempts if a.state in bad and a.ended_at is not None}

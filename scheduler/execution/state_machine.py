@@ -1,0 +1,162 @@
+"""What an observation makes of an attempt, and what an ended attempt makes of its run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from spotwise.checkpoints import EXIT_PREEMPTED
+
+from ..core.run import Attempt, AttemptState, Run, RunState
+from ..engines.base import EndCause, Observation, Phase
+
+# The shell's own words for "no such command" and "not executable": trying again changes nothing.
+_CRASHES = frozenset({AttemptState.FAILED, AttemptState.LOST})
+_NEVER_UP = frozenset({EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE})  # unless the engine says when it was up
+_UNLAUNCHABLE = "it cannot be launched"
+HOPELESS_EXIT_CODES = frozenset({126, 127})
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What becomes of a run whose last attempt has ended; ``state`` None: place it again."""
+
+    state: RunState | None
+    reason: str
+
+
+def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
+    """The attempt with what the engine saw of it.
+
+    The machine's own times win over ours. They are kept in order, since the clocks of two machines may disagree.
+    """
+    launched = seen.launched_at or attempt.launched_at
+    started = max(seen.started_at, launched) if seen.started_at else attempt.started_at
+    known = attempt.evolve(launched_at=launched, started_at=started)
+    if seen.phase is not Phase.ENDED:
+        running = seen.phase is Phase.RUNNING
+        return known.evolve(state=AttemptState.RUNNING if running else attempt.state)
+    ended = max(seen.ended_at or now, started or launched, launched)
+    state, reason = outcome(attempt, seen)
+    if state is AttemptState.REFUSED or (seen.cause in _NEVER_UP and seen.launched_at is None):
+        ended = launched  # nothing came up, nothing is billed
+    return known.evolve(state=state, ended_at=ended, end_reason=reason, exit_code=seen.exit_code)
+
+
+def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
+    """How an attempt ended, with the reason that a person reads."""
+    code, place = seen.exit_code, attempt.offer.key
+    match seen.cause:
+        case EndCause.NO_CAPACITY:
+            found = AttemptState.REFUSED, seen.message or f"no capacity in {place}"
+        case EndCause.PREEMPTED:
+            saved = " after saving a checkpoint" if code == EXIT_PREEMPTED else ""
+            found = AttemptState.PREEMPTED, f"{place} took the capacity back; the program left{saved}"
+        case EndCause.TERMINATED if attempt.migrating:
+            found = AttemptState.MIGRATED, "ended by spotwise to continue elsewhere"
+        case EndCause.TERMINATED:
+            found = AttemptState.CANCELLED, "ended by spotwise"
+        case EndCause.VANISHED:
+            found = AttemptState.LOST, seen.message or f"the machine in {place} went away without a word"
+        case EndCause.SETUP_FAILED:
+            found = AttemptState.FAILED, f"setup failed with exit code {code}"
+        case EndCause.LAUNCH_FAILED:
+            found = AttemptState.FAILED, seen.message or f"{place} could not be brought up"
+        case EndCause.UNLAUNCHABLE:
+            found = AttemptState.FAILED, f"{_UNLAUNCHABLE}: {seen.message}"
+        case _:
+            found = _exited(code)
+    return found
+
+
+def _exited(code: int | None) -> tuple[AttemptState, str]:
+    if code == 0:
+        return AttemptState.COMPLETED, "the command ended with exit code 0"
+    if code == EXIT_PREEMPTED:
+        return AttemptState.LOST, f"the program saved and left with exit code {code}, but nobody here asked it to"
+    return AttemptState.FAILED, _crash(code)
+
+
+def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+    """What becomes of a run after its last attempt ended."""
+    last = attempts[-1]
+    if last.state is AttemptState.COMPLETED:
+        return Verdict(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+    if run.cancel_requested:
+        return Verdict(RunState.CANCELLED, "cancelled by request")
+    if run.budget_spent:
+        return Verdict(RunState.STOPPED, f"stopped at a checkpoint: the budget of {run.budget_usd:.2f} USD is spent")
+    if last.state in _CRASHES:
+        return _after_crash(attempts, crash_limit)
+    return Verdict(None, last.end_reason)
+
+
+def last_of_each_host(run: Run, attempts: Sequence[Attempt]) -> list[Attempt | None]:
+    """The newest attempt of each host; None where it never had one."""
+    newest = {attempt.host: attempt for attempt in attempts}
+    return [newest.get(host) for host in range(run.hosts)]
+
+
+def of_all_hosts(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+    """What becomes of a run, by the hosts whose last attempt has ended; ``state`` None: it goes on.
+
+    It is completed when all hosts are. Whatever else ends one host for good ends the run.
+    """
+    last = last_of_each_host(run, attempts)
+    if run.cancel_requested and not attempts:
+        return Verdict(RunState.CANCELLED, "cancelled before it was placed")
+    ended = [host for host, attempt in enumerate(last) if attempt is not None and attempt.state.is_final]
+    verdicts = [after(run, [a for a in attempts if a.host == host], crash_limit) for host in ended]
+    final = [v for v in verdicts if v.state not in (None, RunState.COMPLETED)]
+    if final:
+        return final[0]
+    if len(ended) == run.hosts and all(verdict.state is RunState.COMPLETED for verdict in verdicts):
+        return Verdict(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+    return Verdict(None, verdicts[0].reason if verdicts else "")
+
+
+def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
+    """How many attempts in a row, counted from the last, crashed or were lost without one more epoch kept than before.
+
+    A machine that is lost each time is no accident: the program may have brought it down.
+    """
+    crashes = 0
+    kept = [0, *(attempt.epochs_kept for attempt in attempts)]
+    for i in range(len(attempts) - 1, -1, -1):
+        if attempts[i].state is AttemptState.REFUSED:
+            continue
+        if attempts[i].state not in _CRASHES:
+            break
+        crashes += 1
+        if kept[i + 1] > max(kept[: i + 1]):
+            break
+    return crashes
+
+
+def _after_crash(attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+    last = attempts[-1]
+    if last.exit_code in HOPELESS_EXIT_CODES or last.end_reason.startswith(("setup failed", _UNLAUNCHABLE)):
+        return Verdict(RunState.FAILED, f"{last.end_reason}; trying again would not help")
+    crashes = crashes_without_progress(attempts)
+    if crashes >= crash_limit:
+        return Verdict(
+            RunState.FAILED, f"{_count(crashes, 'crash', 'crashes')} in a row without progress: {last.end_reason}"
+        )
+    return Verdict(None, f"{last.end_reason} ({crashes} of {crash_limit} crashes allowed without progress)")
+
+
+def _crash(code: int | None) -> str:
+    if code is None:
+        return "the program ended and its exit code is not known"
+    if code == 127:
+        return "a command in `run` was not found (exit code 127)"
+    if code == 126:
+        return "a command in `run` cannot be executed (exit code 126)"
+    if code > 128:
+        return f"the program was killed by signal {code - 128} (exit code {code})"
+    return f"the program crashed with exit code {code}"
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

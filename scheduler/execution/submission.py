@@ -1,0 +1,284 @@
+"""From a job file to a plan, and from a plan to an admitted run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets as random_source
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+from spotwise.cost_models.offer import Offer
+
+from ..core.errors import InputError, NotFoundError, RefusedError, StoreError
+from ..core.run import Run, RunState
+from ..core.study import StudyRecord
+from ..engines.skypilot.storage_location import storage_problem as unusable_storage
+from ..jobfile import file_mounts
+from ..jobfile.job_spec import JobSpec, load_job, unused_keys, without_secrets
+from ..jobfile.settings import Settings
+from ..planning.market_snapshot import gather
+from ..planning.plan import Plan, make_plan
+from ..planning.plan_json import plan_json
+from ..planning.remote_checks import check_elsewhere, notes_elsewhere
+from ..planning.trial_duration import disagreement, related_hours
+from ..planning.trial_gpu_memory import trial_memory
+from ..planning.warm_start import learned_of
+from ..planning.warm_start_text import prior_texts
+from ..planning.work_estimate import Seen, measure, overhead_hours, work_of
+from ..store import TeamLimit
+from ..tuning.search.related_studies import RelatedStudy, pick_priors
+from .context import App
+from .study_record import description_of
+from .workloads import secrets_path, write_sweep_task
+
+_ID_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # without look-alikes
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job with its plan, ready to be submitted."""
+
+    job: JobSpec
+    text: str  # the job file without secrets: what the store keeps
+    plan: Plan
+    priors: tuple[StudyRecord, ...]
+
+
+def prepare(app: App, path: Path) -> Prepared:
+    """Read a job file and plan it on what is known now.
+
+    Raises:
+        JobFileError: faults of the file.
+        InputError: it cannot run on the engine's machines as it is.
+    """
+    now = app.clock.now()
+    job = load_job(path, now=now)
+    elsewhere = app.settings.engine != "local"
+    if elsewhere:
+        check_elsewhere(job)
+    text = without_secrets(path.read_text(encoding="utf-8"))
+    runs, charges = app.store.runs(), app.store.charges()
+    attempts = app.store.attempts()
+    known = gather(
+        app.engine(app.settings.engine),
+        attempts,
+        app.settings.overheads,
+        now,
+        cooldown_hours=app.settings.cooldown_hours,
+    )
+    seen = Seen.under(known, runs, attempts, charges)
+    known = known.with_overhead(overhead_hours(job.kind, seen))
+    found = _priors(app, job)
+    learned = learned_of(job, found)
+    hours = related_hours(job, learned, attempts, known)
+    memory = trial_memory(related.study for related in found)
+    plan = make_plan(
+        job,
+        replace(work_of(job, measure(text, seen), hours), gpu_memory_gib=memory.needed_gib if memory else None),
+        known,
+        now,
+        team_money_left=team_money_left(app, job.team, now),
+        cooldown_hours=app.settings.cooldown_hours,
+        priors=prior_texts(job, learned),
+        learned=learned,
+        trial_hours=hours,
+        trial_memory=memory,
+        notes=[*_notes(app.settings, job, known.offers), *disagreement(job, hours)],
+    )
+    return Prepared(job, text, plan, tuple(related.study for related in found))
+
+
+def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bool = False) -> tuple[Run, bool]:
+    """Admit a job and return its run, and whether it is new: an active run of the same job file is not started twice.
+
+    Raises:
+        RefusedError: deadline or budget cannot be met.
+        InputError: a secret has no value, or the run's files no place.
+    """
+    job, plan = prepared.job, prepared.plan
+    workdir = job.workdir or str(Path.cwd())
+    files = _mounts_json(job)
+    identity = [workdir, prepared.text, *([files] if files != "{}" else [])]  # the same text may mean other files
+    active_key = hashlib.sha256("\0".join(identity).encode()).hexdigest()
+    active = None if again else app.store.active_run(active_key)
+    if active is not None:
+        return active, False
+    if plan.refusals:
+        raise RefusedError("\n".join(f"{job.name} is refused: {reason}" for reason in plan.refusals))
+    values = _secret_values(job)
+    run = _run(app, prepared, run_id or new_run_id(job.name), workdir)
+    folder = Path(run.folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_sweep_task(run, job, prepared.priors)
+    _write_secrets(run, values)
+    try:
+        admitted = app.store.add_run(run, run.id if again else active_key, team_limit(app, job.team, run.submitted_at))
+    except (RefusedError, StoreError):
+        _discard_unless_added(app, run)
+        raise
+    if admitted.id != run.id:
+        _discard(folder)
+    return admitted, admitted == run
+
+
+def start_supervisor(app: App, settings_file: Path | None) -> None:
+    """Start a supervisor in the background; leases settle it if there is one already."""
+    command = [sys.executable, "-P", "-m", "spotwise.scheduler.cli"]  # -P: a click.py in this folder is not ours
+    if settings_file is not None:
+        command += ["--settings", str(settings_file.absolute())]
+    with (app.home / "supervisor.log").open("ab") as log:
+        subprocess.Popen(
+            [*command, "supervise", "--until-idle"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "SPOTWISE_HOME": str(app.home)},
+        )
+
+
+def new_run_id(job_name: str) -> str:
+    """The job's name and six random letters."""
+    return f"{job_name}-{''.join(random_source.choice(_ID_LETTERS) for _ in range(6))}"
+
+
+def team_limit(app: App, team: str, now: datetime) -> TeamLimit | None:
+    """What a team may commit this calendar month (UTC); None without a budget in the settings."""
+    budget = app.settings.monthly_budget_usd(team)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return None if budget is None else TeamLimit(budget, month)
+
+
+def team_money_left(app: App, team: str, now: datetime) -> Decimal | None:
+    """Budget of the month, less what the team spent, less what its active runs have reserved."""
+    limit = team_limit(app, team, now)
+    return None if limit is None else limit.budget_usd - app.store.committed_usd(team, limit.since)
+
+
+def _notes(settings: Settings, job: JobSpec, offers: Sequence[Offer]) -> list[str]:
+    problem = storage_problem(settings)
+    return [
+        *unused_keys(job, settings.engine),
+        *(notes_elsewhere(job, offers) if settings.engine != "local" else ()),
+        *([f"no run can be submitted: {problem}"] if problem else ()),
+    ]
+
+
+def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
+    job, plan = prepared.job, prepared.plan
+    chosen = plan.chosen.estimate if plan.chosen is not None and plan.work.hours is not None else None
+    cost = chosen.cost_usd if chosen is not None else None
+    return Run(
+        id=run_id,
+        job_name=job.name,
+        kind=job.kind,
+        owner=job.owner,
+        team=job.team,
+        project=job.project,
+        state=RunState.WAITING,
+        job_yaml=prepared.text,
+        workdir=workdir,
+        folder=str(app.home / "runs" / run_id),
+        engine=app.settings.engine,
+        storage=_storage(app, run_id),
+        hosts=job.hosts,
+        submitted_at=app.clock.now(),
+        deadline_at=plan.deadline_at,
+        budget_usd=job.budget_usd,
+        reserved_usd=_reserved(job.budget_usd, cost.p90 if cost else None),
+        predicted_usd=cost.expected if cost else None,
+        predicted_low_usd=cost.p10 if cost else None,
+        predicted_high_usd=cost.p90 if cost else None,
+        predicted_hours=chosen.hours.expected if chosen else None,
+        plan_json=json.dumps(plan_json(plan)),
+        mounts_json=_mounts_json(job),
+    )
+
+
+def _mounts_json(job: JobSpec) -> str:
+    return json.dumps({key: job.sky[key] for key in file_mounts.KEYS if job.sky.get(key)})
+
+
+def _storage(app: App, run_id: str) -> str:
+    """Where the run's nodes keep its files, if they are not on this machine."""
+    if app.settings.engine != "skypilot":
+        return ""
+    base, problem = app.settings.skypilot.storage, storage_problem(app.settings)
+    if base is None or problem is not None:
+        raise InputError(problem or "skypilot.storage is not set")
+    whole = base if "://" in base else str(Path(base).expanduser())  # each node's home is another
+    return f"{whole.rstrip('/')}/{run_id}"
+
+
+def storage_problem(settings: Settings) -> str | None:
+    """Why no run can keep its files where the settings say, in the words of `spotwise doctor`; None where it may."""
+    if settings.engine != "skypilot":
+        return None
+    problem = unusable_storage(settings.skypilot.storage)
+    if problem is None:
+        return None
+    where = "" if settings.source is None else f"{settings.source}: "
+    key = "" if settings.skypilot.storage is None else "skypilot.storage: "
+    return f"{where}{key}{problem.found}; {problem.fix}"
+
+
+def _reserved(budget: Decimal | None, likely: Decimal | None) -> Decimal:
+    """What to set aside: what it costs with 90 % certainty, but never more than its cap."""
+    amounts = [amount for amount in (budget, likely) if amount is not None and amount.is_finite()]
+    return min(amounts, default=Decimal(0))
+
+
+def _priors(app: App, job: JobSpec) -> tuple[RelatedStudy, ...]:
+    if job.sweep is None:
+        return ()
+    return pick_priors(
+        job.sweep.priors,
+        app.store.studies(),
+        space=job.sweep.space_spec,
+        metric=job.sweep.metric,
+        job_name=job.name,
+        labels={**job.labels, "team": job.team, "project": job.project},
+        task=description_of(job.sweep),
+    )
+
+
+def _secret_values(job: JobSpec) -> dict[str, str]:
+    """Each secret's value: from the file, or from the submitter's environment where the file gives none."""
+    values = {name: os.environ.get(name) if value is None else value for name, value in job.secrets.items()}
+    missing = sorted(name for name, value in values.items() if value is None)
+    if missing:
+        raise InputError(
+            f"secrets {', '.join(missing)}: no value in the job file and none in the environment; export them"
+        )
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _write_secrets(run: Run, values: dict[str, str]) -> None:
+    if values:
+        descriptor = os.open(secrets_path(run), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(values, file)
+
+
+def _discard_unless_added(app: App, run: Run) -> None:
+    """Leave nothing behind of what was not admitted; where the store cannot tell, leave the folder to a later look."""
+    try:
+        app.store.run(run.id)
+    except NotFoundError:
+        _discard(Path(run.folder))
+    except StoreError:
+        secrets_path(run).unlink(missing_ok=True)
+
+
+def _discard(folder: Path) -> None:
+    """The folder of a submission that turned out to be running already: only what submit wrote is in it."""
+    for name in ("sweep.json", "secrets.json"):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()

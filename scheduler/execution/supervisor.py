@@ -1,0 +1,399 @@
+"""The one loop that acts: observe -> decide -> act -> record.
+
+It keeps nothing that the store and the machines do not know: killed at any moment and started again, it ends in the
+same state and with the same charges.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+
+from spotwise.checkpoints.errors import CheckpointError
+from spotwise.cost_models.errors import CostModelError
+
+from ..accounting.ledger import book
+from ..core.ansi import plain
+from ..core.clock import Clock
+from ..core.errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
+from ..core.run import Attempt, AttemptState, Run, RunState
+from ..engines.base import Engine, Handle, LaunchRequest, Observation, Phase, handle_of
+from ..jobfile.job_spec import JobSpec, parse_job
+from ..jobfile.settings import Settings
+from ..planning.market_snapshot import Knowledge
+from ..planning.remaining_cost import estimate_rest
+from ..policies import policy_named
+from ..policies.base import Decision, Move, Situation, Stay, Wait
+from ..store import Event, Lease, Store
+from . import lease_owner
+from .situation import Outlook, checkpoint_every
+from .state_machine import Verdict, last_of_each_host, observed, of_all_hosts
+from .workloads import Workload, read_secrets, secrets_path, without_values, workload_for
+
+_log = logging.getLogger(__name__)
+
+LEASE_S = 20.0
+RENEW_S = 5.0
+STORE_PATIENCE = timedelta(minutes=10)  # a database that restarts is back by then
+# How often a healthy attempt is put before its policy.
+STEER_LEAST = timedelta(seconds=2)
+STEER_BILLED = timedelta(seconds=1 / 240)  # of a billed hour: a quarter of a minute, shorter on an emulated market
+REST_BILLED = timedelta(seconds=1 / 60)  # of a billed hour: how often it is kept what is left of a healthy run
+LOG_LINES = 8  # of a crashed program, shown with the reason
+
+
+class Supervisor:
+    """Drives all runs whose lease it holds."""
+
+    def __init__(
+        self, store: Store, engine_named: Callable[[str], Engine], settings: Settings, clock: Clock, owner: str = ""
+    ) -> None:
+        self._store, self._settings, self._clock = store, settings, clock
+        self._engine_named = engine_named
+        self._outlook = Outlook(store, engine_named, settings, clock)
+        self._owner = owner or lease_owner.me()
+        self._leases: dict[str, tuple[Lease, datetime]] = {}  # run id: lease, renewed at
+        self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
+        self._launched: set[str] = set()  # attempt ids this process has launched itself
+        self._steered: dict[str, datetime] = {}
+        self._estimated: dict[str, datetime] = {}  # run id: when what is left of it was last kept
+        self._faults: dict[str, str] = {}
+        self._others = False  # there are active runs that others drive, or nobody yet
+
+    def run(self, *, until_idle: bool) -> None:
+        """Tick until nothing is left to do (``until_idle``), or for ever.
+
+        Raises:
+            StoreError: the store has been unreadable for ten minutes.
+        """
+        busy_at = readable_at = self._clock.now()
+        while True:
+            now = self._clock.now()
+            try:
+                busy_at = now if self.tick() else busy_at
+                readable_at = now
+            except StoreError as error:
+                if now - readable_at > STORE_PATIENCE:
+                    raise
+                busy_at = now  # nobody knows whether there is something to do
+                _log.warning("%s; trying again", error)
+            # A run that nobody drives may be a dead supervisor's: its lease expires within LEASE_S.
+            patience = timedelta(seconds=LEASE_S + RENEW_S) if self._others else 2 * self._settings.tick
+            if until_idle and now - busy_at > patience:
+                return
+            self._clock.sleep(self._settings.tick.total_seconds())
+
+    def tick(self) -> int:
+        """One round over all active runs; returns how many of them this supervisor drives."""
+        active = self._store.runs(active=True)
+        mine = [run for run in map(self._held, active) if run is not None]
+        self._others = len(active) > len(mine)
+        attempts: dict[str, list[Attempt]] = {}
+        for attempt in self._store.attempts(active=True):
+            attempts.setdefault(attempt.run_id, []).append(attempt)
+        handles: dict[str, list[Handle]] = {}
+        for run in mine:
+            self._guarded(run, partial(self._prepare, run, attempts, handles))
+        seen = self._observe(handles)
+        for run in mine:
+            self._guarded(run, partial(self._advance, run, attempts.get(run.id, []), seen))
+        return len(mine)
+
+    def _guarded(self, run: Run, step: Callable[[], None]) -> None:
+        """One run's fault is noted and tried again; it never stops the others."""
+        if run.id not in self._leases:
+            return
+        try:
+            step()
+        except LeaseLostError:
+            self._leases.pop(run.id, None)
+        except StoreError:
+            raise  # not this run's fault
+        except (SpotwiseError, CheckpointError, CostModelError, OSError, ValueError) as error:
+            self._note_fault(run, str(error))  # ValueError: a file that a machine left is not what it should be
+
+    def _observe(self, handles: dict[str, list[Handle]]) -> dict[str, Observation]:
+        """One batched call an engine. What cannot be seen this time is looked at in the next round."""
+        seen: dict[str, Observation] = {}
+        for name, batch in handles.items():
+            try:
+                seen.update(self._engine_named(name).observe(batch))
+            except (SpotwiseError, OSError, ValueError) as error:
+                _log.warning("engine %s cannot be observed: %s; trying again", name, error)
+        return seen
+
+    # leases and launches
+
+    def _held(self, run: Run) -> Run | None:
+        """The run, if it is ours; read anew where it has just become so, since its last holder may have changed it."""
+        is_new = run.id not in self._leases
+        if not self._hold(run):
+            return None
+        return self._store.run(run.id) if is_new else run
+
+    def _hold(self, run: Run) -> bool:
+        now = self._clock.now()
+        until = now + timedelta(seconds=LEASE_S)
+        held = self._leases.get(run.id)
+        if held is not None and now - held[1] < timedelta(seconds=RENEW_S):
+            return True
+        try:
+            if held is not None:
+                self._store.renew(held[0], until)
+                lease: Lease | None = held[0]
+            else:
+                lease_owner.free_if_dead(self._store, run.id, now)
+                lease = self._store.lease(run.id, self._owner, now, until)
+        except LeaseLostError:
+            lease = None
+        if lease is None:
+            self._leases.pop(run.id, None)
+            return False
+        self._leases[run.id] = (lease, now)
+        return True
+
+    def _prepare(self, run: Run, attempts: dict[str, list[Attempt]], handles: dict[str, list[Handle]]) -> None:
+        """Find what is to be observed. A launch that a dead supervisor only recorded is carried out here."""
+        for live in (attempt for attempt in attempts.get(run.id, []) if not attempt.state.is_final):
+            handles.setdefault(run.engine, []).append(handle_of(run, live))
+            if live.state is AttemptState.LAUNCHING and live.id not in self._launched:
+                self._launch(run, live)
+                attempts[run.id] = self._store.attempts(run.id)
+
+    def _launch(self, run: Run, attempt: Attempt) -> None:
+        request = self._request(run, attempt)
+        try:
+            self._engine_named(run.engine).launch(request)
+        except CapacityError as error:
+            self._end_unlaunched(run, attempt, AttemptState.REFUSED, str(error))
+        except EngineError as error:
+            self._end_unlaunched(run, attempt, AttemptState.FAILED, str(error))
+        self._launched.add(attempt.id)
+
+    def _request(self, run: Run, attempt: Attempt) -> LaunchRequest:
+        """With the moment at which its money is spent, so that it stops there though no supervisor lives."""
+        grace_s = self._settings.grace.total_seconds()
+        stop_after_s = self._outlook.seconds_paid_for(run, attempt)
+        request = self._work(run)[1].request(attempt)
+        if stop_after_s is None:
+            return request
+        return replace(request, stop_after_s=stop_after_s - grace_s, stop_grace_s=grace_s)
+
+    def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, reason: str) -> None:
+        ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_reason=reason)
+        self._store.save_attempt(ended, self._leases[run.id][0])
+        self._note(run, state.value, reason, attempt)
+
+    def _work(self, run: Run) -> tuple[JobSpec, Workload]:
+        if run.id not in self._workloads:
+            job = parse_job(run.job_yaml, source=run.id)
+            self._workloads[run.id] = (job, workload_for(run, job))
+        return self._workloads[run.id]
+
+    # one run
+
+    def _advance(self, run: Run, known: list[Attempt], seen: dict[str, Observation]) -> None:
+        attempts = [self._followed(run, attempt, seen) for attempt in known]
+        verdict = of_all_hosts(run, attempts, self._settings.crash_limit)
+        live = [attempt for attempt in attempts if not attempt.state.is_final]
+        if verdict.state is not None and not live:
+            self._end(run, self._explained(run, attempts, verdict))
+        elif verdict.state is not None:
+            self._wind_up(run, live)
+        else:
+            for host, last in enumerate(last_of_each_host(run, attempts)):
+                self._advance_host(run, host, last, live)
+
+    def _advance_host(self, run: Run, host: int, last: Attempt | None, live: list[Attempt]) -> None:
+        if last is not None and not last.state.is_final:
+            self._steer(run, last, live)
+        elif last is None or last.state is not AttemptState.COMPLETED:
+            self._place(self._store.run(run.id), host)  # read anew: another host's step may have changed the run
+
+    def _wind_up(self, run: Run, live: list[Attempt]) -> None:
+        """The run is over but for hosts that still run: nothing they do is wanted any more."""
+        for attempt in live:
+            handle = handle_of(run, attempt)
+            self._engine_named(run.engine).terminate(handle, grace_s=self._settings.grace.total_seconds())
+
+    def _followed(self, run: Run, attempt: Attempt, seen: dict[str, Observation]) -> Attempt:
+        if attempt.state.is_final or attempt.id not in seen:
+            return attempt
+        return self._follow(run, attempt, seen[attempt.id])
+
+    def _follow(self, run: Run, attempt: Attempt, seen: Observation) -> Attempt:
+        """Record what became of an attempt; its charges in the same transaction as its end."""
+        if seen.phase is Phase.UNKNOWN and seen.message:
+            self._note_fault(run, seen.message)
+        known = observed(attempt, seen, self._clock.now())
+        if known == attempt:
+            return attempt
+        lease = self._leases[run.id][0]
+        if not known.state.is_final:
+            self._store.save_attempt(known, lease)
+            return known
+        workload = self._work(run)[1]
+        ended = known.evolve(epochs_kept=workload.progress().epochs_kept)
+        charges = book(ended, workload.spans(ended)) if ended.state is not AttemptState.REFUSED else ()
+        self._store.save_attempt(ended, lease, charges)
+        spent = sum((charge.amount_usd for charge in charges), Decimal(0))
+        self._note(run, ended.state.value, f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD", ended)
+        return ended
+
+    def _place(self, run: Run, host: int) -> None:
+        """No attempt of this host is live: start one, or wait."""
+        if run.wait_until is not None and self._clock.now() < run.wait_until:
+            return
+        job, workload = self._work(run)
+        attempts = self._store.attempts(run.id)
+        situation, known = self._outlook.situation(run, job, workload.progress(), attempts, None)
+        live = any(not attempt.state.is_final for attempt in attempts)
+        if self._outlook.is_spent(run, situation, known, known.nodes(job.num_nodes)):
+            self._give_up(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
+            return
+        decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
+        self._keep_rest(run, job, _after(decision, situation))
+        if isinstance(decision, Wait):
+            self._wait(run, decision, live)
+        elif isinstance(decision, Move):
+            self._start(run, host, len(attempts) + 1, decision, situation=situation, known=known)
+        elif not isinstance(decision, Stay):
+            self._give_up(run, Verdict(RunState.FAILED, f"no placement is possible: {decision.reason}"), live)
+
+    def _give_up(self, run: Run, verdict: Verdict, live: bool) -> None:
+        """End the run, unless other hosts of it go on: then this one is left out for now."""
+        if not live:
+            self._end(run, verdict)
+
+    def _wait(self, run: Run, decision: Wait, live: bool) -> None:
+        if run.wait_until is None:
+            self._note(run, "waiting", decision.reason)
+        lease = self._leases[run.id][0]
+        state = RunState.RUNNING if live else RunState.WAITING
+        self._store.save_run(replace(run, state=state, wait_until=decision.until), lease)
+
+    def _start(
+        self, run: Run, host: int, number: int, decision: Move, *, situation: Situation, known: Knowledge
+    ) -> None:
+        """Record first, launch second: a crash in between launches it again under the same id."""
+        attempt = Attempt(
+            id=f"{run.id}-a{number}",
+            run_id=run.id,
+            number=number,
+            offer=decision.offer,
+            nodes=known.nodes(self._work(run)[0].num_nodes),
+            state=AttemptState.LAUNCHING,
+            reason=decision.reason,
+            launched_at=self._clock.now(),
+            hour_s=known.hour_s,
+            cost_basis=known.cost_basis,
+            checkpoint_every=checkpoint_every(self._work(run)[0], decision.offer, situation),
+            epochs_kept=self._work(run)[1].progress().epochs_kept,
+            host=host,
+        )
+        lease = self._leases[run.id][0]
+        self._store.save_attempt(attempt, lease)
+        self._store.save_run(replace(run, state=RunState.RUNNING, wait_until=None), lease)
+        self._note(run, "placed", decision.reason, attempt)
+        self._launch(run, attempt)
+
+    def _steer(self, run: Run, attempt: Attempt, live: list[Attempt]) -> None:
+        """An attempt is live: let it be, stop it for good, or end it to continue elsewhere."""
+        handle = handle_of(run, attempt)
+        engine = self._engine_named(run.engine)
+        grace = self._settings.grace.total_seconds()
+        if run.cancel_requested or run.budget_spent or attempt.migrating:
+            engine.terminate(handle, grace_s=grace)
+            return
+        now, last = self._clock.now(), self._steered.get(attempt.id)
+        if self._outlook.must_stop(run, live):
+            self._stop_for_budget(run, attempt, engine, handle)
+        elif last is None or now - last > max(STEER_LEAST, STEER_BILLED * float(attempt.hour_s)):
+            self._steered[attempt.id] = now
+            self._consult_policy(run, attempt, engine, handle)
+
+    def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
+        self._store.save_run(replace(run, budget_spent=True), self._leases[run.id][0])
+        self._note(
+            run, "stopping", f"the budget of {run.budget_usd:.2f} USD is nearly spent: saving and leaving", attempt
+        )
+        engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
+
+    def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
+        job, workload = self._work(run)
+        attempts = self._store.attempts(run.id)
+        situation, _ = self._outlook.situation(run, job, workload.progress(), attempts, attempt)
+        last = self._estimated.get(run.id)
+        if last is None or situation.now - last > max(STEER_LEAST, REST_BILLED * float(attempt.hour_s)):
+            self._keep_rest(run, job, situation)
+        decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
+        elsewhere = isinstance(decision, Move) and decision.offer != attempt.offer
+        if elsewhere or isinstance(decision, Wait):  # to wait is to hold nothing
+            self._store.save_attempt(attempt.evolve(migrating=True), self._leases[run.id][0])
+            self._note(run, "migrating", decision.reason, attempt)
+            engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
+
+    def _keep_rest(self, run: Run, job: JobSpec, situation: Situation) -> None:
+        """For whoever asks how the run stands; nothing is decided by it."""
+        self._estimated[run.id] = situation.now
+        rest = estimate_rest(situation, job.policy)
+        if rest is not None:
+            self._store.save_rest(run.id, rest, self._leases[run.id][0])
+
+    def _end(self, run: Run, verdict: Verdict) -> None:
+        if verdict.state is None:
+            return
+        now = self._clock.now()
+        study = self._work(run)[1].study(self._store.charges(run.id), self._store.attempts(run.id), now)
+        if study is not None:
+            self._store.save_study(study)
+        ended = replace(
+            run, state=verdict.state, ended_at=now, end_reason=verdict.reason, reserved_usd=Decimal(0), wait_until=None
+        )
+        self._store.save_run(ended, self._leases[run.id][0])  # checks the lease: what follows is for its holder only
+        secrets_path(run).unlink(missing_ok=True)
+        self._note(run, "ended", f"{verdict.state.value}: {verdict.reason}")
+        self._store.release(run.id, self._owner)
+        for kept in (self._leases, self._workloads, self._faults, self._estimated):
+            kept.pop(run.id, None)
+        for attempt in self._store.attempts(run.id):
+            self._launched.discard(attempt.id)
+            self._steered.pop(attempt.id, None)
+
+    def _explained(self, run: Run, attempts: list[Attempt], verdict: Verdict) -> Verdict:
+        """The verdict with what a person needs beside it: a crashed program's last words, or missing epochs."""
+        if verdict.state is RunState.COMPLETED:
+            progress = self._work(run)[1].progress()
+            missing = progress.epochs_kept and progress.fraction < 1.0
+            return replace(verdict, reason=f"{verdict.reason}, at {progress.text}") if missing else verdict
+        if verdict.state is not RunState.FAILED:
+            return verdict
+        crashed = [attempt for attempt in attempts if attempt.state is AttemptState.FAILED] or attempts
+        try:
+            lines = list(self._engine_named(run.engine).logs(handle_of(run, crashed[-1]), tail=LOG_LINES))
+        except (EngineError, OSError) as error:  # the run has ended all the same
+            lines = [f"its log cannot be read: {error}"]
+        log = without_values("\n".join(f"  | {plain(line).rstrip()}" for line in lines), read_secrets(run))
+        return replace(verdict, reason=f"{verdict.reason}\n{log}" if log else verdict.reason)
+
+    def _note_fault(self, run: Run, message: str) -> None:
+        """The same fault again and again is noted once."""
+        if self._faults.get(run.id) != message:
+            self._faults[run.id] = message
+            self._note(run, "fault", f"{message}; trying again")
+
+    def _note(self, run: Run, kind: str, message: str, attempt: Attempt | None = None) -> None:
+        now = self._clock.now()
+        self._store.note(Event(run.id, now, kind, message, None if attempt is None else attempt.id))
+
+
+def _after(decision: Decision, situation: Situation) -> Situation:
+    """How a run that held nothing stands once a decision is carried out."""
+    if not isinstance(decision, Move):
+        return situation
+    restart_hours = next((c.restart_hours for c in situation.candidates if c.offer == decision.offer), 0.0)
+    return replace(situation, current=decision.offer, current_age_hours=0.0, starting_hours=restart_hours)

@@ -1,0 +1,284 @@
+"""What a run executes, and how far it is: a training program, or a sweep host with its trials.
+
+A workload reads only files that the node and the training side wrote, so any supervisor can pick a run up at any
+moment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
+
+from ..accounting.ledger import Charge, Span
+from ..accounting.time_spans import Hold, epochs_kept, sweep_spans, training_spans
+from ..core.progress import Progress
+from ..core.run import Attempt, Run
+from ..core.study import StudyRecord
+from ..engines.base import LaunchRequest
+from ..jobfile.job_spec import EarlyStopping, JobSpec, parse_job
+from ..tuning.study.study_record import to_record
+from ..tuning.study.study_state import StudyFeed, TrialPhase, TrialView
+from ..tuning.study.sweep_task import StoppingRule, SweepTask
+from ..tuning.study.trial_worth import StopRule
+from .study_record import past_studies, with_terms
+
+SHORTEST_SECRET = 4  # characters; shorter values stand in any text
+
+
+class Workload(Protocol):
+    """One kind of run."""
+
+    def request(self, attempt: Attempt) -> LaunchRequest: ...
+
+    def progress(self) -> Progress: ...
+
+    def spans(self, attempt: Attempt) -> list[Span]:
+        """What an ended attempt did with its time."""
+        ...
+
+    def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
+        """The study so far, of a sweep."""
+        ...
+
+
+def workload_for(run: Run, job: JobSpec) -> Workload:
+    return TrainingWorkload(run, job) if job.sweep is None else SweepWorkload(run, job)
+
+
+class TrainingWorkload:
+    """A training or retraining run: one program, one progress file."""
+
+    def __init__(self, run: Run, job: JobSpec) -> None:
+        self._run, self._job = run, job
+        self._progress_url = str(Path(run.folder) / "progress.jsonl")
+        self._reader = ProgressReader(self._progress_url)
+        self._records: list[ProgressRecord] = []
+
+    def request(self, attempt: Attempt) -> LaunchRequest:
+        job = self._job
+        env = {
+            "SPOTWISE_CHECKPOINT_URL": checkpoint_url(self._run, job),
+            "SPOTWISE_PROGRESS_URL": self._progress_url,
+            "SPOTWISE_CHECKPOINT_KEEP": str(job.checkpoint.keep),
+        }
+        return _request(self._run, job, attempt, job.run, env)
+
+    def progress(self) -> Progress:
+        self._records += self._reader.new()
+        kept = epochs_kept(self._records)
+        newest = self._records[-1] if self._records else None
+        total = self._job.work.epochs if self._job.work else None
+        of = f" of {total}" if total else ""
+        metrics = "" if newest is None else "  ".join(f"{k} {v:.4g}" for k, v in last_metrics(self._records).items())
+        text = (
+            "no progress reported" if newest is None else f"epoch {newest.epoch}{of}, {kept} kept  {metrics}".rstrip()
+        )
+        return Progress(min(1.0, kept / total) if total else 0.0, kept, text)
+
+    def spans(self, attempt: Attempt) -> list[Span]:
+        return training_spans(attempt, read_progress(self._progress_url))
+
+    def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
+        return None
+
+
+class SweepWorkload:
+    """A sweep: the attempt runs the sweep host, and the host runs the trials."""
+
+    def __init__(self, run: Run, job: JobSpec) -> None:
+        self._run, self._job = run, job
+        self._feed = StudyFeed(Path(run.folder) / "study")
+        self._past: tuple[str, ...] | None = None
+
+    def request(self, attempt: Attempt) -> LaunchRequest:
+        # -P: a ray.py in the work folder is the user's, not ours
+        command = 'exec "$SPOTWISE_PYTHON" -P -m spotwise.scheduler.tuning.host "$SPOTWISE_RUN_FOLDER/sweep.json"'
+        env = {
+            "SPOTWISE_PYTHON": sys.executable,  # a node elsewhere puts its own Python and folder in their place
+            "SPOTWISE_RUN_FOLDER": self._run.folder,
+            "SPOTWISE_HOST": str(attempt.host),
+            "SPOTWISE_HOSTS": str(self._run.hosts),
+            "SPOTWISE_USD_PER_HOUR": str(attempt.offer.price_usd_per_hour * attempt.nodes),
+            "SPOTWISE_HOUR_S": str(attempt.hour_s),
+        }
+        return replace(_request(self._run, self._job, attempt, command, env), is_sweep=True, hosts=self._run.hosts)
+
+    def progress(self) -> Progress:
+        self._feed.new()
+        trials = self._feed.study.trials.values()
+        ended = sum(trial.phase.is_final for trial in trials)
+        pruned = sum(trial.phase is TrialPhase.PRUNED for trial in trials)
+        frozen = sum(trial.phase is TrialPhase.FROZEN for trial in trials)
+        total = self._job.sweep.trials if self._job.sweep else None
+        fraction = min(1.0, (ended + frozen) / total) if total else 0.0  # most of the frozen stay so
+        kept = sum(trial.epoch for trial in trials)
+        of = f" of {total}" if total else ""
+        aside = f", {frozen} set aside" if frozen else ""
+        early = f"; {self._feed.study.end_reason}" if self._feed.study.end_reason else ""
+        said = f"{ended}{of} trials ended ({pruned} stopped early{aside}){early}"
+        return Progress(fraction, kept, said if trials else "starting")
+
+    def spans(self, attempt: Attempt) -> list[Span]:
+        self._feed.new()
+        holds = [h for trial in self._feed.study.trials.values() for h in _holds(trial, attempt.number)]
+        return sweep_spans(attempt, holds, {hold.trial: self._trial_progress(hold.trial) for hold in holds})
+
+    def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
+        self._feed.new()
+        sweep, job = self._job.sweep, self._job
+        if sweep is None:
+            return None
+        if self._past is None:
+            self._past = past_studies(Path(self._run.folder) / "sweep.json")
+        record = to_record(
+            self._feed.study,
+            run_folder=self._run.folder,
+            id=self._run.id,
+            job_name=job.name,
+            metric=sweep.metric,
+            goal=sweep.goal,
+            space=sweep.space_spec,
+            created_at=self._run.submitted_at,
+            now=now,
+            attempt_ends={a.number: a.ended_at for a in attempts if a.ended_at is not None},
+            labels={**job.labels, "team": job.team, "project": job.project},
+            costs=cost_by_trial(charges),
+        )
+        return with_terms(record, sweep, attempts, charges, self._past)
+
+    def _trial_progress(self, number: int) -> list[ProgressRecord]:
+        return read_progress(str(Path(self._run.folder) / "trials" / f"{number:04d}" / "progress.jsonl"))
+
+
+def checkpoint_url(run: Run, job: JobSpec | None = None) -> str:
+    """Where a training run's checkpoints lie."""
+    to = _checkpoint_to(run, job or parse_job(run.job_yaml, source=run.id))
+    return to or f"{run.storage or run.folder}/checkpoints"
+
+
+def _checkpoint_to(run: Run, job: JobSpec) -> str | None:
+    """Where the job file wants checkpoints, a folder a run; a relative path counts from the work folder."""
+    to = job.checkpoint.to
+    if to is None:
+        return None
+    base = to.rstrip("/") if "://" in to else str(Path(run.workdir) / Path(to).expanduser())
+    return f"{base}/{run.id}"
+
+
+def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> None:
+    """Write the sweep host's task; done once, at submission, so that every host of the run gets the same."""
+    sweep = job.sweep
+    if sweep is None:
+        return
+    stopping, stop = sweep.early_stopping, sweep.stop_when
+    task = SweepTask(
+        run_id=run.id,
+        attempt=1,
+        folder=run.folder,
+        command=job.run,
+        workdir=run.workdir,
+        metric=sweep.metric,
+        goal=sweep.goal,
+        space=sweep.space_spec,
+        parallel=sweep.parallel,
+        trials=sweep.trials,
+        early_stopping=None if stopping is None else _rule(stopping),
+        epochs=job.work.epochs if job.work else None,
+        seed=sweep.seed,
+        keep=job.checkpoint.keep,
+        checkpoint_to=_checkpoint_to(run, job) or (f"{run.storage}/checkpoints" if run.storage else None),
+        priors=tuple(priors),
+        stop_when=None if stop is None else StopRule(stop.gain_below, float(stop.per_usd)),
+    )
+    path = Path(run.folder) / "sweep.json"
+    path.write_text(task.to_json(), encoding="utf-8")
+
+
+def _rule(stopping: EarlyStopping) -> StoppingRule:
+    freezes = stopping.type == "freeze_thaw"
+    return StoppingRule(stopping.grace_epochs, stopping.reduction_factor, freezes=freezes)
+
+
+def cost_by_trial(charges: Sequence[Charge]) -> dict[int, Decimal]:
+    """USD by trial number."""
+    costs: dict[int, Decimal] = {}
+    for charge in charges:
+        if charge.trial is not None:
+            costs[charge.trial] = costs.get(charge.trial, Decimal(0)) + charge.amount_usd
+    return costs
+
+
+def last_metrics(records: Sequence[ProgressRecord]) -> Mapping[str, float]:
+    """The newest metrics that a program reported; {} before the first."""
+    return next((record.metrics for record in reversed(records) if record.metrics), {})
+
+
+def _holds(trial: TrialView, attempt: int) -> list[Hold]:
+    """A trial's holds within one attempt. Only the last of all holds ended with the trial."""
+    last = len(trial.holds) - 1
+    ended = trial.phase.value if trial.phase.is_final else ""
+    return [
+        Hold(trial.number, hold.start, hold.end, hold.share, ended if i == last else "")
+        for i, hold in enumerate(trial.holds)
+        if hold.attempt == attempt
+    ]
+
+
+def _request(run: Run, job: JobSpec, attempt: Attempt, command: str, env: Mapping[str, str]) -> LaunchRequest:
+    secrets = read_secrets(run)
+    return LaunchRequest(
+        attempt_id=attempt.id,
+        run_id=run.id,
+        offer=attempt.offer,
+        setup=job.setup,
+        command=command,
+        workdir=run.workdir,
+        folder=run.folder,
+        env={
+            **{name: str(value) for name, value in job.envs.items() if name not in secrets},
+            **env,
+            **({"SPOTWISE_CHECKPOINT_EVERY": attempt.checkpoint_every} if attempt.checkpoint_every else {}),
+            "SPOTWISE_RUN_ID": run.id,
+            "SPOTWISE_ATTEMPT": str(attempt.number),
+            "PYTHONUNBUFFERED": "1",  # logs as they happen, and whole when the process is killed
+        },
+        nodes=attempt.nodes,
+        run_url=run.storage,
+        task={**job.sky, **_whole_paths(run, job), "resources": job.resources or {}},
+        secrets=secrets,
+    )
+
+
+def _whole_paths(run: Run, job: JobSpec) -> dict[str, Any]:
+    """The job file's folders and files as they were found at submission: SkyPilot would count from our folder."""
+    mounts: dict[str, Any] = json.loads(run.mounts_json)
+    return {**mounts, "workdir": run.workdir} if job.workdir else mounts
+
+
+def secrets_path(run: Run) -> Path:
+    """Where a run's secrets lie until it ends: beside the run, for its owner's eyes only, never in the store."""
+    return Path(run.folder) / "secrets.json"
+
+
+def read_secrets(run: Run) -> dict[str, str]:
+    path = secrets_path(run)
+    if not path.exists():
+        return {}
+    values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return values
+
+
+def without_values(text: str, secrets: Mapping[str, str]) -> str:
+    """A log's lines as they may be stored and shown: no secret's value, however a program came to print it."""
+    for value in sorted(secrets.values(), key=len, reverse=True):
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, "***")
+    return text

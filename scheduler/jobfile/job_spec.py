@@ -1,0 +1,278 @@
+"""Job files: what a team asks for, parsed and checked once. Any SkyPilot task is a valid job.
+
+The attributes of :class:`JobSpec` are YAML's keys, except where a unit belongs into the name (``budget`` is
+``budget_usd``).
+SkyPilot's keys are read exactly as SkyPilot reads them and never changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictInt, StrictStr, ValidationError
+
+from .. import policies
+from ..core.clock import SystemClock
+from ..core.errors import JobFileError
+from ..core.run import RunKind
+from . import skypilot_keys
+from .cross_checks import faults_between_keys, missing_workdir, past_deadline, resource_faults, workdir_of
+from .file_mounts import missing_sources, with_whole_paths
+from .quantities import Deadline, Every, shown
+from .schema import (
+    Calendar,
+    Checkpoint,
+    DeadlineField,
+    EarlyStopping,
+    Gate,
+    MoneyField,
+    Param,
+    Part,
+    Retrain,
+    Sweep,
+    Task,
+    Triggers,
+    Work,
+)
+from .validation_errors import Fault, FaultyError, did_you_mean, faults_of, without_null
+from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text, without_values
+
+__all__ = [
+    "Calendar",
+    "Checkpoint",
+    "Deadline",
+    "EarlyStopping",
+    "Every",
+    "Gate",
+    "JobSpec",
+    "Param",
+    "Retrain",
+    "Sweep",
+    "Task",
+    "Triggers",
+    "Work",
+    "job_schema",
+    "load_job",
+    "parse_job",
+    "slug",
+    "unused_keys",
+    "without_secrets",
+]
+
+_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SCALAR: list[JsonValue] = ["string", "number", "boolean"]
+
+
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        allowed = "at most 60 letters, digits and .-_, a letter first"
+        raise ValueError(f"found {shown(name)}; allowed: {allowed}; did you mean {slug(name)}")
+    return name
+
+
+def _policy(name: str) -> str:
+    if name not in policies.NAMES:
+        allowed = ", ".join(policies.NAMES)
+        raise ValueError(f"found {shown(name)}; allowed: {allowed}{did_you_mean(name, policies.NAMES)}")
+    return name
+
+
+def _variables(values: dict[str, Any]) -> dict[str, Any]:
+    wrong = [name for name in values if not _VARIABLE.fullmatch(name)]
+    if wrong:
+        raise FaultyError([Fault((name,), f"found {shown(name)}; allowed: letters, digits and _") for name in wrong])
+    return values
+
+
+class JobKeys(Part):
+    """The keys of a job file that spotwise reads."""
+
+    model_config = ConfigDict(title="spotwise job")
+
+    name: Annotated[str, AfterValidator(_named)] = Field(description="The job's name; default: the file's name.")
+    owner: str = Field(default="", description="Who submits it.")
+    team: str = Field(default="", description="The team that pays; its budget is in the settings.")
+    project: str = Field(default="", description="What reports group by below the team.")
+    labels: dict[str, str] = Field(default={}, description="Any names and values, for reports.")
+    deadline: DeadlineField | None = Field(
+        default=None,
+        description="When it must be done: a duration from submission in billed hours, or a timestamp with zone.",
+    )
+    budget_usd: MoneyField | None = Field(
+        default=None, alias="budget", description="The most that this job may cost, in USD."
+    )
+    policy: Annotated[str, AfterValidator(_policy)] = Field(
+        default="auto", description="Where it runs: auto, deadline, cheapest, on_demand or spot_only."
+    )
+    checkpoint: Checkpoint = Field(default_factory=Checkpoint, description="When and where training saves its state.")
+    work: Work | None = Field(
+        default=None, description="How much there is to do, so that cost and time can be predicted."
+    )
+    sweep: Sweep | None = Field(default=None, description="Makes it a sweep: a search for good hyperparameters.")
+    retrain: Retrain | None = Field(
+        default=None, description="Makes it a retraining job: a model trained again and again."
+    )
+    run: Annotated[StrictStr, Field(min_length=1)] = Field(description="Shell script that trains.")
+    setup: StrictStr = Field(default="", description="Shell script that runs once on each new node.")
+    workdir: StrictStr | None = Field(
+        default=None,
+        description="Folder that setup and run work in: relative to this file's folder, else to the current one.",
+    )
+    num_nodes: Annotated[StrictInt, Field(ge=1)] = Field(default=1, description="How many nodes it runs on.")
+    resources: dict[str, Any] | None = Field(
+        default=None, description="Which clouds, regions and machines are suitable."
+    )
+    envs: Annotated[dict[str, str], AfterValidator(_variables)] = Field(
+        default={},
+        description="Environment variables.",
+        json_schema_extra={"additionalProperties": {"type": _SCALAR}},
+    )
+    secrets: Annotated[dict[str, str | None], AfterValidator(_variables)] = Field(
+        default={},
+        description="Environment variables that are never stored; empty: from the submitter's environment.",
+        json_schema_extra={"type": ["object", "array"], "additionalProperties": {"type": [*_SCALAR, "null"]}},
+    )
+
+
+class JobSpec(JobKeys):
+    """A job as its file describes it."""
+
+    sky: dict[str, Any] = Field(default={}, description="SkyPilot's other keys, unread.")
+
+    @property
+    def kind(self) -> RunKind:
+        if self.sweep is not None:
+            return RunKind.SWEEP
+        return RunKind.RETRAINING if self.retrain is not None else RunKind.TRAINING
+
+    @property
+    def hosts(self) -> int:
+        """Sweep hosts that work on it at a time, each with all nodes it asks for."""
+        return 1 if self.sweep is None else self.sweep.hosts
+
+    @property
+    def declares_checkpoint(self) -> bool:
+        """Whether the file says that training saves its state; long spot work without is refused."""
+        return "checkpoint" in self.model_fields_set
+
+
+_TEXT_KEYS = frozenset({"name", "owner", "team", "project", "labels"})
+_PLAIN_KEYS = frozenset({"deadline", "budget", "policy", "checkpoint", "work", "sweep", "retrain"})
+
+
+def load_job(path: Path | str, *, now: datetime | None = None) -> JobSpec:
+    """The job of a file. Its ``workdir`` and the files that it brings along have whole paths, its deadline lies ahead
+    of ``now`` (default: the present).
+
+    Raises:
+        JobFileError: all faults of the file at once.
+    """
+    path = Path(path)
+    file = _read(read_text(path), str(path))
+    past = past_deadline(file, now or SystemClock().now())
+    job = _checked(file, [*past, *missing_workdir(file, path), *missing_sources(file.data, path)])
+    workdir = None if job.workdir is None else str(workdir_of(job.workdir, path))
+    return job.model_copy(update={"workdir": workdir, "sky": with_whole_paths(job.sky, job.envs, path)})
+
+
+def parse_job(text: str, *, source: str) -> JobSpec:
+    """The job of a text that ``source`` names, by itself: no file is looked for and no time is read.
+
+    Raises:
+        JobFileError: all faults of the text at once.
+    """
+    return _checked(_read(text, source), [])
+
+
+def without_secrets(text: str) -> str:
+    """The text of a valid job file without the values of its secrets: what may be stored. All else stays as it was."""
+    return without_values(text, "secrets")
+
+
+def job_schema() -> dict[str, Any]:
+    """JSON Schema of job files, generated from the types: editors complete and check by it."""
+    schema = without_null(JobKeys.model_json_schema(by_alias=True))
+    properties = dict(schema["properties"])
+    properties["workdir"]["type"] = ["string", "object"]  # SkyPilot also takes a Git repository
+    for key, (types, description) in skypilot_keys.PASSED_THROUGH.items():
+        properties[key] = {**types, "description": f"SkyPilot: {description}"}
+    required = [key for key in schema["required"] if key != "name"]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "properties": properties,
+        "required": required,
+    }
+
+
+def unused_keys(job: JobSpec, engine: str) -> list[str]:
+    """One note for each key of the job that is accepted and has no effect on this engine."""
+    notes = skypilot_keys.unused_by(engine, job.sky, job.resources or {}, job.num_nodes)
+    if job.work is not None and job.work.reference and job.work.hours is None:
+        notes.append("work.reference: no effect without work.hours")
+    every = job.checkpoint.every
+    if job.work is not None and job.work.steps and (every is None or every.unit != "steps"):
+        notes.append("work.steps: no effect without checkpoint.every: N steps")
+    return notes
+
+
+def slug(text: str) -> str:
+    """A text as a job's name: ``My job (2)`` becomes ``My-job-2``."""
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
+    return (words if words[:1].isalpha() else f"job-{words}")[:60].strip("-._")
+
+
+def _scalars(key: str) -> Scalars:
+    if key in _TEXT_KEYS:
+        return Scalars.TEXT
+    return Scalars.PLAIN if key in _PLAIN_KEYS else Scalars.YAML_1_1
+
+
+def _read(text: str, source: str) -> YamlFile:
+    return parse_yaml(text, source=source, scalars=_scalars)
+
+
+def _checked(file: YamlFile, more_faults: Iterable[Fault]) -> JobSpec:
+    read, sky = _split(file)
+    faults = [*more_faults, *faults_between_keys(file.data), *resource_faults(file.data)]
+    keys = None
+    try:
+        keys = JobKeys.model_validate(read)
+    except ValidationError as error:
+        faults += faults_of(error, job_schema())
+    if keys is None or faults or file.faults or file.empty:
+        raise JobFileError(file.all_faults(faults))
+    return JobSpec.model_construct(keys.model_fields_set, **{**dict(keys), **_terms(keys)}, sky=sky)
+
+
+def _terms(keys: JobKeys) -> dict[str, Any]:
+    """Budget and deadline, which a sweep may give as well: a sweep is the whole job."""
+    if keys.sweep is None:
+        return {}
+    return {
+        "budget_usd": keys.sweep.budget_usd if keys.budget_usd is None else keys.budget_usd,
+        "deadline": keys.sweep.deadline or keys.deadline,
+    }
+
+
+def _split(file: YamlFile) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys that are read, and SkyPilot's others. SkyPilot takes a key without a value for one that is left out."""
+    given = {key: value for key, value in file.data.items() if value is not None}
+    passed = {
+        key for key, value in given.items() if key in skypilot_keys.PASSED_THROUGH or _is_for_sky_alone(key, value)
+    }
+    read = {"name": slug(Path(file.source).stem), **{key: given[key] for key in given if key not in passed}}
+    for key in {"envs", "secrets"} & read.keys():
+        if isinstance(read[key], dict):  # as text, as SkyPilot takes them
+            read[key] = {name: None if value is None else str(value) for name, value in read[key].items()}
+    return read, {key: given[key] for key in given if key in passed}
+
+
+def _is_for_sky_alone(key: str, value: object) -> bool:
+    """A Git repository as workdir, or names of secrets that SkyPilot's server keeps."""
+    return (key == "workdir" and isinstance(value, dict)) or (key == "secrets" and isinstance(value, list))

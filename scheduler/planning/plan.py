@@ -1,0 +1,337 @@
+"""JobSpec x what is known of the market -> Plan. Pure: `spotwise plan` prints it, `spotwise submit` acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import ROUND_CEILING, Decimal
+
+from spotwise.cost_models.estimate import Estimate, estimate
+from spotwise.cost_models.offer import Offer, Pool
+from spotwise.cost_models.selection import reject_reason
+
+from ..jobfile.job_spec import JobSpec
+from ..policies import DEADLINE_POLICIES, policy_named
+from ..policies.base import Candidate, Move, Situation, Stop
+from .market_snapshot import Knowledge
+from .rejection_reasons import CENT, reasons_against
+from .trial_duration import TrialHours
+from .trial_gpu_memory import TrialMemory, too_small
+from .warm_start import Learned, usd_per_trial
+from .work_estimate import Work
+
+LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
+LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An offer in a plan: what it would cost, and why it was chosen or not."""
+
+    offer: Offer
+    estimate: Estimate | None  # None where the offer does not fit the job at all
+    available: bool | None
+    chosen: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The chosen offer, the checkpoint interval and the budget for a job, with the reason for each."""
+
+    job_name: str
+    kind: str
+    policy: str
+    work: Work
+    options: tuple[Option, ...]  # the chosen first, then by expected cost
+    deadline_at: datetime | None
+    deadline_hours: float | None
+    budget_usd: Decimal | None
+    checkpoint: str
+    hour_s: Decimal
+    cost_basis: str
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()  # why it is not admitted; empty: it is
+    priors: tuple[str, ...] = ()  # what earlier studies give this sweep
+    learned: Learned | None = None  # the same as values; None: no sweep
+    trial_hours: TrialHours | None = None  # what trials of related studies took
+    trial_memory: TrialMemory | None = None  # the same of their GPUs' memory
+
+    @property
+    def chosen(self) -> Option | None:
+        return next((option for option in self.options if option.chosen), None)
+
+    @property
+    def savings_usd(self) -> Decimal | None:
+        """Expected cost of the cheapest on-demand offer less the chosen one's; None if one of them is unknown."""
+        on_demand = [o.estimate.cost_usd.expected for o in self.options if o.estimate and not o.offer.is_spot]
+        chosen = self.chosen
+        if not on_demand or chosen is None or chosen.estimate is None or self.work.hours is None:
+            return None
+        return min(on_demand) - chosen.estimate.cost_usd.expected
+
+    @property
+    def usd_per_trial(self) -> Decimal | None:
+        """Expected cost of a sweep by its trials; None where one of them is unknown, or nothing is paid."""
+        chosen = self.chosen
+        if self.learned is None or chosen is None or chosen.estimate is None or self.work.hours is None:
+            return None
+        return usd_per_trial(chosen.estimate.cost_usd.expected, self.learned.trials)
+
+
+def make_plan(
+    job: JobSpec,
+    work: Work,
+    known: Knowledge,
+    now: datetime,
+    *,
+    team_money_left: Decimal | None = None,
+    cooldown_hours: float = 1.0,
+    priors: Sequence[str] = (),
+    learned: Learned | None = None,
+    trial_hours: TrialHours | None = None,
+    trial_memory: TrialMemory | None = None,
+    notes: Sequence[str] = (),
+) -> Plan:
+    """Plan a job on what is known of the market at ``now``."""
+    deadline_at = job.deadline.resolve(now, known.hour_s) if job.deadline else None
+    fitting, rejected = fit(job, work, known)
+    situation = make_situation(job, work, fitting, known, now, deadline_at=deadline_at, money_left=job.budget_usd)
+    decision = policy_named(job.policy, cooldown_hours).decide(situation)
+    chosen = decision.offer if isinstance(decision, Move) else None
+    options = _options(situation, chosen, job.policy, decision.reason, rejected)
+    deadline_hours = _hours_between(now, deadline_at, known.hour_s)
+    plan = Plan(
+        job_name=job.name,
+        kind=job.kind.value,
+        policy=job.policy,
+        work=work,
+        options=options,
+        deadline_at=deadline_at,
+        deadline_hours=deadline_hours,
+        budget_usd=job.budget_usd,
+        checkpoint="",
+        hour_s=known.hour_s,
+        cost_basis=known.cost_basis.value,
+        notes=(*notes, *_memory_notes(_too_small(job, work, known, offer) for offer in fitting)),
+        priors=tuple(priors),
+        learned=learned,
+        trial_hours=trial_hours,
+        trial_memory=trial_memory,
+    )
+    return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
+
+
+def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[Offer, str]]:
+    """The offers this job can run on, and for every other one the reason why not.
+
+    GPUs that past trials would not have fitted on are left out, unless the job allows no larger ones: it may know more.
+    """
+    fitting: list[Offer] = []
+    rejected: dict[Offer, str] = {}
+    small: dict[Offer, str] = {}
+    for offer in known.offers:
+        reason = reject_reason(offer, job.resources) or _unsafe(job, work, known, offer)
+        if reason is None and work.hours is not None and known.speed(offer, work.reference) is None:
+            reason = f"no measured speed of {offer.accelerator or 'a CPU'} against {work.reference}"
+        if reason is not None:
+            rejected[offer] = reason
+        elif too_little := _too_small(job, work, known, offer):
+            small[offer] = too_little
+        else:
+            fitting.append(offer)
+    return (fitting, rejected | small) if fitting else (list(small), rejected)
+
+
+def make_situation(
+    job: JobSpec,
+    work: Work,
+    offers: Sequence[Offer],
+    known: Knowledge,
+    now: datetime,
+    *,
+    deadline_at: datetime | None,
+    money_left: Decimal | None,
+    left: float = 1.0,
+    current: Offer | None = None,
+    current_age_hours: float = 0.0,
+    refused: Mapping[Pool, datetime] | None = None,
+    submitted_at: datetime | None = None,
+) -> Situation:
+    """What a policy looks at: every fitting offer with the estimate of the work that is left on it.
+
+    ``left`` is the share of ``work`` that is still to be done. The start of what is held is over, or nearly, so that
+    an estimate, which counts from a launch, has so much longer until the deadline.
+    """
+    deadline_hours = _hours_between(now, deadline_at, known.hour_s)
+    started_hours = min(known.restart_hours, current_age_hours)
+    candidates = []
+    for offer in offers:
+        ahead = started_hours if current is not None and offer.key == current.key else 0.0
+        speed = known.speed(offer, work.reference) or 1.0
+        hours = (1.0 if work.hours is None else work.hours * left) / speed
+        predicted = estimate(
+            offer,
+            hours,
+            known.hazard(offer),
+            known.overheads,
+            nodes=known.nodes(job.num_nodes) * job.hosts,
+            interval_hours=_interval_hours(job, work.hours, known.hour_s, speed),
+            deadline_hours=None if work.hours is None or deadline_hours is None else deadline_hours + ahead,
+            rate_events=known.rate_events(offer),
+            work_sigma=work.sigma,
+        )
+        when = (refused or {}).get(offer.pool) if offer.is_spot else None
+        tried_at = known.no_capacity_at.get(offer.key)
+        available, seen = known.available.get(offer.key), known.seen.get(offer.pool) if offer.is_spot else None
+        candidates.append(Candidate(offer, predicted, available, when, tried_at, known.restart_hours, seen))
+    return Situation(
+        now=now,
+        deadline_at=deadline_at,
+        hour_s=float(known.hour_s),
+        candidates=tuple(candidates),
+        current=current,
+        current_age_hours=current_age_hours,
+        money_left_usd=money_left,
+        nodes=known.nodes(job.num_nodes) * job.hosts,
+        starting_hours=known.restart_hours - started_hours if current else 0.0,
+        at_risk_hours=_at_risk_hours(candidates),
+        look_hours=LOOK_HOURS,
+        share_done=1.0 - left,
+        submitted_at=submitted_at,
+        work_is_known=work.hours is not None,
+    )
+
+
+def _at_risk_hours(candidates: Sequence[Candidate]) -> float:
+    """Work between two checkpoints on spot capacity: what a preemption takes at worst."""
+    spot = [c.estimate for c in candidates if c.offer.is_spot and c.estimate.can_finish]
+    return max((min(e.checkpoint_interval_hours or 0.0, e.work_hours) for e in spot), default=0.0)
+
+
+def _unsafe(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | None:
+    """Spot is refused for work that saves nothing and would likely be interrupted."""
+    saves = job.declares_checkpoint or job.sweep is not None
+    if saves or not offer.is_spot or work.hours is None:
+        return None
+    lifetime = known.hazard(offer).mean_lifetime_hours
+    if work.hours < 0.1 * lifetime:  # below one chance in ten to lose all of it
+        return None
+    return f"{work.hours:.1f} h of work without a checkpoint: section would start over after every preemption"
+
+
+def _interval_hours(job: JobSpec, work_hours: float | None, hour_s: Decimal, speed: float) -> float | None:
+    """Billed hours between checkpoints, where the job file says; None: the model's best.
+
+    ``work_hours`` is all of the work, on the reference machine; an offer is ``speed`` times as fast.
+    """
+    every, work = job.checkpoint.every, job.work
+    if every is None:
+        return None
+    if every.unit == "minutes":
+        return every.amount * 60 / float(hour_s)  # the program counts wall clock
+    units = None if work is None else (work.epochs if every.unit == "epochs" else work.steps)
+    hours = work_hours if work is None or job.sweep is None else work.hours
+    return every.amount * hours / units / speed if units and hours else None
+
+
+def _hours_between(now: datetime, then: datetime | None, hour_s: Decimal) -> float | None:
+    return None if then is None else (then - now).total_seconds() / float(hour_s)
+
+
+def _options(
+    situation: Situation, chosen: Offer | None, policy: str, why: str, rejected: Mapping[Offer, str]
+) -> tuple[Option, ...]:
+    picked = next((c for c in situation.candidates if c.offer == chosen), None)
+    against = reasons_against(situation, picked, policy)
+    explained = [
+        Option(c.offer, c.estimate, c.available, c is picked, why if c is picked else against[c.offer])
+        for c in situation.candidates
+    ]
+    explained.sort(key=lambda o: (not o.chosen, o.estimate.cost_usd.expected if o.estimate else Decimal(0)))
+    unfit = [Option(offer, None, None, False, reason) for offer, reason in rejected.items()]
+    return (*explained, *unfit)
+
+
+def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str | None) -> Plan:
+    """Add the checkpoint interval and the refusals, which need the chosen offer."""
+    refusals = [*_capacity_refusals(plan, stopped), *_deadline_refusals(plan), *_money_refusals(plan, team_left)]
+    return replace(plan, checkpoint=_checkpoint_text(job, plan), refusals=tuple(refusals))
+
+
+def _too_small(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | None:
+    """Whether past trials would not have fitted. Where each offer is this machine, its name says nothing of its GPU."""
+    return None if known.one_machine else too_small(offer, work.gpu_memory_gib, job.sweep.parallel if job.sweep else 1)
+
+
+def _memory_notes(found: Iterable[str | None]) -> list[str]:
+    small = sorted({reason for reason in found if reason})
+    text = f"some trials may run out of GPU memory, and the job allows no larger GPU: {'; '.join(small)}"
+    return [text] if small else []
+
+
+def _checkpoint_text(job: JobSpec, plan: Plan) -> str:
+    every = job.checkpoint.every
+    best = plan.chosen.estimate.checkpoint_interval_hours if plan.chosen and plan.chosen.estimate else None
+    if every is not None:
+        return f"every {every.amount} {every.unit}, as the job file says"
+    return "at the end only: no preemptions expected" if best is None else f"every {best * 60:.0f} min (Young/Daly)"
+
+
+def _capacity_refusals(plan: Plan, stopped: str | None) -> list[str]:
+    """Refused where the policy sees no way at all, now or later; a shortage that may pass is waited for."""
+    if stopped is None:
+        return []
+    reasons = sorted({option.reason for option in plan.options if option.estimate is None})
+    return [f"no offer fits: {'; '.join([stopped, *reasons[:5]])}"]
+
+
+def _deadline_refusals(plan: Plan) -> list[str]:
+    """Refused where the deadline is more likely missed than met, by what the policy would do."""
+    options = [o for o in plan.options if o.estimate is not None]
+    if plan.deadline_hours is None or plan.work.hours is None or not options:
+        return []
+    # auto and deadline go on demand before it is too late, so any offer in time will do; the others stay what they are.
+    stays = plan.chosen is not None and plan.policy not in DEADLINE_POLICIES
+    chance = max(o.estimate.chance_to_meet_deadline or 0.0 for o in options if o.estimate and (o.chosen or not stays))
+    if chance >= LIKELY:
+        return []
+    fastest = min(o.estimate.hours.p90 for o in options if o.estimate)
+    terms = f"a deadline of {_ceil_hours(fastest)} would be met with 90 %"
+    if stays and any((o.estimate.chance_to_meet_deadline or 0.0) >= LIKELY for o in options if o.estimate):
+        terms = f"policy: deadline could meet it; {terms}"
+    return [f"the deadline of {plan.deadline_hours:.1f} h cannot be met (best chance {chance:.0%}): {terms}"]
+
+
+def _money_refusals(plan: Plan, team_left: Decimal | None) -> list[str]:
+    chosen = plan.chosen
+    if chosen is None or chosen.estimate is None:
+        return []
+    if plan.work.hours is None:
+        return [] if team_left is None else _unknown_cost_refusals(plan.budget_usd, team_left)
+    cost = chosen.estimate.cost_usd
+    terms = f"{_ceil_cents(cost.expected)} USD is expected, {_ceil_cents(cost.p90)} USD suffices with 90 %"
+    refusals = []
+    if plan.budget_usd is not None and cost.expected > plan.budget_usd:
+        refusals.append(f"the budget of {plan.budget_usd:.2f} USD is too small: {terms}")
+    if team_left is not None and cost.expected > team_left:
+        refusals.append(f"the team has {team_left.quantize(CENT)} USD left this month: {terms}")
+    return refusals
+
+
+def _unknown_cost_refusals(budget_usd: Decimal | None, team_left: Decimal) -> list[str]:
+    """Of a team with a budget: what nobody can predict is set aside by the job's own budget, or not admitted."""
+    if budget_usd is None:
+        return ["what it costs is unknown, and the team has a budget: add work.hours, or a budget to set aside"]
+    if budget_usd > team_left:
+        return [f"the team has {team_left.quantize(CENT)} USD left this month, less than this job's budget"]
+    return []
+
+
+def _ceil_hours(hours: float) -> str:
+    return str(timedelta(seconds=60 * -(-hours * 3600 // 60))) if hours < 24 else f"{-(-hours // 1):.0f}h"
+
+
+def _ceil_cents(amount: Decimal) -> Decimal:
+    return amount.quantize(CENT, rounding=ROUND_CEILING)

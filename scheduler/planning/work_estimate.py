@@ -1,0 +1,185 @@
+"""How much work a job is: by earlier runs of the same file, by the job file, or by related studies. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+
+from ..accounting.ledger import Category, Charge
+from ..core.run import Attempt, Run, RunKind, RunState
+from ..jobfile.job_spec import JobSpec, Sweep
+from .market_snapshot import Knowledge
+from .trial_duration import TrialHours
+
+NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
+STATED_SIGMA = 0.5  # a person's figure is within a factor of 1.9 four times in five
+SWEEP_SIGMA = 0.7  # and early stopping adds to that: how many trials stay promising is not known beforehand
+MEASURED_SIGMA = 0.2  # one run of the same job file; more runs by the spread among them, but never below half of this
+_UNBOUNDED = "the sweep is bounded by its budget or deadline, not by trials"
+_WORK = frozenset({Category.PRODUCTIVE, Category.PRUNED, Category.IDLE})
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Hours of work on one reference machine, without interruption or overhead."""
+
+    hours: float | None  # None: nobody knows
+    source: str  # where the number comes from, for people
+    reference: str | None = None  # accelerator that the hours were measured on; None: this offer's own
+    sigma: float = 0.0  # how well they are known: standard deviation of the logarithm of true over given hours
+    gpu_memory_gib: float | None = None  # that a trial must have of a GPU; None: nobody knows
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What completed runs of one job file took, from their charges."""
+
+    runs: int
+    work_hours: float
+    accelerator: str | None
+    sigma: float
+
+
+def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None = None) -> Work:
+    """The best figure there is: measured beats stated, stated beats what trials of related studies took."""
+    if measured is not None:
+        source = f"measured in {measured.runs} earlier run{'s' if measured.runs != 1 else ''} of this job file"
+        return Work(measured.work_hours, source, measured.accelerator, measured.sigma)
+    if job.work is None or job.work.hours is None:
+        return _work_of_related(job, related)
+    if job.sweep is None:
+        return Work(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
+    if job.sweep.trials is None:
+        return Work(None, _UNBOUNDED)
+    hours, formula = sweep_hours(job.sweep, job.work.hours, job.work.epochs)
+    return Work(hours, formula, job.work.reference, SWEEP_SIGMA)
+
+
+def _work_of_related(job: JobSpec, related: TrialHours | None) -> Work:
+    if job.sweep is None or related is None:
+        return Work(None, "add work.hours to the job file, or run it once")
+    if job.sweep.trials is None:
+        return Work(None, f"{_UNBOUNDED}; {related.text}")
+    hours, formula = sweep_hours(job.sweep, related.mean, job.work.epochs if job.work else None)
+    stopping = SWEEP_SIGMA**2 - STATED_SIGMA**2
+    return Work(
+        hours, f"{formula} on average, {related.text}", related.reference, math.sqrt(related.sigma**2 + stopping)
+    )
+
+
+def as_planned(work: Work, plan_json: str) -> Work:
+    """What related studies said when the run was planned, if nothing better is known: they may be forgotten."""
+    said = json.loads(plan_json)
+    hours, source = said.get("work_hours"), said.get("work_source", "")
+    if work.hours is None and hours is not None and "work_sigma" in said:
+        work = Work(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))
+    return replace(work, gpu_memory_gib=said.get("work_gpu_memory_gib"))
+
+
+def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tuple[float, str]:
+    """Hours a sweep host works, and the sum that a person can check."""
+    trials = sweep.trials or sweep.parallel
+    kept = epochs_share(sweep, epochs)
+    # Trials start when a place is free, so the last ones run beside empty places: at worst (1 - 1/parallel) of the
+    # longest trial (Graham 1969), half of that on average.
+    parallel = sweep.parallel * sweep.hosts
+    tail = 0.5 * (1 - 1 / parallel)
+    rounds = max(trials * kept / parallel + tail, 1.0)
+    text = f"({trials} trials x {kept:.2f} after early stopping / {parallel} parallel + {tail:.2f} tail)"
+    return rounds * hours_per_trial, f"{text} x {hours_per_trial:.4g} h"
+
+
+def epochs_share(sweep: Sweep, epochs: int | None) -> float:
+    """Expected share of all epochs that asynchronous halving lets run; 1 without early stopping.
+
+    Trials reach a rung one after the other. The k-th to come goes on if it is among the best ``floor(k / eta)`` so
+    far, which of k equally good strangers one is with that share of k; the first ``eta - 1`` have too little company to
+    be judged (see ``tuning/asha.py``). Trials that get better as the sampler learns make it a lower bound.
+    """
+    stopping = sweep.early_stopping
+    if stopping is None or epochs is None or stopping.grace_epochs >= epochs:
+        return 1.0
+    trials = float(sweep.trials or sweep.parallel)
+    ran, alive, done, rung = 0.0, trials, 0, stopping.grace_epochs
+    while rung < epochs:
+        ran += alive * (rung - done)
+        done, alive = rung, _survivors(alive, stopping.reduction_factor)
+        rung *= stopping.reduction_factor
+    return (ran + alive * (epochs - done)) / (trials * epochs)
+
+
+def _survivors(arrivals: float, eta: int) -> float:
+    """How many of so many arrivals at a rung are expected to go on."""
+    whole = int(arrivals)
+    expected = sum(1.0 if k < eta else k // eta / k for k in range(1, whole + 1))
+    return expected + (arrivals - whole) * (1.0 if whole + 1 < eta else (whole + 1) // eta / (whole + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Completed runs, and what their machines did with their hours; all under one kind of money and one pace."""
+
+    runs: tuple[Run, ...]
+    hours: Mapping[str, Mapping[Category, float]]  # by run: billed hours of a machine, not of all its nodes
+    attempts: Mapping[str, int]  # by run: attempts that were billed
+    accelerators: Mapping[str, frozenset[str | None]]  # by run
+
+    @classmethod
+    def under(
+        cls, known: Knowledge, runs: Iterable[Run], attempts: Iterable[Attempt], charges: Iterable[Charge]
+    ) -> Seen:
+        """What was seen under the market that ``known`` describes: emulated hours say nothing about real ones."""
+        fitting = {a.id: a for a in attempts if a.hour_s == known.hour_s and a.cost_basis is known.cost_basis}
+        hours: dict[str, dict[Category, float]] = {}
+        billed: dict[str, set[str]] = {}
+        accelerators: dict[str, set[str | None]] = {}
+        for charge in charges:
+            attempt = fitting.get(charge.attempt_id)
+            if attempt is not None:
+                mine = hours.setdefault(charge.run_id, {})
+                mine[charge.category] = mine.get(charge.category, 0.0) + float(charge.hours) / attempt.nodes
+                billed.setdefault(charge.run_id, set()).add(attempt.id)
+                accelerators.setdefault(charge.run_id, set()).add(charge.offer.accelerator)
+        return cls(
+            runs=tuple(run for run in runs if run.state is RunState.COMPLETED and run.id in hours),
+            hours=hours,
+            attempts={run_id: len(ids) for run_id, ids in billed.items()},
+            accelerators={run_id: frozenset(kinds) for run_id, kinds in accelerators.items()},
+        )
+
+
+def measure(job_yaml: str, seen: Seen) -> Measured | None:
+    """What the newest completed runs of exactly this job file took; None if there are none.
+
+    Where GPUs differ in speed, hours on different ones cannot be averaged: then only runs on the newest run's count.
+    """
+    same = [run for run in seen.runs if run.job_yaml == job_yaml][-NEWEST_RUNS:]
+    if not same:
+        return None
+    kinds = seen.accelerators[same[-1].id]
+    alike = [run for run in same if seen.accelerators[run.id] == kinds]
+    by_run = [sum(seen.hours[run.id].get(category, 0.0) for category in _WORK) / run.hosts for run in alike]
+    return Measured(
+        runs=len(alike),
+        work_hours=fmean(by_run),
+        accelerator=next(iter(kinds)) if len(kinds) == 1 else None,
+        sigma=_spread(by_run),
+    )
+
+
+def overhead_hours(kind: RunKind, seen: Seen) -> float | None:
+    """Measured overhead of an attempt, in billed hours: the mean over the newest completed runs of this kind."""
+    newest = [run for run in seen.runs if run.kind is kind][-NEWEST_RUNS:]
+    if not newest:
+        return None
+    overhead = sum(seen.hours[run.id].get(Category.OVERHEAD, 0.0) for run in newest)
+    return overhead / sum(seen.attempts[run.id] for run in newest)
+
+
+def _spread(hours: Sequence[float]) -> float:
+    """Standard deviation of the logarithm of measured hours."""
+    logs = [math.log(each) for each in hours if each > 0]
+    return MEASURED_SIGMA if len(logs) < 2 else max(stdev(logs), MEASURED_SIGMA / 2)

@@ -1,0 +1,53 @@
+"""What the store holds, as the values that a report is made from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from ..execution.context import App
+from ..retraining.judging import Judgement
+from ..store.nights import judgements
+from .data import ModelRow, ReportData
+
+
+def report_data(app: App) -> ReportData:
+    """All that a report may look at, now. Imported studies are no run's: nothing was spent on them here."""
+    store = app.store
+    runs = tuple(store.runs())
+    ids = {run.id for run in runs}
+    studies = store.studies()
+    named = {prior for study in studies if study.id in ids for prior in study.priors}
+    budgets = {name: team.monthly_budget_usd for name, team in app.settings.teams.items()}
+    return ReportData(
+        now=app.clock.now(),
+        runs=runs,
+        attempts=tuple(store.attempts()),
+        charges=tuple(store.charges()),
+        studies=tuple(study for study in studies if study.id in ids),
+        models=_models(judgements(store)),
+        past=tuple(study for study in studies if study.id in named),
+        team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
+    )
+
+
+def _models(judged: Iterable[Judgement]) -> tuple[ModelRow, ...]:
+    """Each model's judgements, numbered from 1 in the order they were made."""
+    numbers: Counter[str] = Counter()
+    rows = []
+    for j in judged:
+        numbers[j.model] += 1
+        rows.append(
+            ModelRow(
+                model=j.model,
+                version=numbers[j.model],
+                run_id=j.version,
+                metric=j.metric,
+                value=j.value,
+                champion_value=j.champion_value,
+                promoted=j.promoted,
+                reason=j.reason,
+                created_at=j.judged_at,
+            )
+        )
+    return tuple(rows)

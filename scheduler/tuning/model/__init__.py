@@ -1,0 +1,1 @@
+"""The numbers: spaces as cubes, Gaussian processes, past studies, ranks, fidelities. Pure."""

@@ -1,0 +1,1 @@
+"""What earlier studies save a sweep: expected before it, realised after it."""

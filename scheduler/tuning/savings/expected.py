@@ -1,0 +1,99 @@
+"""What past studies are expected to save a sweep, judged by leaving each of them out in turn.
+
+For a past study, the first configurations are chosen from the others alone, as they would have been had it been the new
+one. Its own trials predict how good they are there, and how good random configurations are (``surface``). The share of
+random ones that are at least as good says how many trials a cold sweep needs for that (``cold``).
+
+The new sweep is taken for one more study of their kind, so the interval is that of one more draw: Student's t on the
+logarithms, not the range of a handful of studies, which is too narrow (``benchmarks/savings.py`` counts how often it
+holds). Pure numpy: a plan says it without Optuna.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy as np
+
+from spotwise.cost_models.estimate import Quantiles
+
+from ...core.study import StudyRecord
+from ..model.encoding import Cube
+from ..model.response_surface import Array, Surface
+from ..search.portfolio import Candidates, candidates, pick
+from ..study.search_space import Space
+from .cold_start import finest, spread, student_p90
+
+LEAST_STUDIES = 3  # fewer do not show how much such studies differ
+LEAST_TRIALS = 5  # of a study that judges: fewer say nothing about good and bad configurations
+RANDOM_POINTS = 512
+LEAST_LOG_SD = 0.5  # studies that agree by chance: a quantile is not known better than that
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """How soon a sweep is as good with past studies as without."""
+
+    studies: int  # that judged
+    with_past: int  # trials with past studies
+    without: Quantiles  # trials that are as good without
+
+    @property
+    def trials(self) -> Quantiles:
+        """Trials saved; below zero where past studies cost some."""
+        w = self.without
+        return Quantiles(w.expected - self.with_past, w.p10 - self.with_past, w.p90 - self.with_past)
+
+
+def expected_saving(past: Sequence[StudyRecord], space: Space, size: int) -> Saving | None:
+    """Of the first ``size`` configurations of a sweep; None where too few past studies can judge."""
+    return expected_of(candidates(past, space), size)
+
+
+def expected_of(found: Candidates, size: int) -> Saving | None:
+    """The same, of candidates that are at hand."""
+    judges = [index for index, surface in enumerate(found.surfaces) if len(surface.trials) >= LEAST_TRIALS]
+    if size < 1 or len(judges) < LEAST_STUDIES:
+        return None
+    points = _points([found.surfaces[index].shared for index in judges])
+    floor = min(finest(len(found.surfaces[index].trials)) for index in judges)
+    logs, tried = [], 0
+    for index, random in zip(judges, points, strict=True):
+        quantile, count = _left_out(found, index, random, size)
+        logs.append(math.log(quantile))
+        tried = max(tried, count)
+    off = student_p90(len(logs) - 1) * max(stdev(logs), LEAST_LOG_SD) * math.sqrt(1 + 1 / len(logs))
+    return Saving(len(judges), tried, spread(math.exp(fmean(logs)), off, floor))
+
+
+def _left_out(found: Candidates, index: int, random: Array, size: int) -> tuple[float, int]:
+    """Which quantile the others' choice reaches in one study, and with how many configurations."""
+    surface = found.surfaces[index]
+    places = np.flatnonzero(found.owner != index)[pick(*found.without(index), size)]
+    if not len(places):
+        return 1.0, size  # nothing to go by: as good as anything
+    best = surface.of([found.params[place] for place in places]).max()
+    return _quantile(surface, float(best), random), len(places)
+
+
+def _quantile(surface: Surface, goodness: float, random: Array) -> float:
+    better = np.count_nonzero(surface.at(random) >= goodness)
+    return max((1.0 + better) / (1.0 + len(random)), finest(len(surface.trials)))
+
+
+def _points(spaces: Sequence[Space]) -> list[Array]:
+    """Random points of each space; the same ones for the same space, which most past studies share."""
+    made: dict[tuple[str, ...], Array] = {}
+    for space in spaces:
+        if tuple(space) not in made:
+            made[tuple(space)] = random_points(space)
+    return [made[tuple(space)] for space in spaces]
+
+
+def random_points(space: Space) -> Array:
+    """Points spread over the space, encoded; always the same."""
+    cube = Cube(space)
+    return cube.columns(cube.random(RANDOM_POINTS, np.random.default_rng(0)))

@@ -1,0 +1,93 @@
+"""What past studies saved a sweep that has ended: an estimate from its own trials and from the past's surfaces.
+
+How good the configurations were that it took from past studies is known. How many trials a cold sweep would have needed
+for that follows from the share of all configurations that are as good, which has to be estimated:
+
+- the first ten trials are looked at: later ones are where earlier ones were good, which is no fair sample;
+- each trial counts for the part of the space that it lies nearest to, so that ten tries in one corner say little;
+- a line through how good past studies say each trial is and how good it was tells what they say of configurations not
+  tried; where the past misled it is flat, and says nothing;
+- what the line leaves is taken for chance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+from ...core.study import StudyRecord, TrialRecord
+from ..model.encoding import Cube, encode
+from ..model.rank_scores import is_scored, ranked
+from ..model.response_surface import Array, Surface, kernel, surface_of
+from ..study.search_space import Space
+from .cold_start import finest, spread
+from .expected import LEAST_TRIALS, Saving, random_points
+
+OFF = 2.0  # 10th and 90th percentile of how far off the logarithm is: benchmarks/savings.py
+EARLY = 10  # trials
+PART = 0.8  # of a trial's weight that follows the part of the space around it; the rest is the same for all
+_NORMAL = NormalDist()
+_LEAST_CHANCE = 1e-4
+
+
+def realised_saving(study: StudyRecord, past: Sequence[StudyRecord]) -> Saving | None:
+    """What the past studies that it used saved it; below zero where they cost trials.
+
+    None where it took no configuration from them, where none of them is known any more, or where too few trials ended
+    with a result.
+    """
+    surfaces = [found for found in (surface_of(each, study.space) for each in past) if found is not None]
+    best_first = ranked(sorted(study.trials, key=lambda trial: trial.number)[:EARLY], study.goal)
+    taken = [place for place, trial in enumerate(best_first) if trial.source == "prior"]
+    if not surfaces or not taken or len(best_first) < LEAST_TRIALS or not is_scored(best_first[0]):
+        return None
+    random, tried = random_points(study.space), encode(study.space, [trial.params for trial in best_first])
+    weights = _weights(tried, random)
+    here, there = (_told(surfaces, study.space, points) for points in (tried, random))
+    quantile = _share_as_good(taken[0], _places(best_first, weights), weights, here, there)
+    floor = finest(len(best_first) + sum(len(surface.trials) for surface in surfaces))
+    return Saving(len(surfaces), len(taken), spread(max(quantile, floor), OFF, floor))
+
+
+def _told(surfaces: Sequence[Surface], space: Space, points: Array) -> Array:
+    """What past studies say of points of the new space, on average: each sees only the parameters that it had."""
+    parameter, names = Cube(space).parameter, list(space)
+    columns = [np.isin(parameter, [names.index(name) for name in surface.shared]) for surface in surfaces]
+    return np.asarray(np.mean([s.at(points[:, seen]) for s, seen in zip(surfaces, columns, strict=True)], axis=0))
+
+
+def _weights(tried: Array, random: Array) -> Array:
+    near = kernel(random, tried)
+    parts = (near / np.maximum(near.sum(axis=1, keepdims=True), 1e-12)).mean(axis=0)
+    return np.asarray(PART * parts / max(parts.sum(), 1e-12) + (1 - PART) / len(tried))
+
+
+def _places(best_first: Sequence[TrialRecord], weights: Array) -> Array:
+    """Each trial's place as a normal score, 0 in the middle; equal results share theirs."""
+    above = np.cumsum(weights) - 0.5 * weights
+    values = [trial.value if is_scored(trial) else (trial.state, trial.number) for trial in best_first]
+    for value in set(values):
+        same = [i for i, other in enumerate(values) if other == value]
+        above[same] = above[same].mean()
+    return np.array([-_NORMAL.inv_cdf(min(max(at, _LEAST_CHANCE), 1 - _LEAST_CHANCE)) for at in above])
+
+
+def _share_as_good(best: int, places: Array, weights: Array, here: Array, there: Array) -> float:
+    """The share of all configurations that are expected to be as good as one of the trials.
+
+    Args:
+        best: that one's index.
+        places: of the trials, best first.
+        here: what past studies say of the trials.
+        there: what they say of configurations at random.
+    """
+    middle, told = weights @ places, here - weights @ here
+    slope = max(0.0, float((weights * told) @ places / max(float((weights * told) @ told), 1e-12)))
+    left = places - middle - slope * told
+    freedom = max(len(places) - 2, 1) / len(places)
+    chance = math.sqrt(max(float(weights @ left**2) / freedom, 1e-4))
+    expected = middle + slope * (there - weights @ here)
+    return float(np.mean([1.0 - _NORMAL.cdf((places[best] - each) / chance) for each in expected]))

@@ -1,0 +1,1 @@
+"""What to try next: the sampler, its portfolio of earlier configurations, related studies."""

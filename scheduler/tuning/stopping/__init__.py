@@ -1,0 +1,1 @@
+"""When a trial, or a whole sweep, has run long enough."""

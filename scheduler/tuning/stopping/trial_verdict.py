@@ -1,0 +1,37 @@
+"""What follows from a trial's reports: the same whether its host saw them come or a later one reads of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..study.study_state import Study, TrialView
+from ..study.sweep_task import SweepTask
+from .asha import GO_ON, Verdict, judge
+
+
+def judge_report(study: Study, number: int, task: SweepTask) -> Verdict:
+    """Whether a trial goes on, asked when its last report has just been folded into ``study``.
+
+    Only for an epoch that the trial had not reported before: one repeated after a resume is not judged again.
+    """
+    rule, reports = task.early_stopping, study.trials[number].reports
+    if rule is None:
+        return GO_ON
+    if reports[max(reports)] is None:
+        return Verdict(stop=True, reason=f"{task.metric} is not a finite number")
+    if task.freezes:
+        return GO_ON  # whether it goes on now depends on what else could: the host decides
+    curves = {n: trial.curve for n, trial in study.trials.items() if trial.curve}
+    return judge(curves, number, rule, goal=task.goal, max_epochs=task.epochs)
+
+
+def fault_at_end(trial: TrialView, metric: str, seen_metrics: Collection[str]) -> str:
+    """Why a trial whose program has done all its work has failed none the less; empty where it is complete.
+
+    ``seen_metrics`` are the names of what the program reported, for the message.
+    """
+    if trial.reports:
+        last = trial.reports[max(trial.reports)]
+        return f"{metric} was not a finite number at the end" if last is None else ""
+    reported = f"it reported {', '.join(seen_metrics)}" if seen_metrics else "it reported nothing"
+    return f"ended without {metric}: {reported}. Write progress lines with {metric} to $SPOTWISE_PROGRESS_URL"

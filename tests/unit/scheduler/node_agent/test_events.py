@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from spotwise.scheduler.engines.base import EndCause, Phase
+from spotwise.scheduler.engines.local.observation import observation, settled
+from spotwise.scheduler.node_agent.events import Event, append_event, read_events
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def make_event(name: str, second: float = 0, **data: object) -> Event:
+    return Event(name, START + timedelta(seconds=second), data)
+
+
+def test_events_are_read_as_they_were_appended(tmp_path: Path) -> None:
+    events = [make_event("asked", pid=7), make_event("ended", 1.5, cause="exited", exit_code=0)]
+    for event in events:
+        append_event(tmp_path / "events.jsonl", event)
+    assert read_events(tmp_path / "events.jsonl") == events
+
+
+def test_no_file_holds_no_events(tmp_path: Path) -> None:
+    assert read_events(tmp_path / "events.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"event": "launched", "ti', b"\xff\xfe\n", b"[]\n", b'{"event": "x", "time": "soon"}', b"null", b"{}"]
+)
+def test_a_torn_line_hides_neither_what_came_before_nor_what_comes_after(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "events.jsonl"
+    append_event(path, make_event("asked"))
+    with path.open("ab") as log:
+        log.write(torn)
+    append_event(path, make_event("ended", 2, cause="vanished"))
+    assert [event.name for event in read_events(path)] == ["asked", "ended"]
+
+
+@pytest.mark.parametrize(
+    ("names", "phase"),
+    [
+        ([], Phase.PROVISIONING),
+        (["asked"], Phase.PROVISIONING),
+        (["asked", "launched", "setup"], Phase.PROVISIONING),
+        (["asked", "launched", "started"], Phase.RUNNING),
+        (["asked", "launched", "started", "notice"], Phase.RUNNING),
+    ],
+)
+def test_the_phase_follows_from_the_events(names: list[str], phase: Phase) -> None:
+    assert observation([make_event(name) for name in names]).phase is phase
+
+
+def test_a_node_gone_before_the_machine_was_up_bills_nothing() -> None:
+    end = settled(START, [make_event("asked")], START + timedelta(seconds=3))
+    seen = observation([make_event("asked"), end])
+    assert (seen.cause, seen.launched_at) == (EndCause.NO_CAPACITY, None)
+
+
+def test_a_vanished_machine_lived_until_its_last_sign() -> None:
+    """The newest of heartbeat and events, whichever it is."""
+    events = [make_event("asked"), make_event("launched", 1), make_event("started", 2)]
+    assert settled(START, events, START + timedelta(seconds=9)).time == START + timedelta(seconds=9)
+    assert settled(START, events, START + timedelta(seconds=1)).time == START + timedelta(seconds=2)
+    assert settled(START, events, None).time == START + timedelta(seconds=2)

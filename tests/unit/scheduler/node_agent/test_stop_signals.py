@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from spotwise.scheduler.node_agent.stop_signals import Reasons
+from spotwise.scheduler.node_agent.task import NodeTask
+from spotwise.scheduler.node_agent.timeouts import Patience
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Machine:
+    """Remembers when it was told to leave, and by when."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, datetime]] = []
+
+    def leave_by(self, cause: str, deadline: datetime) -> None:
+        self.told.append((cause, deadline))
+
+    def say(self, text: str) -> None: ...
+
+    def record(self, name: str, at: datetime | None = None, **data: object) -> None: ...
+
+
+def reasons(stop_after_s: float | None) -> Reasons:
+    task = NodeTask("job-a1", "job", NOW, setup="", command="c", stop_after_s=stop_after_s, stop_grace_s=20.0)
+    quiet = SimpleNamespace(wish=None, peers=SimpleNamespace(fault=lambda: None))
+    return Reasons(task, cast("Any", quiet), Path("save"), Patience(), lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    ("stop_after_s", "leaves_after_s"),
+    [
+        (3600.0, 3480.0),  # two minutes are left to the boot that was billed before the agent ran
+        (200.0, 100.0),  # and half of what there is where that is little
+        (0.0, 0.0),
+        (-5.0, 0.0),
+    ],
+)
+def test_a_budget_ends_while_the_boot_can_still_be_paid(stop_after_s: float, leaves_after_s: float) -> None:
+    watched, machine = reasons(stop_after_s), Machine()
+    ends_at = NOW + timedelta(seconds=leaves_after_s)
+    watched.heed(machine, ends_at - timedelta(seconds=0.1))
+    assert machine.told == []
+    watched.heed(machine, ends_at)
+    watched.heed(machine, ends_at + timedelta(seconds=1))
+    assert machine.told == [("terminated", ends_at + timedelta(seconds=20))]
+
+
+@pytest.mark.parametrize("stop_after_s", [None, 1e15])
+def test_without_a_budget_that_ends_nobody_is_told(stop_after_s: float | None) -> None:
+    watched, machine = reasons(stop_after_s), Machine()
+    watched.heed(machine, NOW + timedelta(days=3650))
+    assert machine.told == []
