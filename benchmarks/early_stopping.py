@@ -30,9 +30,9 @@ from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
 from spotwise.scheduler.tuning.model.encoding import Cube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
-from spotwise.scheduler.tuning.model.trial_cost import Costs
+from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.portfolio import PORTFOLIO_SIZE, choose
-from spotwise.scheduler.tuning.stopping.freeze_thaw import Begin, Begun, Freezing
+from spotwise.scheduler.tuning.stopping.freeze_thaw import Begin, Begun, FreezeThaw
 from spotwise.scheduler.tuning.study.search_space import distributions
 
 BUDGET = 8.0
@@ -85,8 +85,8 @@ def by_optuna(found: Family, job: Job, sampler: BaseSampler, pruner: BasePruner,
 def by_freezing(found: Family, job: Job, history: Sequence[StudyRecord], *, by_cost: bool = False) -> Iterator[Seen]:
     cube, levels = Cube(dict(sorted(found.space.items()))), tuple(rung / EPOCHS for rung in RUNGS)
     first = cube.rows([config.params for config in choose(history, found.space, PORTFOLIO_SIZE, by_cost=by_cost)])
-    past, costs = PastStudies(history, cube, levels=levels), Costs(history, cube) if by_cost else None
-    chooser = Freezing(cube, past, levels, first, seed=job.seed, costs=costs)
+    past, costs = PastStudies(history, cube, levels=levels), TrialCostModel(history, cube) if by_cost else None
+    chooser = FreezeThaw(cube, past, levels, first, seed=job.seed, costs=costs)
     rows, results = np.zeros((0, len(found.space))), np.zeros((0, len(levels)))
     curves: list[Array] = []
     each: list[float] = []

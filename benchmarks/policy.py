@@ -28,7 +28,7 @@ from fit_pool_models import fitted
 from spotwise.cost_models.availability import PoolModel
 from spotwise.cost_models.availability.model import TICK_HOURS
 from spotwise.scheduler.backtest.omniscient import NAME as OPTIMUM
-from spotwise.scheduler.backtest.replay import Episode, Outcome, Rules, episodes
+from spotwise.scheduler.backtest.replay import Episode, EpisodeOutcome, Rules, episodes
 from spotwise.scheduler.backtest.study import outcomes
 from spotwise.scheduler.backtest.trace import Trace, read_trace
 from spotwise.scheduler.jobfile.quantities import parse_duration
@@ -37,7 +37,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "spot-traces"
 POLICIES = ("on_demand", "greedy", "uniform_progress", "deadline", OPTIMUM)
 WORK_HOURS, DEADLINES_HOURS, RESTARTS_HOURS = 48.0, (52.0, 70.0), (0.05, 0.2, 0.4)
 FOLDS = 3
-Played = dict[str, list[tuple[Episode, Outcome]]]
+Played = dict[str, list[tuple[Episode, EpisodeOutcome]]]
 
 
 def main() -> None:
@@ -121,11 +121,11 @@ def _row(name: str, rules: Rules, played: Played) -> dict[str, object]:
     return {**terms, **cost, "closed": closed, "missed": missed, "worst_zone": worst}
 
 
-def _mean(results: Iterable[tuple[Episode, Outcome]]) -> float:
+def _mean(results: Iterable[tuple[Episode, EpisodeOutcome]]) -> float:
     return fmean(fmean(costs) for costs in _by(results, "source").values())
 
 
-def _by(results: Iterable[tuple[Episode, Outcome]], key: str) -> dict[str, list[float]]:
+def _by(results: Iterable[tuple[Episode, EpisodeOutcome]], key: str) -> dict[str, list[float]]:
     """Costs in hours of on-demand capacity, by a field of the recording; zones by recording."""
     found: dict[str, list[float]] = {}
     for episode, outcome in results:

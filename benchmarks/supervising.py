@@ -33,7 +33,7 @@ from spotwise.scheduler.engines.skypilot.offers import OfferBook
 from spotwise.scheduler.engines.skypilot.sky import Cluster, ClusterState, Failure, RequestState
 from spotwise.scheduler.execution.supervisor import Supervisor
 from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings, SkyPool
-from spotwise.scheduler.node_agent.events import Event, append_event
+from spotwise.scheduler.node_agent.events import NodeEvent, append_event
 from spotwise.scheduler.store import Store
 
 JOB = """name: job
@@ -103,7 +103,7 @@ class Machines:
     def start(self, env: Mapping[str, str]) -> None:
         folder = _attempt_folder(env)
         for name in ("up", "started"):
-            append_event(folder / "events.jsonl", Event(name, datetime.now(UTC), {}))
+            append_event(folder / "events.jsonl", NodeEvent(name, datetime.now(UTC), {}))
         with self._lock:
             self._envs.append(env)
 

@@ -3,6 +3,7 @@
 Needs nothing but the standard library to be imported; torch, numpy and fsspec are loaded where a program uses them.
 """
 
+from .checkpoint_manager import Restored
 from .errors import (
     CheckpointError,
     CorruptError,
@@ -14,12 +15,11 @@ from .errors import (
     StorageError,
 )
 from .folder import CheckpointFolder, latest_checkpoint
-from .keeper import Restored
 from .manifest import Manifest
 from .progress import ProgressEvent, ProgressReader, ProgressRecord, ProgressWriter, read_progress
-from .schedule import Every, Position, Unit, parse_every
+from .schedule import Every, TrainingPosition, Unit, parse_every
 from .session import Session
-from .settings import Settings
+from .settings import SessionSettings
 from .stop import EXIT_PREEMPTED, EXIT_UNSAVED
 from .storage import Storage, storage_for
 
@@ -32,7 +32,6 @@ __all__ = [
     "Every",
     "Manifest",
     "NoSpaceError",
-    "Position",
     "ProgressEvent",
     "ProgressReader",
     "ProgressRecord",
@@ -41,11 +40,12 @@ __all__ = [
     "SaveError",
     "Session",
     "SessionError",
-    "Settings",
+    "SessionSettings",
     "SettingsError",
     "StateError",
     "Storage",
     "StorageError",
+    "TrainingPosition",
     "Unit",
     "latest_checkpoint",
     "parse_every",

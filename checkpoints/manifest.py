@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import CorruptError
 from .progress import decode_metrics, encode_metrics
-from .schedule import Position
+from .schedule import TrainingPosition
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -28,7 +28,7 @@ class FileEntry:
 class Manifest:
     """One checkpoint: where training was, and the data files that hold its state."""
 
-    position: Position
+    position: TrainingPosition
     created: datetime  # UTC
     metrics: Mapping[str, float] = field(default_factory=dict)  # as last reported
     host: str = ""
@@ -71,7 +71,7 @@ def decode_manifest(data: bytes, *, source: str) -> Manifest:
 
 def _manifest_from(values: dict[str, Any]) -> Manifest:
     return Manifest(
-        position=Position(int(values["epoch"]), int(values["step"]), int(values.get("batch", 0))),
+        position=TrainingPosition(int(values["epoch"]), int(values["step"]), int(values.get("batch", 0))),
         created=datetime.fromisoformat(values["created"]),
         metrics=decode_metrics(values["metrics"]),
         host=str(values["host"]),

@@ -1,4 +1,4 @@
-"""The training process's own pen for the progress file: stamps records, and never lets a full disk stop training."""
+"""The training process's writer of the progress file: stamps records, and never lets a full disk stop training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import SupportsFloat
 from .errors import SessionError, StorageError
 from .gpu_memory import peak_gpu_memory_gib
 from .progress import ProgressEvent, ProgressRecord, ProgressWriter
-from .schedule import Position
+from .schedule import TrainingPosition
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class ProgressLog:
     def write(
         self,
         event: ProgressEvent,
-        position: Position,
+        position: TrainingPosition,
         *,
         checkpoint: str | None,
         metrics: Mapping[str, float] | None = None,

@@ -20,7 +20,7 @@ class Unit(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Position:
+class TrainingPosition:
     """How far training has come."""
 
     epoch: int = 0  # epochs completed
@@ -35,7 +35,7 @@ class Every:
     amount: float
     unit: Unit
 
-    def is_due(self, last: Position, now: Position, minutes_since: float) -> bool:
+    def is_due(self, last: TrainingPosition, now: TrainingPosition, minutes_since: float) -> bool:
         """Whether to save at ``now``. The last attempt to save was at ``last``, ``minutes_since`` minutes ago."""
         if now == last:
             return False

@@ -31,18 +31,18 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NoReturn, SupportsFloat, TypeVar
 
+from .checkpoint_manager import CheckpointManager
 from .errors import SaveError, SessionError
 from .folder import CheckpointFolder
-from .keeper import Keeper
 from .progress import ProgressEvent
 from .progress_log import ProgressLog, as_metrics
 from .ranks import Ranks
 from .rng import RngState
 from .save_request import SaveRequest
-from .schedule import Position
-from .settings import Settings
+from .schedule import TrainingPosition
+from .settings import SessionSettings
 from .state import TrainingState
-from .stop import EXIT_PREEMPTED, EXIT_UNSAVED, StopRequest
+from .stop import EXIT_PREEMPTED, EXIT_UNSAVED, SigtermListener
 from .storage import Storage, storage_for
 
 Batch = TypeVar("Batch")
@@ -72,11 +72,11 @@ class Session:
         ``parts`` is all that training changes: anything with ``state_dict()`` and ``load_state_dict()``, and random
         number generators of your own. The last intact checkpoint is loaded into them here.
         """
-        return cls(Settings.from_env(os.environ), parts)
+        return cls(SessionSettings.from_env(os.environ), parts)
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SessionSettings,
         parts: Mapping[str, object],
         *,
         storage: Storage | None = None,
@@ -87,17 +87,17 @@ class Session:
         self.hparams = dict(settings.hparams)
         self._every = settings.every
         self._clock = clock
-        self._keeper = Keeper(folder, TrainingState(parts), attempt=settings.attempt, writes=writes)
+        self._manager = CheckpointManager(folder, TrainingState(parts), attempt=settings.attempt, writes=writes)
         self._progress = ProgressLog(settings.progress_url, attempt=settings.attempt, enabled=writes)
         self._save_request = SaveRequest(settings.save_request if writes else None)
-        self._ranks, self._stop = Ranks(), StopRequest()
+        self._ranks, self._stop = Ranks(), SigtermListener()
         self._stop.listen()
         self._epoch: _Epoch | None = None
         self._total: int | None = None
         self._finished = False
-        self.restored = self._keeper.restore()
-        self._keeper.check()
-        self._position = self.restored.position if self.restored else Position()
+        self.restored = self._manager.restore()
+        self._manager.check()
+        self._position = self.restored.position if self.restored else TrainingPosition()
         self._metrics = dict(self.restored.metrics) if self.restored else {}
         self._tried, self._tried_at = self._position, self._clock()  # the last attempt to save
         self._write(ProgressEvent.STARTED)
@@ -161,7 +161,7 @@ class Session:
         epoch = self._current_epoch()
         self._refuse_skipping(epoch)
         self._metrics = as_metrics(metrics)
-        self._position = Position(self._position.epoch + 1, self._position.step + (not epoch.stepped))
+        self._position = TrainingPosition(self._position.epoch + 1, self._position.step + (not epoch.stepped))
         self._epoch = None
         self._write(ProgressEvent.PROGRESS, samples_per_second=self._speed(epoch))
         last = self._total is not None and self._position.epoch >= self._total
@@ -179,7 +179,7 @@ class Session:
             raise SessionError("session.finish() in the middle of an epoch: call session.report() first.")
         if self._finished:
             return
-        if self._position != self._keeper.committed:
+        if self._position != self._manager.committed:
             self._commit()
         self._finished = True
         self._write(ProgressEvent.FINISHED)
@@ -188,9 +188,9 @@ class Session:
     def _begin_epoch(self) -> None:
         """The first epoch after a restore begins with the random state that it had begun with before."""
         if self.restored and self._position == self.restored.position:
-            self._keeper.restore_rng(self.restored.epoch_rng or self.restored.rng)
+            self._manager.restore_rng(self.restored.epoch_rng or self.restored.rng)
         skip = self._position.batch
-        self._epoch = _Epoch(self._clock(), self._keeper.rng(), to_skip=skip, stepped=skip > 0)
+        self._epoch = _Epoch(self._clock(), self._manager.rng(), to_skip=skip, stepped=skip > 0)
 
     def _skip(self, batches: Iterator[object], count: int) -> None:
         if count == 0 or self.restored is None:
@@ -201,7 +201,7 @@ class Session:
                 f"{self.restored.checkpoint} was taken after {count} batches of an epoch, but the loader has only "
                 f"{dropped}. Restore the batch size and the data, or set SPOTWISE_CHECKPOINT_URL to another folder."
             )
-        self._keeper.restore_rng(self.restored.rng)
+        self._manager.restore_rng(self.restored.rng)
 
     def _current_epoch(self) -> _Epoch:
         if self._epoch is None:
@@ -229,39 +229,39 @@ class Session:
         try:
             self._commit()
         except SaveError as fault:
-            _log.warning("%s Training goes on; the last checkpoint is %s.", fault, self._keeper.checkpoint or "none")
+            _log.warning("%s Training goes on; the last checkpoint is %s.", fault, self._manager.checkpoint or "none")
 
     def _commit(self) -> None:
         self._tried, self._tried_at = self._position, self._clock()
         rng, epoch_rng = self._random_states()
-        self._keeper.save(self._position, self._metrics, rng=rng, epoch_rng=epoch_rng)
+        self._manager.save(self._position, self._metrics, rng=rng, epoch_rng=epoch_rng)
         self._write(ProgressEvent.CHECKPOINT)
-        self._keeper.prune()
+        self._manager.prune()
 
     def _random_states(self) -> tuple[RngState, RngState | None]:
         """What the epoch to come draws from; in the middle of one also what the loader's order was drawn from."""
         if self._epoch is None:
-            return self._keeper.rng(), None
+            return self._manager.rng(), None
         if self._position.batch == 0:  # begun, but nothing of it is done yet
             return self._epoch.rng, None
-        return self._keeper.rng(), self._epoch.rng
+        return self._manager.rng(), self._epoch.rng
 
     def _leave_if_asked(self) -> None:
         if self._ranks.any(self._stop.requested):
-            if self._position != self._keeper.committed:
+            if self._position != self._manager.committed:
                 self._save()
             self._ranks.wait_for_all()  # whoever starts ranks ends the rest when the first has gone
             self._leave()
 
     def _leave_without_loader(self, epoch: _Epoch) -> NoReturn:
         """Between two steps everything can be saved; with batches drawn since the last step it cannot exactly."""
-        if epoch.taken == self._position.batch and self._position != self._keeper.committed:
+        if epoch.taken == self._position.batch and self._position != self._manager.committed:
             self._save()
         self._leave()
 
     def _leave(self) -> NoReturn:
         """End the process; say that it was saved only if it was."""
-        saved = self._position == self._keeper.committed
+        saved = self._position == self._manager.committed
         if saved:
             self._write(ProgressEvent.STOPPING)
         self._stop.leave()
@@ -271,7 +271,7 @@ class Session:
         self._progress.write(
             event,
             self._position,
-            checkpoint=self._keeper.checkpoint,
+            checkpoint=self._manager.checkpoint,
             metrics=self._metrics,
             samples_per_second=samples_per_second,
         )

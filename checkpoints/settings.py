@@ -12,7 +12,7 @@ from .schedule import Every, Unit, parse_every
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SessionSettings:
     """Where and how often to save. The defaults hold where no scheduler is around."""
 
     checkpoint_url: str = "checkpoints"
@@ -25,7 +25,7 @@ class Settings:
     save_request: str | None = None  # a file; when it is touched, a checkpoint is saved and training goes on
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+    def from_env(cls, environ: Mapping[str, str]) -> SessionSettings:
         """Settings from ``SPOTWISE_*`` (and ``RANK`` as torchrun sets it). Raises ``SettingsError``."""
         checkpoint_url = (environ.get("SPOTWISE_CHECKPOINT_URL") or cls().checkpoint_url).rstrip("/")
         every = environ.get("SPOTWISE_CHECKPOINT_EVERY")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from .errors import StateError
-from .schedule import Position
+from .schedule import TrainingPosition
 
 
 class Sink(Protocol):
@@ -25,7 +25,7 @@ class Sink(Protocol):
     def flush(self) -> None: ...
 
 
-def state_file_name(position: Position) -> str:
+def state_file_name(position: TrainingPosition) -> str:
     """Positions that share a step have different file names, so that saving one never overwrites the other."""
     suffix = "pt" if "torch" in sys.modules else "json"
     return f"state-batch-{position.batch}.{suffix}" if position.batch else f"state.{suffix}"

@@ -14,7 +14,7 @@ EXIT_UNSAVED = 128 + signal.SIGTERM  # as if killed: what was done since the las
 _log = logging.getLogger(__name__)
 
 
-class StopRequest:
+class SigtermListener:
     """Whether SIGTERM has arrived. Only the main thread of a process can listen to signals."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ _TINY = 1e-12
 
 
 @dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
-class Sightings:
+class AvailabilityHistory:
     """When capacity was looked for in a pool, and whether it was there: a chain, the newest first.
 
     ``held`` says that an instance was held there since the sighting before, so that the capacity never was away.
@@ -24,22 +24,22 @@ class Sightings:
 
     at_hours: float  # on any clock of billed hours
     available: bool
-    before: Sightings | None = None
+    before: AvailabilityHistory | None = None
     held: bool = False
 
-    def then(self, at_hours: float, available: bool, *, held: bool = False) -> Sightings:
-        return Sightings(at_hours, available, self, held)
+    def then(self, at_hours: float, available: bool, *, held: bool = False) -> AvailabilityHistory:
+        return AvailabilityHistory(at_hours, available, self, held)
 
 
 @dataclass(frozen=True, eq=False)
-class Belief:
+class AvailabilityBelief:
     """How likely each state of the model is."""
 
     model: PoolModel
     weights: Array  # (states,); they add up to 1
 
     @classmethod
-    def of_an_unseen_pool(cls, model: PoolModel) -> Belief:
+    def of_an_unseen_pool(cls, model: PoolModel) -> AvailabilityBelief:
         return cls(model, model.unseen)
 
     @property
@@ -51,55 +51,57 @@ class Belief:
         """How long a spell with capacity, if there is one now, is expected to last."""
         return float(self.given(available=True).weights @ self.model.hours_unbroken)
 
-    def later(self, hours: float, *, held: bool = False) -> Belief:
+    def later(self, hours: float, *, held: bool = False) -> AvailabilityBelief:
         """After so many hours without a look; ``held``: with an instance that was not lost meanwhile."""
         if hours <= 0:
             return self
         steps = self.model.steps(hours)
         return self._scaled(self.weights @ (steps.unbroken if held else steps.any))
 
-    def given(self, *, available: bool) -> Belief:
+    def given(self, *, available: bool) -> AvailabilityBelief:
         """Having seen that there is capacity, or none."""
         there = self.model.has_capacity
         return self._scaled(self.weights * (there if available else 1.0 - there))
 
-    def _scaled(self, weights: Array) -> Belief:
+    def _scaled(self, weights: Array) -> AvailabilityBelief:
         total = float(weights.sum())
         if total < _TINY:  # the model holds what was seen for impossible: it knows nothing of this pool
-            return Belief.of_an_unseen_pool(self.model)
-        return Belief(self.model, weights / total)
+            return AvailabilityBelief.of_an_unseen_pool(self.model)
+        return AvailabilityBelief(self.model, weights / total)
 
 
-def believe(model: PoolModel, sightings: Sightings | None, now_hours: float | None = None) -> Belief:
+def believe(
+    model: PoolModel, sightings: AvailabilityHistory | None, now_hours: float | None = None
+) -> AvailabilityBelief:
     """What is believed of a pool at ``now_hours`` (default: at the last sighting)."""
     if sightings is None:
-        return Belief.of_an_unseen_pool(model)
+        return AvailabilityBelief.of_an_unseen_pool(model)
     belief = _at_last_sighting(model, sightings)
     return belief if now_hours is None else belief.later(now_hours - sightings.at_hours)
 
 
-_known: weakref.WeakKeyDictionary[Sightings, dict[int, Belief]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[AvailabilityHistory, dict[int, AvailabilityBelief]] = weakref.WeakKeyDictionary()
 
 
-def _at_last_sighting(model: PoolModel, sightings: Sightings) -> Belief:
+def _at_last_sighting(model: PoolModel, sightings: AvailabilityHistory) -> AvailabilityBelief:
     """Every sighting is worked in once, however often and from wherever the chain is read."""
-    chain: list[Sightings] = []
-    link: Sightings | None = sightings
-    belief: Belief | None = None
+    chain: list[AvailabilityHistory] = []
+    link: AvailabilityHistory | None = sightings
+    belief: AvailabilityBelief | None = None
     while link is not None and (belief := _known.get(link, {}).get(id(model))) is None:
         chain.append(link)
         link = link.before
     for each in reversed(chain):
         if belief is None:
-            belief = Belief.of_an_unseen_pool(model)
+            belief = AvailabilityBelief.of_an_unseen_pool(model)
         elif each.before is not None:
             belief = _through(belief, each.at_hours - each.before.at_hours, held=each.held)
         belief = belief.given(available=each.available)
         _known.setdefault(each, {})[id(model)] = belief
-    return belief or Belief.of_an_unseen_pool(model)
+    return belief or AvailabilityBelief.of_an_unseen_pool(model)
 
 
-def _through(belief: Belief, hours: float, *, held: bool) -> Belief:
+def _through(belief: AvailabilityBelief, hours: float, *, held: bool) -> AvailabilityBelief:
     """Long stretches in whole ticks, since steps are made for those."""
     if hours <= TICK_HOURS:
         return belief.later(hours, held=held)

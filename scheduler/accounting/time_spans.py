@@ -24,7 +24,7 @@ SAVED_EVENTS = KEPT_EVENTS | LEAVING_EVENTS
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class CapacityShare:
     """A trial held a share of an attempt's capacity over an interval."""
 
     trial: int
@@ -44,7 +44,7 @@ def training_spans(attempt: Attempt, records: Sequence[ProgressRecord]) -> list[
 
 
 def sweep_spans(
-    attempt: Attempt, holds: Iterable[Hold], progress: Mapping[int, Sequence[ProgressRecord]]
+    attempt: Attempt, holds: Iterable[CapacityShare], progress: Mapping[int, Sequence[ProgressRecord]]
 ) -> list[Span]:
     """Split a sweep host's attempt over its trials by what they held; what nobody held is idle.
 
@@ -105,16 +105,16 @@ def _cut(
     return [Span(a, b, kind, trial, share) for (a, b), kind in zip(pairwise(moments), kinds, strict=True) if b > a]
 
 
-def _clipped(holds: Iterable[Hold], start: datetime, end: datetime) -> list[Hold]:
+def _clipped(holds: Iterable[CapacityShare], start: datetime, end: datetime) -> list[CapacityShare]:
     clipped = []
     for hold in holds:
         left, right = max(hold.start, start), min(hold.end or end, end)
         if right > left:
-            clipped.append(Hold(hold.trial, left, right, hold.share, hold.outcome))
+            clipped.append(CapacityShare(hold.trial, left, right, hold.share, hold.outcome))
     return clipped
 
 
-def _trial_spans(attempt: Attempt, hold: Hold, records: Sequence[ProgressRecord]) -> list[Span]:
+def _trial_spans(attempt: Attempt, hold: CapacityShare, records: Sequence[ProgressRecord]) -> list[Span]:
     end = hold.end or attempt.ended_at or hold.start
     mine = [r for r in records if r.attempt == attempt.number and hold.start <= r.time]
     tail = _TRIAL_TAILS.get(hold.outcome, Category.LOST_WORK)

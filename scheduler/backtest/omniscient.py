@@ -13,7 +13,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from .replay import NOTHING, ON_DEMAND, SPOT, Episode, Outcome, Rules
+from .replay import NOTHING, ON_DEMAND, SPOT, Episode, EpisodeOutcome, Rules
 
 Array = npt.NDArray[np.float64]
 
@@ -22,7 +22,7 @@ _UNIT_HOURS = 1 / 3600  # a second: hours of work and restarts are whole numbers
 _EPSILON = 1e-9
 
 
-def omniscient(episode: Episode, rules: Rules) -> Outcome:
+def omniscient(episode: Episode, rules: Rules) -> EpisodeOutcome:
     """The cheapest choices that meet the deadline; where none do, on demand from the first tick to the end.
 
     With several recordings, every zone can be seen and no attempt to start is made in vain.
@@ -43,7 +43,7 @@ class _Optimum:
         self._units = self._work + self._restart + self._move + 1
         self._prices, self._on_demand = _prices(episode, rules)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> EpisodeOutcome:
         zones, ticks = self._zones, self._rules.deadline_ticks
         # rows: nothing held (by the zone last used; zones: none yet), spot by zone, on demand (by the zone last used)
         nothing = np.full((zones + 1, self._units), np.inf)
@@ -87,7 +87,7 @@ class _Optimum:
         done[:, self._tick :] = value[:, : -self._tick]
         return done
 
-    def _walk(self, plans: list[tuple[npt.NDArray[np.int8], ...]]) -> Outcome:
+    def _walk(self, plans: list[tuple[npt.NDArray[np.int8], ...]]) -> EpisodeOutcome:
         """Follow the plans from the start; the bill is added up as a replay does."""
         rules, zones = self._rules, self._zones
         held, zone, last, left = NOTHING, -1, zones, self._work
@@ -114,7 +114,7 @@ class _Optimum:
             choices.append(held)
             where.append(zone)
         done = left <= 0
-        return Outcome(
+        return EpisodeOutcome(
             id=self._episode.id,
             start_tick=self._episode.start_tick,
             policy=NAME,

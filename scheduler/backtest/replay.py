@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from spotwise.cost_models.availability import Sightings
+from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.estimate import Estimate, MoneyQuantiles, Quantiles
 from spotwise.cost_models.offer import Market, Offer, Pool
 
@@ -66,7 +66,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class EpisodeOutcome:
     """What a policy did with an episode."""
 
     id: str
@@ -101,7 +101,7 @@ def episodes(traces: Sequence[Trace], rules: Rules, stride_hours: float | None, 
     return found
 
 
-def replay(policy: Policy, episode: Episode, rules: Rules) -> Outcome:
+def replay(policy: Policy, episode: Episode, rules: Rules) -> EpisodeOutcome:
     """Play one episode to its end: when the work is done, in time or not, or when the recording ends."""
     world = _World(episode, rules)
     while not world.is_over:
@@ -121,7 +121,7 @@ class _World:
         self._last_zone = -1
         self._probed, self._has_started = 0.0, False
         self._known: list[bool | None] = [None] * len(self._traces)
-        self._seen: list[Sightings | None] = [None] * len(self._traces)
+        self._seen: list[AvailabilityHistory | None] = [None] * len(self._traces)
         self._choices: list[str] = []
         self._zones: list[int] = []
         self._cost, self._starts = Decimal(0), 0
@@ -173,7 +173,7 @@ class _World:
             look_hours=rules.tick_hours,
             share_done=1.0 - self._work / rules.work_hours,
             submitted_at=EPOCH,
-            vain_hours=rules.probe_hours,
+            failed_probe_hours=rules.probe_hours,
             margin_hours=0.0,
         )
 
@@ -192,9 +192,9 @@ class _World:
         self._live_through()
         return True
 
-    def outcome(self, policy: str) -> Outcome:
+    def outcome(self, policy: str) -> EpisodeOutcome:
         done = self._work <= _EPSILON
-        return Outcome(
+        return EpisodeOutcome(
             id=self._episode.id,
             start_tick=self._episode.start_tick,
             policy=policy,
@@ -249,7 +249,7 @@ class _World:
     def _note(self, zone: int, there: bool, *, held: bool) -> None:
         self._known[zone] = there
         before, at = self._seen[zone], self._tick * self._rules.tick_hours
-        self._seen[zone] = Sightings(at, there, before, held)
+        self._seen[zone] = AvailabilityHistory(at, there, before, held)
 
     def _restart_hours(self, zone: int) -> float:
         moves = zone >= 0 and self._last_zone >= 0 and zone != self._last_zone

@@ -17,7 +17,7 @@ from ..policies import NAMES, PEERS, policy_named
 from ..policies.deadline import MeetDeadline
 from .omniscient import NAME as OMNISCIENT
 from .omniscient import omniscient
-from .replay import Episode, Outcome, Rules, replay
+from .replay import Episode, EpisodeOutcome, Rules, replay
 
 POLICIES = (*(name for name in NAMES if name not in {"auto", "cheapest"}), *PEERS, OMNISCIENT)
 Task = tuple[str, Episode, Rules, PoolModel | None]
@@ -39,7 +39,7 @@ class Summary:
     starts: float
 
 
-def run_policy(name: str, episode: Episode, rules: Rules, model: PoolModel | None = None) -> Outcome:
+def run_policy(name: str, episode: Episode, rules: Rules, model: PoolModel | None = None) -> EpisodeOutcome:
     """``model``: of pools, for ``deadline``; None takes the shipped one. Raises InputError for an unknown policy."""
     if name == OMNISCIENT:
         return omniscient(episode, rules)
@@ -62,17 +62,17 @@ def outcomes(
     model: PoolModel | None = None,
     workers: int | None = None,
     progress: Callable[[], None] = lambda: None,
-) -> dict[str, list[Outcome]]:
+) -> dict[str, list[EpisodeOutcome]]:
     """By policy, in the order of the episodes; ``progress`` is called after each. For ``model`` see `run_policy`."""
     tasks = [(name, episode, rules, model) for name in names for episode in episodes]
-    found: dict[str, list[Outcome]] = {name: [] for name in names}
+    found: dict[str, list[EpisodeOutcome]] = {name: [] for name in names}
     for outcome in _played(tasks, workers or os.cpu_count() or 1):
         found[outcome.policy].append(outcome)
         progress()
     return found
 
 
-def summarise(episodes: Sequence[Episode], played: Sequence[Outcome], rules: Rules) -> Summary:
+def summarise(episodes: Sequence[Episode], played: Sequence[EpisodeOutcome], rules: Rules) -> Summary:
     """Of one policy; raises ValueError without episodes."""
     on_demand = [_on_demand_usd(episode, rules) for episode in episodes]
     finished = [outcome.finish_hours for outcome in played if outcome.finish_hours is not None]
@@ -95,7 +95,7 @@ def _on_demand_usd(episode: Episode, rules: Rules) -> Decimal:
     return price * Decimal(str(rules.work_hours))
 
 
-def _played(tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
+def _played(tasks: Sequence[Task], workers: int) -> Iterator[EpisodeOutcome]:
     if workers == 1 or len(tasks) <= _CHUNK:
         yield from (_play(task) for task in tasks)
         return
@@ -110,5 +110,5 @@ def _one_thread() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
-def _play(task: Task) -> Outcome:
+def _play(task: Task) -> EpisodeOutcome:
     return run_policy(*task)

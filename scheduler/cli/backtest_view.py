@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..backtest.replay import NOTHING, ON_DEMAND, SPOT, Episode, Outcome, Rules
+from ..backtest.replay import NOTHING, ON_DEMAND, SPOT, Episode, EpisodeOutcome, Rules
 from ..backtest.study import Summary
 
 _STYLES = {SPOT: "green", ON_DEMAND: "red", NOTHING: "dim"}
@@ -42,7 +42,7 @@ def print_summaries(summaries: Sequence[Summary], rules: Rules, console: Console
     console.print(table)
 
 
-def print_strip(episode: Episode, outcome: Outcome, rules: Rules, console: Console) -> None:
+def print_strip(episode: Episode, outcome: EpisodeOutcome, rules: Rules, console: Console) -> None:
     """One episode, tick by tick: where spot capacity was, what was held, and the work done against the deadline."""
     end = "" if outcome.finish_hours is None else f", done after {outcome.finish_hours:.1f} h"
     met = "in time" if outcome.met_deadline else "too late" if end else "never done"
@@ -65,7 +65,7 @@ def print_strip(episode: Episode, outcome: Outcome, rules: Rules, console: Conso
     )
 
 
-def outcome_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_json(outcome: EpisodeOutcome) -> dict[str, Any]:
     """One episode; money as a decimal string."""
     return {
         "id": outcome.id,
@@ -80,7 +80,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def decisions_line(outcome: Outcome, several: bool) -> str:
+def decisions_line(outcome: EpisodeOutcome, several: bool) -> str:
     """One JSON line: a letter a tick. Where there are several recordings, also which one spot capacity was held in."""
     line: Mapping[str, Any] = {"id": outcome.id, "start_tick": outcome.start_tick, "choices": outcome.choices}
     return json.dumps({**line, "zones": outcome.zones} if several else line)
@@ -90,7 +90,7 @@ def _capacity(episode: Episode, tick: int) -> str:
     return "#" if any(trace.available[episode.start_tick + tick] for trace in episode.traces) else " "
 
 
-def _work_done(outcome: Outcome, rules: Rules) -> list[float]:
+def _work_done(outcome: EpisodeOutcome, rules: Rules) -> list[float]:
     """Share of the work after each tick, without what preemptions took."""
     done, starting, before, shares = 0.0, 0.0, (NOTHING, -1), []
     for choice, zone in zip(outcome.choices, outcome.zones, strict=True):

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.errors import ExitCode
-from ..diagnostics.check import Check, Verdict
+from ..diagnostics.check import Check, CheckStatus
 
-_STYLES = {Verdict.OK: "green", Verdict.WARNING: "yellow", Verdict.FAILED: "bold red"}
+_STYLES = {CheckStatus.OK: "green", CheckStatus.WARNING: "yellow", CheckStatus.FAILED: "bold red"}
 
 
 def print_checks(checks: Iterable[Check], console: Console) -> ExitCode:
@@ -21,8 +21,8 @@ def print_checks(checks: Iterable[Check], console: Console) -> ExitCode:
     with console.status("looking"):  # SkyPilot's server may take half a minute to start
         made = list(checks)
     console.print(_table(made))
-    worst = [check for check in made if check.verdict is Verdict.FAILED]
-    warned = sum(check.verdict is Verdict.WARNING for check in made)
+    worst = [check for check in made if check.verdict is CheckStatus.FAILED]
+    warned = sum(check.verdict is CheckStatus.WARNING for check in made)
     text = f"{len(made)} checks: {len(worst)} failed, {warned} {'warning' if warned == 1 else 'warnings'}"
     console.print(text, highlight=False, style="bold red" if worst else "")
     return exit_code(made)
@@ -40,7 +40,7 @@ def checks_json(checks: Sequence[Check]) -> dict[str, Any]:
 
 def exit_code(checks: Iterable[Check]) -> ExitCode:
     """Warnings are no reason to stop."""
-    return ExitCode.BAD_INPUT if any(c.verdict is Verdict.FAILED for c in checks) else ExitCode.DONE
+    return ExitCode.BAD_INPUT if any(c.verdict is CheckStatus.FAILED for c in checks) else ExitCode.DONE
 
 
 def _table(checks: Sequence[Check]) -> Table:

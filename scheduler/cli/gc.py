@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..core.errors import ExitCode
-from ..diagnostics.leftovers import Ended, Found, Standing, end, look, to_end
+from ..diagnostics.leftovers import ClusterOwnership, EndedClusters, FoundCluster, end, look, to_end
 from ..engines.skypilot.public import PublicSky
 from ..execution.context import App
 
@@ -39,7 +39,7 @@ def clear_json(app: App, named: Sequence[str], *, may_end: bool) -> tuple[dict[s
     sky = PublicSky()
     found = look(sky, app.store, app.clock.now())
     wanted = [each.cluster.name for each in to_end(found, named)]
-    ended = end(sky, wanted, app.clock) if wanted and may_end else Ended()
+    ended = end(sky, wanted, app.clock) if wanted and may_end else EndedClusters()
     is_left = bool(ended.left) or (bool(wanted) and not may_end)
     document = {
         "clusters": [_found_json(each) for each in found],
@@ -60,19 +60,19 @@ def confirmed(question: str) -> bool:
         return False
 
 
-def _print_found(found: Sequence[Found], console: Console) -> None:
-    unused = [each for each in found if each.standing is not Standing.IN_USE]
+def _print_found(found: Sequence[FoundCluster], console: Console) -> None:
+    unused = [each for each in found if each.standing is not ClusterOwnership.IN_USE]
     if unused:
         console.print(_table(unused))
     used = len(found) - len(unused)
-    left = [each for each in unused if each.standing is Standing.LEFT_OVER]
+    left = [each for each in unused if each.standing is ClusterOwnership.LEFT_OVER]
     console.print(f"{used} in use, {len(left)} left over", highlight=False)
-    if any(each.standing is Standing.UNKNOWN for each in unused):
+    if any(each.standing is ClusterOwnership.UNKNOWN for each in unused):
         hint = "not of this installation: perhaps a colleague's, so it is ended only by name: spotwise gc CLUSTER"
         console.print(hint, highlight=False, style="yellow")
 
 
-def _table(found: Sequence[Found]) -> Table:
+def _table(found: Sequence[FoundCluster]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("cluster", "state", "since (UTC)", "attempt", "run"):
         table.add_column(name, no_wrap=True)
@@ -90,13 +90,13 @@ def _table(found: Sequence[Found]) -> Table:
     return table
 
 
-def _standing(found: Found) -> str:
+def _standing(found: FoundCluster) -> str:
     if found.attempt is None or found.ended_at is None:
         return found.standing.value
     return f"{found.standing.value}: its attempt ended {found.ended_at:%Y-%m-%d %H:%M}, {found.attempt.state.value}"
 
 
-def _found_json(found: Found) -> dict[str, Any]:
+def _found_json(found: FoundCluster) -> dict[str, Any]:
     attempt = found.attempt
     return {
         "cluster": found.cluster.name,
@@ -110,7 +110,7 @@ def _found_json(found: Found) -> dict[str, Any]:
     }
 
 
-def _print_ended(ended: Ended, console: Console) -> None:
+def _print_ended(ended: EndedClusters, console: Console) -> None:
     for name in ended.gone:
         console.print(f"{name} is gone", highlight=False)
     for name, why in ended.left.items():

@@ -87,7 +87,7 @@ def submit(context: Context, job: Path, engine: str | None, watch: bool, again: 
     from ..execution.submission import prepare, start_supervisor
     from ..execution.submission import submit as admit
     from ..jobfile.job_spec import load_job
-    from .plan_view import learned_line
+    from .plan_view import warm_start_line
 
     load_job(job)  # before the home is made: a faulty file leaves nothing behind
     app = context.app(engine)
@@ -96,7 +96,7 @@ def submit(context: Context, job: Path, engine: str | None, watch: bool, again: 
     where = prepared.plan.chosen.offer.key if prepared.plan.chosen else "the first offer that comes up"
     active = f"{run.id} of this job file is active already"
     print(f"submitted {run.id}: starts on {where}" if is_new else active, flush=True)
-    if is_new and (learns := learned_line(prepared.plan)):
+    if is_new and (learns := warm_start_line(prepared.plan)):
         print(learns, flush=True)
     start_supervisor(app, context.settings)
     if watch:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..planning.plan import Option, Plan
 from ..planning.warm_start_text import expected_text
-from .responsive_table import Fitting, stacked
+from .responsive_table import ResponsiveTable, stacked
 
 SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
 LEAST_WHY = 24  # characters of a line: in fewer, reasons are hard to read
@@ -27,12 +27,12 @@ def print_plan(plan: Plan, console: Console) -> None:
     _print_decision(plan, console)
 
 
-def learned_line(plan: Plan) -> str | None:
+def warm_start_line(plan: Plan) -> str | None:
     """What a sweep learns from and what that is expected to save, in a line; None where it starts cold."""
-    expected = expected_text(plan.learned, plan.usd_per_trial)
-    if plan.learned is None or expected is None:
+    expected = expected_text(plan.warm_start, plan.usd_per_trial)
+    if plan.warm_start is None or expected is None:
         return None
-    return f"learns from {', '.join(related.study.id for related in plan.learned.studies)}; {expected}"
+    return f"learns from {', '.join(related.study.id for related in plan.warm_start.studies)}; {expected}"
 
 
 def _print_head(plan: Plan, console: Console) -> None:
@@ -50,9 +50,9 @@ def _print_head(plan: Plan, console: Console) -> None:
         console.print(text, style="yellow", highlight=False)
 
 
-def _table(plan: Plan, options: list[Option]) -> Fitting:
+def _table(plan: Plan, options: list[Option]) -> ResponsiveTable:
     cost = "USD/h of work" if plan.work.hours is None else "cost USD"
-    return Fitting(_wide(options, cost), _narrow(options, cost))
+    return ResponsiveTable(_wide(options, cost), _narrow(options, cost))
 
 
 def _wide(options: list[Option], cost: str) -> Table:
@@ -135,7 +135,7 @@ def _print_decision(plan: Plan, console: Console) -> None:
         console.print(f"saves       {_short(plan.savings_usd)} USD ({share:.0%}) against on-demand", highlight=False)
     for line in plan.priors:
         console.print(f"priors      {line}", highlight=False)
-    expected = expected_text(plan.learned, plan.usd_per_trial)
+    expected = expected_text(plan.warm_start, plan.usd_per_trial)
     if expected is not None:
         console.print(f"priors      {expected}", highlight=False)
     for note in plan.notes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ..core.remaining import ChanceOf, Rest
+from ..core.remaining import ChanceOf, Remaining
 
 OLD = timedelta(minutes=2)  # an estimate says its age from here on
 LABEL_WIDTH = 8
@@ -18,33 +18,33 @@ _CHANCES = {
 }
 
 
-def rest_lines(rest: Rest | None, deadline_at: datetime | None, now: datetime) -> Table | None:
+def remaining_lines(remaining: Remaining | None, deadline_at: datetime | None, now: datetime) -> Table | None:
     """The deadline with the chance to meet it, and the cost of the rest; None where there is neither."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(min_width=LABEL_WIDTH, no_wrap=True)
     grid.add_column(overflow="fold")
     if deadline_at is not None:
-        grid.add_row("deadline", _deadline(rest, deadline_at - now))
-    if rest is not None:
-        grid.add_row("rest", _cost(rest, now - rest.at))
+        grid.add_row("deadline", _deadline(remaining, deadline_at - now))
+    if remaining is not None:
+        grid.add_row("rest", _cost(remaining, now - remaining.at))
     return grid if grid.row_count else None
 
 
-def rest_json(rest: Rest | None) -> dict[str, Any] | None:
+def remaining_json(remaining: Remaining | None) -> dict[str, Any] | None:
     """Stable keys; docs/policies.md says what they mean."""
-    if rest is None:
+    if remaining is None:
         return None
     return {
-        "at": rest.at.isoformat(),
-        "share_of_work": rest.share,
-        "offer": rest.offer,
-        "held": rest.is_held,
-        "expected_cost_usd": str(rest.expected_usd),
-        "p10_cost_usd": str(rest.low_usd),
-        "p90_cost_usd": str(rest.high_usd),
-        "on_demand_cost_usd": None if rest.on_demand_usd is None else str(rest.on_demand_usd),
-        "chance_to_meet_deadline": rest.chance_to_meet_deadline,
-        "chance_of": None if rest.chance_of is None else rest.chance_of.value,
+        "at": remaining.at.isoformat(),
+        "share_of_work": remaining.share,
+        "offer": remaining.offer,
+        "held": remaining.is_held,
+        "expected_cost_usd": str(remaining.expected_usd),
+        "p10_cost_usd": str(remaining.low_usd),
+        "p90_cost_usd": str(remaining.high_usd),
+        "on_demand_cost_usd": None if remaining.on_demand_usd is None else str(remaining.on_demand_usd),
+        "chance_to_meet_deadline": remaining.chance_to_meet_deadline,
+        "chance_of": None if remaining.chance_of is None else remaining.chance_of.value,
     }
 
 
@@ -54,26 +54,30 @@ def span(duration: timedelta) -> str:
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _deadline(rest: Rest | None, left: timedelta) -> str:
+def _deadline(remaining: Remaining | None, left: timedelta) -> str:
     when = f"in {span(left)}" if left >= timedelta(0) else f"{span(-left)} ago"
-    if rest is None:
+    if remaining is None:
         return when
-    if rest.chance_to_meet_deadline is None or rest.chance_of is None:
+    if remaining.chance_to_meet_deadline is None or remaining.chance_of is None:
         return f"{when}; the chance is unknown while nothing is held"
-    return f"{when}: {_percent(rest.chance_to_meet_deadline)} {_CHANCES[rest.chance_of]}"
+    return f"{when}: {_percent(remaining.chance_to_meet_deadline)} {_CHANCES[remaining.chance_of]}"
 
 
-def _cost(rest: Rest, age: timedelta) -> str:
-    where = f"on {rest.offer}" + ("" if rest.is_held else ", once it can be had")
-    interval = f"(10-90 %: {_short(rest.low_usd)}-{_short(rest.high_usd)})"
-    beside = f"; {_short(rest.on_demand_usd)} on demand" if rest.on_demand_usd is not None and _is_spot(rest) else ""
+def _cost(remaining: Remaining, age: timedelta) -> str:
+    where = f"on {remaining.offer}" + ("" if remaining.is_held else ", once it can be had")
+    interval = f"(10-90 %: {_short(remaining.low_usd)}-{_short(remaining.high_usd)})"
+    beside = (
+        f"; {_short(remaining.on_demand_usd)} on demand"
+        if remaining.on_demand_usd is not None and _is_spot(remaining)
+        else ""
+    )
     old = f"; as of {span(age)} ago" if age > OLD else ""
-    share = f"{_percent(rest.share)} of the work"
-    return f"{share}: {_short(rest.expected_usd)} USD expected {interval} {where}{beside}{old}"
+    share = f"{_percent(remaining.share)} of the work"
+    return f"{share}: {_short(remaining.expected_usd)} USD expected {interval} {where}{beside}{old}"
 
 
-def _is_spot(rest: Rest) -> bool:
-    return rest.offer.endswith("/spot")
+def _is_spot(remaining: Remaining) -> bool:
+    return remaining.offer.endswith("/spot")
 
 
 def _percent(share: float) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 UNBOUNDED = 10_000
 
 
-class Fitting:
+class ResponsiveTable:
     """The first of these tables that fits, or the last. Columns with ``no_wrap`` keep their natural width.
 
     Rich itself takes from all columns alike when space is short, and cuts prices to their first digit.

@@ -17,18 +17,18 @@ from rich.text import Text
 from ..accounting.ledger import cost_of
 from ..core.errors import ExitCode
 from ..core.progress import Progress
-from ..core.remaining import Rest
+from ..core.remaining import Remaining
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.study import StudyRecord, TrialRecord, shown_params
 from ..execution.workloads import workload_for
 from ..jobfile.job_spec import JobSpec, parse_job
 from ..planning.warm_start import saving_json, trial_usd
 from ..planning.warm_start_text import realised_text
-from ..store import Event, Store
+from ..store import RunEvent, Store
 from ..tuning.savings.expected import Saving
 from ..tuning.savings.realised import realised_saving
-from .remaining_view import LABEL_WIDTH, rest_json, rest_lines, span
-from .responsive_table import Fitting, stacked
+from .remaining_view import LABEL_WIDTH, remaining_json, remaining_lines, span
+from .responsive_table import ResponsiveTable, stacked
 
 CENT = Decimal("0.01")
 STATE_STYLES = {
@@ -55,12 +55,12 @@ class RunView:
     run: Run
     job: JobSpec
     attempts: tuple[Attempt, ...]
-    events: tuple[Event, ...]
+    events: tuple[RunEvent, ...]
     progress: Progress
     study: StudyRecord | None
     spent_usd: Decimal  # booked, and running
     now: datetime
-    rest: Rest | None = None  # as last estimated; None: unknown, or there is none
+    remaining: Remaining | None = None  # as last estimated; None: unknown, or there is none
     past_saving: Saving | None = None  # by past studies, of a sweep that has ended; None: unknown, or there are none
 
     @property
@@ -78,7 +78,7 @@ class RunView:
         return sum(attempt.state is AttemptState.PREEMPTED for attempt in self.attempts)
 
     @property
-    def remaining(self) -> timedelta | None:
+    def time_left(self) -> timedelta | None:
         """Time left at the pace so far; None until there is a pace."""
         if self.run.state.is_final or self.progress.fraction <= 0:
             return None
@@ -112,7 +112,7 @@ class RunWatcher:
             study=study,
             spent_usd=booked + open_,
             now=now,
-            rest=None if run.state.is_final else self._store.rest(self._id),
+            remaining=None if run.state.is_final else self._store.remaining(self._id),
             past_saving=self._saving(study) if run.state.is_final else None,
         )
 
@@ -128,7 +128,7 @@ class RunWatcher:
         return replace(seen, fraction=1.0) if run.state is RunState.COMPLETED else seen
 
 
-def _is_up(attempt: Attempt, events: Sequence[Event]) -> bool:
+def _is_up(attempt: Attempt, events: Sequence[RunEvent]) -> bool:
     """Whether its machine is known to be there, or to have been: a launch that comes to nothing costs nothing.
 
     An attempt is recorded with the moment at which it is asked for, then noted as placed. Once its machine is up, the
@@ -140,7 +140,7 @@ def _is_up(attempt: Attempt, events: Sequence[Event]) -> bool:
     return any(attempt.launched_at > moment for moment in placed)
 
 
-def status_table(views: Sequence[RunView]) -> Fitting:
+def status_table(views: Sequence[RunView]) -> ResponsiveTable:
     """One line a run, newest last; more lines a run where a terminal is narrow."""
     wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("run", "team", "kind", "state"):
@@ -166,13 +166,13 @@ def status_table(views: Sequence[RunView]) -> Fitting:
             stacked(attempts, preemptions),
             stacked(spent, share),
         )
-    return Fitting(wide, narrow)
+    return ResponsiveTable(wide, narrow)
 
 
 def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
     """One run: where it is, what it cost and will cost, its attempts and trials, and why things happened."""
     parts: list[RenderableType] = [_headline(view), _bars(view)]
-    ahead = None if view.run.state.is_final else rest_lines(view.rest, view.run.deadline_at, view.now)
+    ahead = None if view.run.state.is_final else remaining_lines(view.remaining, view.run.deadline_at, view.now)
     if ahead is not None:
         parts.append(ahead)
     if view.attempts:
@@ -221,7 +221,7 @@ def status_json(view: RunView) -> dict[str, Any]:
         "spent_usd": str(view.spent_usd),
         "predicted_usd": None if run.predicted_usd is None else str(run.predicted_usd),
         "progress": view.progress.fraction,
-        "rest": rest_json(view.rest),
+        "rest": remaining_json(view.remaining),
         "preemptions": view.preemptions,
         "attempts": [_attempt_json(attempt) for attempt in view.attempts],
         "past_saving": None if view.study is None else saving_json(view.past_saving, trial_usd(view.study)),
@@ -279,7 +279,7 @@ def _headline(view: RunView) -> Text:
 def _bars(view: RunView) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_column(min_width=LABEL_WIDTH)
-    left = view.remaining
+    left = view.time_left
     time_left = "" if left is None else f"about {span(left)} left"
     grid.add_row("work", ProgressBar(total=1, completed=view.progress.fraction, width=40), time_left)
     budget = view.run.budget_usd
@@ -292,7 +292,7 @@ def _bars(view: RunView) -> Table:
     return grid
 
 
-def _attempts(view: RunView) -> Fitting:
+def _attempts(view: RunView) -> ResponsiveTable:
     wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     wide.add_column("#", justify="right", no_wrap=True)
     for name in ("where", "market", "state"):
@@ -312,7 +312,7 @@ def _attempts(view: RunView) -> Fitting:
         why = attempt.end_reason if attempt.state.is_final else f"placed: {attempt.reason}"
         wide.add_row(number, place, market, state, hours, usd, _one_line(why))
         narrow.add_row(number, stacked(place, Text(why, style="dim")), stacked(market, state), stacked(hours, usd))
-    return Fitting(wide, narrow)
+    return ResponsiveTable(wide, narrow)
 
 
 def _hours_and_cost(view: RunView, attempt: Attempt) -> tuple[str, str]:
@@ -323,7 +323,7 @@ def _hours_and_cost(view: RunView, attempt: Attempt) -> tuple[str, str]:
     return f"{hours:.2f}", f"{cost_of(attempt, end):.3f}"
 
 
-def _trials(study: StudyRecord) -> Fitting:
+def _trials(study: StudyRecord) -> ResponsiveTable:
     wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("trial", "epochs", study.metric, "resumed after", "USD"):
         wide.add_column(name, justify="right", no_wrap=True)
@@ -344,10 +344,10 @@ def _trials(study: StudyRecord) -> Fitting:
         wide.add_row(number, epochs, value, resumed, usd, state, _one_line(shown), style=style)
         about = stacked(state, Text(shown, style="dim"))
         narrow.add_row(number, stacked(epochs, resumed), stacked(value, usd), about, style=style)
-    return Fitting(wide, narrow)
+    return ResponsiveTable(wide, narrow)
 
 
-def _events(events: Sequence[Event]) -> Text:
+def _events(events: Sequence[RunEvent]) -> Text:
     text = Text()
     for event in events:
         first = event.message.splitlines()[0] if event.message else ""

@@ -13,7 +13,7 @@ from ..jobfile.yaml_reader import read_text
 from ..store import Store
 from ..store.studies import Added, add_studies, check_forgettable, forget_studies, study_of
 from ..tuning.exchange.file import write_export
-from ..tuning.exchange.found import Found, Told
+from ..tuning.exchange.found import FoundStudies, Told
 from ..tuning.exchange.source import read_source
 
 
@@ -65,7 +65,7 @@ def told_by(
     return Told(study, metric or job.sweep.metric, goal or job.sweep.goal, job.sweep.space_spec, str(space_from))
 
 
-def read_studies(sources: Sequence[str], told: Told, as_id: str | None = None) -> Found:
+def read_studies(sources: Sequence[str], told: Told, as_id: str | None = None) -> FoundStudies:
     """The studies of all sources, and what to say of how they were read.
 
     Raises:
@@ -73,7 +73,7 @@ def read_studies(sources: Sequence[str], told: Told, as_id: str | None = None) -
     """
     found = [read_source(source, told) for source in sources]
     studies = _called([study for each in found for study in each.studies], as_id)
-    return Found(tuple(studies), tuple(note for each in found for note in each.notes))
+    return FoundStudies(tuple(studies), tuple(note for each in found for note in each.notes))
 
 
 def import_studies(store: Store, studies: Sequence[StudyRecord]) -> list[Imported]:

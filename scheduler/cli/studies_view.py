@@ -16,7 +16,7 @@ from ..core.ansi import plain
 from ..core.study import StudyRecord, TrialRecord, TrialState, shown_params
 from ..store.studies import Added
 from ..tuning.exchange.file import document_of
-from .responsive_table import Fitting, stacked
+from .responsive_table import ResponsiveTable, stacked
 from .studies_actions import Imported
 
 BEST_SHOWN = 5
@@ -90,7 +90,7 @@ def spec_text(spec: Mapping[str, Any]) -> str:
     return f"{spec['type']}, {spec['low']:g} to {spec['high']:g}{', log' if spec.get('log') else ''}{step}"
 
 
-def _list_table(studies: Sequence[StudyRecord]) -> Fitting:
+def _list_table(studies: Sequence[StudyRecord]) -> ResponsiveTable:
     wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("study", "job", "metric"):
         wide.add_column(name, no_wrap=True)
@@ -115,7 +115,7 @@ def _list_table(studies: Sequence[StudyRecord]) -> Fitting:
         narrow.add_row(
             about, stacked(metric, study.goal), stacked(trials, best), stacked(usd, basis), stacked(day, hour)
         )
-    return Fitting(wide, narrow)
+    return ResponsiveTable(wide, narrow)
 
 
 def _numbers(study: StudyRecord) -> tuple[str, str, str, str]:
@@ -124,7 +124,7 @@ def _numbers(study: StudyRecord) -> tuple[str, str, str, str]:
     return str(len(study.trials)), value, "-" if usd is None else _usd(usd), study.cost_basis or "-"
 
 
-def _best_table(study: StudyRecord, best: Sequence[TrialRecord]) -> Fitting:
+def _best_table(study: StudyRecord, best: Sequence[TrialRecord]) -> ResponsiveTable:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("best trials", plain(study.metric), "epochs", "USD"):
         table.add_column(Text(name), justify="right", no_wrap=True)
@@ -133,7 +133,7 @@ def _best_table(study: StudyRecord, best: Sequence[TrialRecord]) -> Fitting:
         usd = "-" if trial.cost_usd is None else _usd(trial.cost_usd)
         configuration = Text(plain(shown_params(trial.params)))
         table.add_row(str(trial.number), _value(trial.value), str(trial.epoch), usd, configuration)
-    return Fitting(table)
+    return ResponsiveTable(table)
 
 
 def _facts(study: StudyRecord) -> list[tuple[str, str]]:

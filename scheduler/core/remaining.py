@@ -16,7 +16,7 @@ class ChanceOf(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class Remaining:
     """The work that was left at a moment: its cost where the run is, and whether it will be in time."""
 
     at: datetime

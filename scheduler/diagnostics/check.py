@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class CheckStatus(StrEnum):
     OK = "ok"
     WARNING = "warning"  # it works, perhaps not as meant
     FAILED = "failed"  # must be mended
@@ -17,18 +17,18 @@ class Check:
     """One thing that was looked at."""
 
     name: str
-    verdict: Verdict
+    verdict: CheckStatus
     found: str
     fix: str = ""  # what to do; "" where all is well
 
 
 def ok(name: str, found: str) -> Check:
-    return Check(name, Verdict.OK, found)
+    return Check(name, CheckStatus.OK, found)
 
 
 def warning(name: str, found: str, fix: str) -> Check:
-    return Check(name, Verdict.WARNING, found, fix)
+    return Check(name, CheckStatus.WARNING, found, fix)
 
 
 def failed(name: str, found: str, fix: str) -> Check:
-    return Check(name, Verdict.FAILED, found, fix)
+    return Check(name, CheckStatus.FAILED, found, fix)

@@ -20,10 +20,10 @@ from ..store import Store
 
 SETTLING = timedelta(minutes=5)  # SkyPilot takes a cluster down after its attempt has ended in the books
 LOOK_S = 5.0
-PATIENCE = timedelta(minutes=10)  # until clusters that are being ended are gone
+TIMEOUT = timedelta(minutes=10)  # until clusters that are being ended are gone
 
 
-class Standing(StrEnum):
+class ClusterOwnership(StrEnum):
     """What a cluster is to this installation."""
 
     IN_USE = "in use"
@@ -33,24 +33,24 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundCluster:
     """A cluster that carries our name."""
 
     cluster: Cluster
-    standing: Standing
+    standing: ClusterOwnership
     attempt: Attempt | None = None
     ended_at: datetime | None = None  # the attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedClusters:
     """What became of the clusters that were to be ended."""
 
     gone: tuple[str, ...] = ()
     left: Mapping[str, str] = field(default_factory=dict)  # by name, with the reason
 
 
-def look(sky: Sky, store: Store, now: datetime) -> list[Found]:
+def look(sky: Sky, store: Store, now: datetime) -> list[FoundCluster]:
     """All clusters that carry our name.
 
     SkyPilot is asked before the store is: an attempt is in the store before its cluster is in SkyPilot's books.
@@ -66,7 +66,7 @@ def look(sky: Sky, store: Store, now: datetime) -> list[Found]:
 
 def told_apart(
     clusters: Iterable[Cluster], attempts: Mapping[str, Attempt], noted_at: Mapping[str, datetime], now: datetime
-) -> list[Found]:
+) -> list[FoundCluster]:
     """What each cluster of our name is.
 
     Args:
@@ -80,49 +80,53 @@ def told_apart(
     ]
 
 
-def to_end(found: Sequence[Found], named: Sequence[str]) -> list[Found]:
+def to_end(found: Sequence[FoundCluster], named: Sequence[str]) -> list[FoundCluster]:
     """The clusters to be ended: those named, or without names all that are left over.
 
     Raises:
         InputError: a name that is not listed, or a cluster in use.
     """
     if not named:
-        return [each for each in found if each.standing is Standing.LEFT_OVER]
+        return [each for each in found if each.standing is ClusterOwnership.LEFT_OVER]
     known = {each.cluster.name: each for each in found}
     missing = [name for name in named if name not in known]
     if missing:
         raise InputError(f"no cluster of spotwise is called {', '.join(missing)}: `spotwise gc --json` lists all")
-    used = [e.attempt for name in named if (e := known[name]).standing is Standing.IN_USE and e.attempt is not None]
+    used = [
+        e.attempt for name in named if (e := known[name]).standing is ClusterOwnership.IN_USE and e.attempt is not None
+    ]
     if used:
         hints = " and ".join(f"`spotwise cancel {run_id}`" for run_id in dict.fromkeys(a.run_id for a in used))
         raise InputError(f"in use by {', '.join(attempt.id for attempt in used)}: {hints} ends it at a checkpoint")
     return [known[name] for name in dict.fromkeys(named)]
 
 
-def end(sky: Sky, names: Sequence[str], clock: Clock, *, patience: timedelta = PATIENCE) -> Ended:
+def end(sky: Sky, names: Sequence[str], clock: Clock, *, timeout: timedelta = TIMEOUT) -> EndedClusters:
     """End clusters, and wait until SkyPilot has taken them out of its books.
 
     Raises:
         SkyUnreachableError: SkyPilot does not answer; what was asked for by then goes on.
     """
     requests = {name: sky.down(name) for name in names}
-    give_up = clock.now() + patience
+    give_up = clock.now() + timeout
     left = _still_there(sky, requests)
     while RequestState.UNDER_WAY in left.values() and clock.now() < give_up:
         clock.sleep(LOOK_S)
         left = _still_there(sky, requests)
     why = {name: _why(sky, requests[name], state) for name, state in left.items()}
-    return Ended(tuple(name for name in names if name not in left), why)
+    return EndedClusters(tuple(name for name in names if name not in left), why)
 
 
-def _found(cluster: Cluster, attempt: Attempt | None, noted_at: Mapping[str, datetime], now: datetime) -> Found:
+def _found(cluster: Cluster, attempt: Attempt | None, noted_at: Mapping[str, datetime], now: datetime) -> FoundCluster:
     if attempt is None:
-        return Found(cluster, Standing.UNKNOWN)
+        return FoundCluster(cluster, ClusterOwnership.UNKNOWN)
     if not attempt.state.is_final:
-        return Found(cluster, Standing.IN_USE, attempt)
+        return FoundCluster(cluster, ClusterOwnership.IN_USE, attempt)
     ended_at = max(filter(None, (attempt.ended_at, noted_at.get(attempt.id))), default=None)
     settling = ended_at is not None and now - ended_at < SETTLING
-    return Found(cluster, Standing.BEING_ENDED if settling else Standing.LEFT_OVER, attempt, ended_at)
+    return FoundCluster(
+        cluster, ClusterOwnership.BEING_ENDED if settling else ClusterOwnership.LEFT_OVER, attempt, ended_at
+    )
 
 
 def _noted_ends(store: Store, attempts: Iterable[Attempt]) -> dict[str, datetime]:

@@ -18,7 +18,7 @@ from ..jobfile.settings import Settings, SkyPool
 from ..store import Store
 from . import leftovers
 from .check import Check, failed, ok, warning
-from .leftovers import Found, Standing
+from .leftovers import ClusterOwnership, FoundCluster
 from .storage_checks import reach_checks, storage_checks
 
 SUPPORTED = "0.14."
@@ -131,9 +131,9 @@ def offers_check(offers: Callable[[], Sequence[Offer]]) -> Check:
     return ok("offers", f"{len(found)}: {parts}; {spot} of them spot")
 
 
-def leftovers_check(found: Sequence[Found]) -> Check:
-    left = [each.cluster.name for each in found if each.standing is Standing.LEFT_OVER]
-    others = sum(each.standing is Standing.UNKNOWN for each in found)
+def leftovers_check(found: Sequence[FoundCluster]) -> Check:
+    left = [each.cluster.name for each in found if each.standing is ClusterOwnership.LEFT_OVER]
+    others = sum(each.standing is ClusterOwnership.UNKNOWN for each in found)
     more = f"; {others} not of this installation" if others else ""
     if left:
         return warning("clusters", f"left over: {', '.join(left)}{more}", "spotwise gc ends them")

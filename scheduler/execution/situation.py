@@ -16,9 +16,9 @@ from ..core.run import Attempt, AttemptState, Run
 from ..engines.base import Engine
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import Settings
-from ..planning.market_snapshot import Knowledge, gather
+from ..planning.market_snapshot import MarketSnapshot, gather
 from ..planning.plan import fit, make_situation
-from ..planning.work_estimate import Seen, as_planned, measure, overhead_hours, work_of
+from ..planning.work_estimate import MeasuredRuns, as_planned, measure, overhead_hours, work_of
 from ..policies.base import Situation
 from ..store import Store
 
@@ -36,22 +36,22 @@ class History:
     charges: Sequence[Charge]
 
 
-class Outlook:
+class SituationReader:
     """Gathers what policies look at. Reads the store and the engine; changes nothing."""
 
     def __init__(self, store: Store, engine_named: Callable[[str], Engine], settings: Settings, clock: Clock) -> None:
         self._store, self._engine_named = store, engine_named
         self._settings, self._clock = settings, clock
         self._history: History | None = None
-        self._markets: dict[str, tuple[datetime, Knowledge]] = {}  # by engine: when asked, and the answer
+        self._markets: dict[str, tuple[datetime, MarketSnapshot]] = {}  # by engine: when asked, and the answer
 
     def situation(
         self, run: Run, job: JobSpec, progress: Progress, attempts: Sequence[Attempt], live: Attempt | None
-    ) -> tuple[Situation, Knowledge]:
+    ) -> tuple[Situation, MarketSnapshot]:
         """What the policy of a run looks at now."""
         now, past = self._clock.now(), self._past()
         known = self._known(run.engine)
-        seen = Seen.under(known, past.runs, past.attempts, past.charges)
+        seen = MeasuredRuns.under(known, past.runs, past.attempts, past.charges)
         newest = {a.id: a for a in (*past.attempts, *attempts)}  # this run's own are newer than the past that is kept
         known = known.with_refusals(newest.values(), now, self._settings.cooldown_hours)
         known = known.with_overhead(overhead_hours(run.kind, seen))
@@ -96,7 +96,7 @@ class Outlook:
         others = [a for a in self._store.attempts(run.id) if a.id != attempt.id]
         return float(self.money_left(run, others) / run.hosts / a_second)
 
-    def is_spent(self, run: Run, situation: Situation, known: Knowledge, nodes: int) -> bool:
+    def is_spent(self, run: Run, situation: Situation, known: MarketSnapshot, nodes: int) -> bool:
         """Whether not even the cheapest offer could be started and stopped again."""
         if run.budget_usd is None or not situation.candidates:
             return False
@@ -109,7 +109,7 @@ class Outlook:
         seconds = (self._settings.grace + 2 * self._settings.tick) / timedelta(seconds=1)
         return attempt.offer.price_usd_per_hour * attempt.nodes * Decimal(str(seconds)) / attempt.hour_s
 
-    def _known(self, engine: str) -> Knowledge:
+    def _known(self, engine: str) -> MarketSnapshot:
         """What is known of an engine's market; asked once for all runs of a round."""
         now = self._clock.now()
         read_at, known = self._markets.get(engine, (None, None))
@@ -143,7 +143,7 @@ def checkpoint_every(job: JobSpec, offer: Offer, situation: Situation) -> str:
     return "" if hours is None else f"{max(hours * situation.hour_s / 60, 0.01):.2f} minutes"
 
 
-def spread(offers: Sequence[Offer], attempts: Sequence[Attempt], known: Knowledge) -> list[Offer]:
+def spread(offers: Sequence[Offer], attempts: Sequence[Attempt], known: MarketSnapshot) -> list[Offer]:
     """The offers without the spot pools that other hosts of the run are in, where another one may have capacity.
 
     Machines of one pool are taken back together: hosts in different pools are not lost all at once.

@@ -19,7 +19,7 @@ HOPELESS_EXIT_CODES = frozenset({126, 127})
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Transition:
     """What becomes of a run whose last attempt has ended; ``state`` None: place it again."""
 
     state: RunState | None
@@ -78,18 +78,18 @@ def _exited(code: int | None) -> tuple[AttemptState, str]:
     return AttemptState.FAILED, _crash(code)
 
 
-def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Transition:
     """What becomes of a run after its last attempt ended."""
     last = attempts[-1]
     if last.state is AttemptState.COMPLETED:
-        return Verdict(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+        return Transition(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
     if run.cancel_requested:
-        return Verdict(RunState.CANCELLED, "cancelled by request")
+        return Transition(RunState.CANCELLED, "cancelled by request")
     if run.budget_spent:
-        return Verdict(RunState.STOPPED, f"stopped at a checkpoint: the budget of {run.budget_usd:.2f} USD is spent")
+        return Transition(RunState.STOPPED, f"stopped at a checkpoint: the budget of {run.budget_usd:.2f} USD is spent")
     if last.state in _CRASHES:
         return _after_crash(attempts, crash_limit)
-    return Verdict(None, last.end_reason)
+    return Transition(None, last.end_reason)
 
 
 def last_of_each_host(run: Run, attempts: Sequence[Attempt]) -> list[Attempt | None]:
@@ -98,22 +98,22 @@ def last_of_each_host(run: Run, attempts: Sequence[Attempt]) -> list[Attempt | N
     return [newest.get(host) for host in range(run.hosts)]
 
 
-def of_all_hosts(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+def of_all_hosts(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Transition:
     """What becomes of a run, by the hosts whose last attempt has ended; ``state`` None: it goes on.
 
     It is completed when all hosts are. Whatever else ends one host for good ends the run.
     """
     last = last_of_each_host(run, attempts)
     if run.cancel_requested and not attempts:
-        return Verdict(RunState.CANCELLED, "cancelled before it was placed")
+        return Transition(RunState.CANCELLED, "cancelled before it was placed")
     ended = [host for host, attempt in enumerate(last) if attempt is not None and attempt.state.is_final]
     verdicts = [after(run, [a for a in attempts if a.host == host], crash_limit) for host in ended]
     final = [v for v in verdicts if v.state not in (None, RunState.COMPLETED)]
     if final:
         return final[0]
     if len(ended) == run.hosts and all(verdict.state is RunState.COMPLETED for verdict in verdicts):
-        return Verdict(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
-    return Verdict(None, verdicts[0].reason if verdicts else "")
+        return Transition(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+    return Transition(None, verdicts[0].reason if verdicts else "")
 
 
 def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
@@ -134,16 +134,16 @@ def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
     return crashes
 
 
-def _after_crash(attempts: Sequence[Attempt], crash_limit: int) -> Verdict:
+def _after_crash(attempts: Sequence[Attempt], crash_limit: int) -> Transition:
     last = attempts[-1]
     if last.exit_code in HOPELESS_EXIT_CODES or last.end_reason.startswith(("setup failed", _UNLAUNCHABLE)):
-        return Verdict(RunState.FAILED, f"{last.end_reason}; trying again would not help")
+        return Transition(RunState.FAILED, f"{last.end_reason}; trying again would not help")
     crashes = crashes_without_progress(attempts)
     if crashes >= crash_limit:
-        return Verdict(
+        return Transition(
             RunState.FAILED, f"{_count(crashes, 'crash', 'crashes')} in a row without progress: {last.end_reason}"
         )
-    return Verdict(None, f"{last.end_reason} ({crashes} of {crash_limit} crashes allowed without progress)")
+    return Transition(None, f"{last.end_reason} ({crashes} of {crash_limit} crashes allowed without progress)")
 
 
 def _crash(code: int | None) -> str:

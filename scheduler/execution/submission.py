@@ -26,12 +26,12 @@ from ..jobfile.settings import Settings
 from ..planning.market_snapshot import gather
 from ..planning.plan import Plan, make_plan
 from ..planning.plan_json import plan_json
-from ..planning.remote_checks import check_elsewhere, notes_elsewhere
+from ..planning.remote_checks import check_remote, remote_notes
 from ..planning.trial_duration import disagreement, related_hours
 from ..planning.trial_gpu_memory import trial_memory
-from ..planning.warm_start import learned_of
+from ..planning.warm_start import warm_start_of
 from ..planning.warm_start_text import prior_texts
-from ..planning.work_estimate import Seen, measure, overhead_hours, work_of
+from ..planning.work_estimate import MeasuredRuns, measure, overhead_hours, work_of
 from ..store import TeamLimit
 from ..tuning.search.related_studies import RelatedStudy, pick_priors
 from .context import App
@@ -62,7 +62,7 @@ def prepare(app: App, path: Path) -> Prepared:
     job = load_job(path, now=now)
     elsewhere = app.settings.engine != "local"
     if elsewhere:
-        check_elsewhere(job)
+        check_remote(job)
     text = without_secrets(path.read_text(encoding="utf-8"))
     runs, charges = app.store.runs(), app.store.charges()
     attempts = app.store.attempts()
@@ -73,11 +73,11 @@ def prepare(app: App, path: Path) -> Prepared:
         now,
         cooldown_hours=app.settings.cooldown_hours,
     )
-    seen = Seen.under(known, runs, attempts, charges)
+    seen = MeasuredRuns.under(known, runs, attempts, charges)
     known = known.with_overhead(overhead_hours(job.kind, seen))
     found = _priors(app, job)
-    learned = learned_of(job, found)
-    hours = related_hours(job, learned, attempts, known)
+    warm_start = warm_start_of(job, found)
+    hours = related_hours(job, warm_start, attempts, known)
     memory = trial_memory(related.study for related in found)
     plan = make_plan(
         job,
@@ -86,8 +86,8 @@ def prepare(app: App, path: Path) -> Prepared:
         now,
         team_money_left=team_money_left(app, job.team, now),
         cooldown_hours=app.settings.cooldown_hours,
-        priors=prior_texts(job, learned),
-        learned=learned,
+        priors=prior_texts(job, warm_start),
+        warm_start=warm_start,
         trial_hours=hours,
         trial_memory=memory,
         notes=[*_notes(app.settings, job, known.offers), *disagreement(job, hours)],
@@ -166,7 +166,7 @@ def _notes(settings: Settings, job: JobSpec, offers: Sequence[Offer]) -> list[st
     problem = storage_problem(settings)
     return [
         *unused_keys(job, settings.engine),
-        *(notes_elsewhere(job, offers) if settings.engine != "local" else ()),
+        *(remote_notes(job, offers) if settings.engine != "local" else ()),
         *([f"no run can be submitted: {problem}"] if problem else ()),
     ]
 

@@ -24,14 +24,14 @@ from ..core.run import Attempt, AttemptState, Run, RunState
 from ..engines.base import Engine, Handle, LaunchRequest, Observation, Phase, handle_of
 from ..jobfile.job_spec import JobSpec, parse_job
 from ..jobfile.settings import Settings
-from ..planning.market_snapshot import Knowledge
-from ..planning.remaining_cost import estimate_rest
+from ..planning.market_snapshot import MarketSnapshot
+from ..planning.remaining_cost import estimate_remaining
 from ..policies import policy_named
 from ..policies.base import Decision, Move, Situation, Stay, Wait
-from ..store import Event, Lease, Store
+from ..store import Lease, RunEvent, Store
 from . import lease_owner
-from .situation import Outlook, checkpoint_every
-from .state_machine import Verdict, last_of_each_host, observed, of_all_hosts
+from .situation import SituationReader, checkpoint_every
+from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
 from .workloads import Workload, read_secrets, secrets_path, without_values, workload_for
 
 _log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Supervisor:
     ) -> None:
         self._store, self._settings, self._clock = store, settings, clock
         self._engine_named = engine_named
-        self._outlook = Outlook(store, engine_named, settings, clock)
+        self._outlook = SituationReader(store, engine_named, settings, clock)
         self._owner = owner or lease_owner.me()
         self._leases: dict[str, tuple[Lease, datetime]] = {}  # run id: lease, renewed at
         self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
@@ -253,7 +253,7 @@ class Supervisor:
         situation, known = self._outlook.situation(run, job, workload.progress(), attempts, None)
         live = any(not attempt.state.is_final for attempt in attempts)
         if self._outlook.is_spent(run, situation, known, known.nodes(job.num_nodes)):
-            self._give_up(run, Verdict(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
+            self._give_up(run, Transition(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         self._keep_rest(run, job, _after(decision, situation))
@@ -262,9 +262,9 @@ class Supervisor:
         elif isinstance(decision, Move):
             self._start(run, host, len(attempts) + 1, decision, situation=situation, known=known)
         elif not isinstance(decision, Stay):
-            self._give_up(run, Verdict(RunState.FAILED, f"no placement is possible: {decision.reason}"), live)
+            self._give_up(run, Transition(RunState.FAILED, f"no placement is possible: {decision.reason}"), live)
 
-    def _give_up(self, run: Run, verdict: Verdict, live: bool) -> None:
+    def _give_up(self, run: Run, verdict: Transition, live: bool) -> None:
         """End the run, unless other hosts of it go on: then this one is left out for now."""
         if not live:
             self._end(run, verdict)
@@ -277,7 +277,7 @@ class Supervisor:
         self._store.save_run(replace(run, state=state, wait_until=decision.until), lease)
 
     def _start(
-        self, run: Run, host: int, number: int, decision: Move, *, situation: Situation, known: Knowledge
+        self, run: Run, host: int, number: int, decision: Move, *, situation: Situation, known: MarketSnapshot
     ) -> None:
         """Record first, launch second: a crash in between launches it again under the same id."""
         attempt = Attempt(
@@ -340,11 +340,11 @@ class Supervisor:
     def _keep_rest(self, run: Run, job: JobSpec, situation: Situation) -> None:
         """For whoever asks how the run stands; nothing is decided by it."""
         self._estimated[run.id] = situation.now
-        rest = estimate_rest(situation, job.policy)
-        if rest is not None:
-            self._store.save_rest(run.id, rest, self._leases[run.id][0])
+        remaining = estimate_remaining(situation, job.policy)
+        if remaining is not None:
+            self._store.save_remaining(run.id, remaining, self._leases[run.id][0])
 
-    def _end(self, run: Run, verdict: Verdict) -> None:
+    def _end(self, run: Run, verdict: Transition) -> None:
         if verdict.state is None:
             return
         now = self._clock.now()
@@ -364,7 +364,7 @@ class Supervisor:
             self._launched.discard(attempt.id)
             self._steered.pop(attempt.id, None)
 
-    def _explained(self, run: Run, attempts: list[Attempt], verdict: Verdict) -> Verdict:
+    def _explained(self, run: Run, attempts: list[Attempt], verdict: Transition) -> Transition:
         """The verdict with what a person needs beside it: a crashed program's last words, or missing epochs."""
         if verdict.state is RunState.COMPLETED:
             progress = self._work(run)[1].progress()
@@ -388,7 +388,7 @@ class Supervisor:
 
     def _note(self, run: Run, kind: str, message: str, attempt: Attempt | None = None) -> None:
         now = self._clock.now()
-        self._store.note(Event(run.id, now, kind, message, None if attempt is None else attempt.id))
+        self._store.note(RunEvent(run.id, now, kind, message, None if attempt is None else attempt.id))
 
 
 def _after(decision: Decision, situation: Situation) -> Situation:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
 
 from ..accounting.ledger import Charge, Span
-from ..accounting.time_spans import Hold, epochs_kept, sweep_spans, training_spans
+from ..accounting.time_spans import CapacityShare, epochs_kept, sweep_spans, training_spans
 from ..core.progress import Progress
 from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
@@ -221,12 +221,12 @@ def last_metrics(records: Sequence[ProgressRecord]) -> Mapping[str, float]:
     return next((record.metrics for record in reversed(records) if record.metrics), {})
 
 
-def _holds(trial: TrialView, attempt: int) -> list[Hold]:
+def _holds(trial: TrialView, attempt: int) -> list[CapacityShare]:
     """A trial's holds within one attempt. Only the last of all holds ended with the trial."""
     last = len(trial.holds) - 1
     ended = trial.phase.value if trial.phase.is_final else ""
     return [
-        Hold(trial.number, hold.start, hold.end, hold.share, ended if i == last else "")
+        CapacityShare(trial.number, hold.start, hold.end, hold.share, ended if i == last else "")
         for i, hold in enumerate(trial.holds)
         if hold.attempt == attempt
     ]

@@ -24,37 +24,37 @@ from .cross_checks import faults_between_keys, missing_workdir, past_deadline, r
 from .file_mounts import missing_sources, with_whole_paths
 from .quantities import Deadline, Every, shown
 from .schema import (
-    Calendar,
-    Checkpoint,
+    CalendarSpec,
+    CheckpointSpec,
     DeadlineField,
     EarlyStopping,
-    Gate,
+    GateSpec,
     MoneyField,
-    Param,
+    ParamSpec,
     Part,
     Retrain,
     Sweep,
     Task,
     Triggers,
-    Work,
+    WorkSpec,
 )
 from .validation_errors import Fault, FaultyError, did_you_mean, faults_of, without_null
 from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text, without_values
 
 __all__ = [
-    "Calendar",
-    "Checkpoint",
+    "CalendarSpec",
+    "CheckpointSpec",
     "Deadline",
     "EarlyStopping",
     "Every",
-    "Gate",
+    "GateSpec",
     "JobSpec",
-    "Param",
+    "ParamSpec",
     "Retrain",
     "Sweep",
     "Task",
     "Triggers",
-    "Work",
+    "WorkSpec",
     "job_schema",
     "load_job",
     "parse_job",
@@ -109,8 +109,10 @@ class JobKeys(Part):
     policy: Annotated[str, AfterValidator(_policy)] = Field(
         default="auto", description="Where it runs: auto, deadline, cheapest, on_demand or spot_only."
     )
-    checkpoint: Checkpoint = Field(default_factory=Checkpoint, description="When and where training saves its state.")
-    work: Work | None = Field(
+    checkpoint: CheckpointSpec = Field(
+        default_factory=CheckpointSpec, description="When and where training saves its state."
+    )
+    work: WorkSpec | None = Field(
         default=None, description="How much there is to do, so that cost and time can be predicted."
     )
     sweep: Sweep | None = Field(default=None, description="Makes it a sweep: a search for good hyperparameters.")

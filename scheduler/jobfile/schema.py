@@ -98,7 +98,7 @@ Count = Annotated[StrictInt, Field(ge=1)]
 Word = Annotated[str, Field(min_length=1)]
 
 
-class Checkpoint(Part):
+class CheckpointSpec(Part):
     """How a job saves its state."""
 
     every: EveryField = Field(
@@ -110,7 +110,7 @@ class Checkpoint(Part):
     keep: Count = Field(default=3, description="How many of the latest checkpoints stay.")
 
 
-class Work(Part):
+class WorkSpec(Part):
     """The amount of work of a job."""
 
     epochs: Count | None = Field(default=None, description="Epochs of the whole work (of one trial, in a sweep).")
@@ -130,7 +130,7 @@ class Work(Part):
         return self
 
 
-class Param(Part):
+class ParamSpec(Part):
     """One hyperparameter: what values it may take."""
 
     type: Literal["float", "int", "categorical"] = Field(description="float, int or categorical.")
@@ -201,7 +201,7 @@ class StopWhen(Part):
     per_usd: MoneyField = Field(alias="per", description="What that much improvement may cost, in USD.")
 
 
-def _space(space: dict[str, Param]) -> dict[str, Param]:
+def _space(space: dict[str, ParamSpec]) -> dict[str, ParamSpec]:
     found, seen = [], dict[str, str]()
     for name in space:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
@@ -242,7 +242,7 @@ class Sweep(Part):
     )
     parallel: Count = Field(default=1, description="How many trials run at once on each host.")
     hosts: Count = Field(default=1, description="How many hosts work on it at once, each on machines of its own.")
-    space: Annotated[dict[str, Param], AfterValidator(_space)] = Field(description="The hyperparameters, by name.")
+    space: Annotated[dict[str, ParamSpec], AfterValidator(_space)] = Field(description="The hyperparameters, by name.")
     early_stopping: EarlyStopping | None = Field(
         default=None, description="Ends trials that fall behind; default: none."
     )
@@ -266,7 +266,7 @@ class Sweep(Part):
         }
 
 
-class Calendar(Part):
+class CalendarSpec(Part):
     """Retrains at a time of day."""
 
     at: TimeOfDayField = Field(description="HH:MM on a 24-hour clock.")
@@ -281,10 +281,10 @@ class Calendar(Part):
 class Triggers(Part):
     """What makes a retraining job run."""
 
-    calendar: Calendar = Field(description="A time of day, on some days.")
+    calendar: CalendarSpec = Field(description="A time of day, on some days.")
 
 
-class Gate(Part):
+class GateSpec(Part):
     """When a new model replaces the champion."""
 
     metric: Word = Field(description="The metric to compare.")
@@ -307,4 +307,4 @@ class Retrain(Part):
         description="The model's name in the registry.", json_schema_extra={"pattern": NAME_PATTERN}
     )
     triggers: Triggers = Field(description="What makes it run.")
-    gate: Gate = Field(description="When the new model replaces the champion.")
+    gate: GateSpec = Field(description="When the new model replaces the champion.")

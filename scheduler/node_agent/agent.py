@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from .end_attribution import OF_SIGTERM, explained, may_have_a_reason, reconsidered
-from .events import Event, append_event, read_events
+from .events import NodeEvent, append_event, read_events
 from .exchange import exchange_for
 from .notices import watcher_for
 from .output import Output
 from .peers import NodeState
 from .place import Place
-from .runner import Ending, NodeClock, Runner, ended
-from .stop_signals import Reasons
-from .sync_thread import Liaison
+from .runner import NodeClock, ProgramEnd, Runner, ended
+from .stop_signals import StopSignals
+from .sync_thread import SyncThread
 from .task import NodeTask
 from .timeouts import patiently
 
@@ -36,12 +36,12 @@ class Agent:
     """Runs one node of one attempt from its start to its end."""
 
     def __init__(self, place: Place, task: NodeTask, environ: Mapping[str, str], clock: NodeClock) -> None:
-        self._node, self._task, self._clock, self._patience = place.node, task, clock, place.patience
-        self._exchange = exchange_for(place.run_url, place.scratch, place.node, place.patience)
+        self._node, self._task, self._clock, self._timeouts = place.node, task, clock, place.timeouts
+        self._exchange = exchange_for(place.run_url, place.scratch, place.node, place.timeouts)
         folder = self._folder = self._exchange.folder
-        self._liaison = Liaison(self._exchange, place.node, task.nodes, place.patience, clock.now)
-        self._reasons = Reasons(task, self._liaison, place.save_request(folder), place.patience, clock.now)
-        self._watcher = watcher_for(task.cloud, environ, self._reasons.notices.append)
+        self._sync = SyncThread(self._exchange, place.node, task.nodes, place.timeouts, clock.now)
+        self._stop_signals = StopSignals(task, self._sync, place.save_request(folder), place.timeouts, clock.now)
+        self._watcher = watcher_for(task.cloud, environ, self._stop_signals.notices.append)
         self._output = Output(folder / place.node.log)
         self._is_over = False
         self._runner = Runner(
@@ -50,19 +50,19 @@ class Agent:
             log=folder / place.node.log,
             clock=clock,
             record=self.record,
-            heed=lambda now: self._reasons.heed(self, now),
+            handle=lambda now: self._stop_signals.handle(self, now),
         )
 
     def run(self) -> int:
         """Everything. The exit code of the node's program, or 143 where it never started."""
-        self._reasons.listen()
-        patiently(self._exchange.fetch, self._patience.fetch_s)
+        self._stop_signals.listen()
+        patiently(self._exchange.fetch, self._timeouts.fetch_s)
         (self._folder / self._node.attempt).mkdir(parents=True, exist_ok=True)
         if self._has_run():
             print("[spotwise] this attempt has run already: nothing to do", flush=True)
             return 0
         self.record("up", host=os.uname().nodename)
-        self._liaison.start()  # looks once: an attempt ended before it began must not begin
+        self._sync.start()  # looks once: an attempt ended before it began must not begin
         self._output.start()
         if self._watcher is not None:
             self._watcher.start()
@@ -86,8 +86,8 @@ class Agent:
     def record(self, name: str, at: datetime | None = None, **data: object) -> None:
         """Write an event; only the first node does."""
         if self._node.rank == 0:
-            append_event(self._folder / self._node.events, Event(name, at or self._clock.now(), data))
-            self._liaison.hurry()
+            append_event(self._folder / self._node.events, NodeEvent(name, at or self._clock.now(), data))
+            self._sync.hurry()
 
     def _has_run(self) -> bool:
         """Whether another agent has run this attempt: a launch that was repeated starts nothing twice."""
@@ -95,40 +95,42 @@ class Agent:
             return bool(read_events(self._folder / self._node.events))
         return (self._folder / self._node.state).exists()
 
-    def _unwanted(self) -> Ending | None:
+    def _unwanted(self) -> ProgramEnd | None:
         now = self._clock.now()
-        self._reasons.heed(self, now)
+        self._stop_signals.handle(self, now)
         leave = self._runner.leave
-        return None if leave is None else Ending(leave.cause, now, None, f"{leave.cause} before the program started")
+        return (
+            None if leave is None else ProgramEnd(leave.cause, now, None, f"{leave.cause} before the program started")
+        )
 
     def _tell(self, **state: Any) -> None:
         """What the other nodes are to know."""
-        fault = self._reasons.peer_fault
-        self._liaison.tell(NodeState(self._node.rank, because_of=None if fault is None else fault.rank, **state))
+        fault = self._stop_signals.peer_fault
+        self._sync.tell(NodeState(self._node.rank, because_of=None if fault is None else fault.rank, **state))
 
-    def _with_its_reason(self, ending: Ending) -> Ending:
+    def _with_its_reason(self, ending: ProgramEnd) -> ProgramEnd:
         """What ended the program may become known a moment after it has ended."""
         if self._runner.leave is not None:
-            return explained(ending, self._reasons.peer_fault)
+            return explained(ending, self._stop_signals.peer_fault)
         if not may_have_a_reason(ending, self._task.nodes):
             return ending
         if ending.exit_code not in OF_SIGTERM:  # else the others might take for a crash what is none
             self._tell(cause=ending.cause, exit_code=ending.exit_code, message=ending.message)
         longest_s = _SECOND_LOOK_S + (2 * self._exchange.pause_s if self._task.nodes > 1 else 0)
         self._wait_while(lambda: self._runner.leave is None, longest_s)
-        return reconsidered(ending, self._runner.leave, self._reasons.peer_fault)
+        return reconsidered(ending, self._runner.leave, self._stop_signals.peer_fault)
 
-    def _end(self, ending: Ending, all_gone: bool) -> int:
+    def _end(self, ending: ProgramEnd, all_gone: bool) -> int:
         self._is_over = True
         code = EXIT_WITHOUT_PROGRAM if ending.exit_code is None else ending.exit_code
         self._tell(is_over=True, cause=ending.cause, exit_code=ending.exit_code, message=ending.message)
         self._wait_while(lambda: self._is_awaited(code), self._others_s())
         if self._watcher is not None:
             self._watcher.stop()
-        self._liaison.stop()  # it must not carry the last event away before the last lines of the log
+        self._sync.stop()  # it must not carry the last event away before the last lines of the log
         self.record("ended", ending.at, **ended(ending, all_gone=all_gone))
-        is_told = self._liaison.finish()
-        self._output.finish(self._patience.output_s)
+        is_told = self._sync.finish()
+        self._output.finish(self._timeouts.output_s)
         if is_told:
             self._exchange.discard()
         else:
@@ -139,15 +141,15 @@ class Agent:
         """The first node waits for all others: the attempt has ended when nothing of it runs any more. The others wait
         for it if they failed: a platform that sees one node fail kills the rest, also while it writes that down."""
         if self._node.rank == 0:
-            return not self._liaison.peers.all_gone()
-        return code != 0 and not self._liaison.first_has_ended and not self._liaison.peers.is_silent(0)
+            return not self._sync.peers.all_gone()
+        return code != 0 and not self._sync.first_has_ended and not self._sync.peers.is_silent(0)
 
     def _others_s(self) -> float:
         """How long to wait for them: a machine that is being taken has little time left."""
         if self._runner.leave is None:
-            return self._patience.others_s
+            return self._timeouts.others_s
         left_s = (self._runner.leave.deadline - self._clock.now()).total_seconds()
-        return min(max(left_s, 0.0) + self._patience.last_words_s, self._patience.others_s)
+        return min(max(left_s, 0.0) + self._timeouts.last_words_s, self._timeouts.others_s)
 
     def _wait_while(self, condition: Callable[[], bool], longest_s: float) -> None:
         give_up = self._clock.now() + timedelta(seconds=longest_s)

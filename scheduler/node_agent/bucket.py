@@ -56,7 +56,7 @@ class Bucket:
             self._storage.put(name, (self.folder / name).read_bytes())
             self._known[name] = stamp
 
-    def haul(self) -> None:
+    def upload_logs(self) -> None:
         hauled = sum(self._haul(name) for name in self._changed() if name.endswith(_LOG))
         self.haul_pause_s = max(self.pause_s, hauled / _HAULED_BYTES_PER_S)
 
@@ -65,7 +65,7 @@ class Bucket:
             if name.endswith(_LOG) and self._size(name) < _LONG:
                 self._haul(name)
         self.push()
-        self.haul()
+        self.upload_logs()
 
     def discard(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

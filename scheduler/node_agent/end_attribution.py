@@ -1,4 +1,4 @@
-"""Who is to blame for the end of a node's program. Pure: `Ending` in, `Ending` out.
+"""Who is to blame for the end of a node's program. Pure: `ProgramEnd` in, `ProgramEnd` out.
 
 A program that falls because another node fell, or that got the platform's SIGTERM before its agent did, looks as if it
 had crashed. So the end of a program is looked at twice, and another node's end explains this one's.
@@ -7,17 +7,17 @@ had crashed. So the end of a program is looked at twice, and another node's end 
 from __future__ import annotations
 
 from .peers import PeerFault
-from .runner import EXIT_PREEMPTED, Ending, Leave
+from .runner import EXIT_PREEMPTED, ProgramEnd, StopOrder
 
 OF_SIGTERM = (EXIT_PREEMPTED, 128 + 15)  # exit codes of a program that was told to leave
 
 
-def may_have_a_reason(ending: Ending, nodes: int) -> bool:
+def may_have_a_reason(ending: ProgramEnd, nodes: int) -> bool:
     """Whether an end that nobody asked for may turn out to have been asked for, or caused elsewhere."""
     return ending.cause == "exited" and ending.exit_code != 0 and (nodes > 1 or ending.exit_code in OF_SIGTERM)
 
 
-def reconsidered(ending: Ending, leave: Leave | None, fault: PeerFault | None) -> Ending:
+def reconsidered(ending: ProgramEnd, leave: StopOrder | None, fault: PeerFault | None) -> ProgramEnd:
     """The end of a program that was not told to leave, with what became known a moment later."""
     if leave is None:
         return ending
@@ -27,11 +27,11 @@ def reconsidered(ending: Ending, leave: Leave | None, fault: PeerFault | None) -
     return explained(ending._replace(cause=leave.cause, message=message), fault)
 
 
-def explained(ending: Ending, fault: PeerFault | None) -> Ending:
+def explained(ending: ProgramEnd, fault: PeerFault | None) -> ProgramEnd:
     """The end of a program that was told to leave; where another node was the reason, by what happened there."""
     if fault is None or ending.exit_code == 0:
         return ending
     if fault.is_a_crash:
-        return Ending(fault.cause, ending.at, fault.exit_code, fault.message)
+        return ProgramEnd(fault.cause, ending.at, fault.exit_code, fault.message)
     about = fault.message if fault.cause == "vanished" else f"node {fault.rank}"
     return ending._replace(message=f"{about}: {ending.message}")

@@ -16,7 +16,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class NodeEvent:
     """One thing that happened to an attempt, and when."""
 
     name: str
@@ -24,7 +24,7 @@ class Event:
     data: dict[str, Any]
 
 
-def append_event(path: Path, event: Event) -> None:
+def append_event(path: Path, event: NodeEvent) -> None:
     """Append durably. A torn last line, left by a crash, is closed first and stays unread."""
     line = json.dumps({"event": event.name, "time": event.time.isoformat(), **event.data}).encode() + b"\n"
     with path.open("ab+") as log:
@@ -36,7 +36,7 @@ def append_event(path: Path, event: Event) -> None:
         os.fsync(log.fileno())
 
 
-def read_events(path: Path) -> list[Event]:
+def read_events(path: Path) -> list[NodeEvent]:
     """Every whole event; empty where nothing was written. Torn or foreign lines are skipped."""
     try:
         return parse_events(path.read_bytes())
@@ -44,15 +44,15 @@ def read_events(path: Path) -> list[Event]:
         return []
 
 
-def parse_events(data: bytes) -> list[Event]:
+def parse_events(data: bytes) -> list[NodeEvent]:
     """The whole events in a file's bytes. Torn or foreign lines are skipped."""
     return [event for event in map(_parse, data.splitlines()) if event is not None]
 
 
-def _parse(line: bytes) -> Event | None:
+def _parse(line: bytes) -> NodeEvent | None:
     try:
         record = json.loads(line)
         name, time = record.pop("event"), datetime.fromisoformat(record.pop("time")).astimezone(UTC)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Event(name, time, record)
+    return NodeEvent(name, time, record)

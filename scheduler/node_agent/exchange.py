@@ -10,7 +10,7 @@ from spotwise.checkpoints.storage import LocalStorage, storage_for
 
 from .bucket import Bucket
 from .node_name import NodeName
-from .timeouts import Patience
+from .timeouts import Timeouts
 
 
 class Exchange(Protocol):
@@ -32,7 +32,7 @@ class Exchange(Protocol):
         """Bring there what this node has written since, without logs."""
         ...
 
-    def haul(self) -> None:
+    def upload_logs(self) -> None:
         """Bring logs there, however long they are. May be called while another thread pushes."""
         ...
 
@@ -62,7 +62,7 @@ class SharedFolder:
     def push(self) -> None:
         return
 
-    def haul(self) -> None:
+    def upload_logs(self) -> None:
         return
 
     def finish(self) -> None:
@@ -72,9 +72,9 @@ class SharedFolder:
         return
 
 
-def exchange_for(url: str, scratch: Path, node: NodeName, patience: Patience) -> Exchange:
+def exchange_for(url: str, scratch: Path, node: NodeName, timeouts: Timeouts) -> Exchange:
     """How this node exchanges a run's files. ``scratch``: where it may keep copies."""
     storage = storage_for(url)
     if isinstance(storage, LocalStorage):
-        return SharedFolder(Path(storage.url), patience.folder_poll_s)
-    return Bucket(storage, scratch, node, patience.url_poll_s)
+        return SharedFolder(Path(storage.url), timeouts.folder_poll_s)
+    return Bucket(storage, scratch, node, timeouts.url_poll_s)

@@ -21,7 +21,7 @@ from .metadata import MetadataError, MetadataServer
 from .notice_answers import Notice, NoticeKind, Sightings
 from .notice_sources import AwsSource, AzureSource, Clock, GcpSource, Question, Source
 
-__all__ = ["Notice", "NoticeKind", "NoticeWatcher", "Pace", "watcher_for"]
+__all__ = ["Notice", "NoticeKind", "NoticeWatcher", "PollTimes", "watcher_for"]
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _JOIN_S = 5.0  # longer than a connection may take
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollTimes:
     """How often a metadata server is asked, and how long it may take; in seconds."""
 
     poll_s: float  # from one look to the next
@@ -42,7 +42,7 @@ class Pace:
 class NoticeWatcher:
     """A thread that watches one cloud's metadata server. It never ends the process, nor keeps it from ending."""
 
-    def __init__(self, source: Source, server: MetadataServer, tell: Callable[[Notice], None], pace: Pace) -> None:
+    def __init__(self, source: Source, server: MetadataServer, tell: Callable[[Notice], None], pace: PollTimes) -> None:
         """``tell`` is called in the watcher's thread, once for each notice, and must not raise."""
         self._source = source
         self._server = server
@@ -97,7 +97,7 @@ def watcher_for(
     environ: Mapping[str, str],
     tell: Callable[[Notice], None],
     *,
-    pace: Pace | None = None,
+    pace: PollTimes | None = None,
     clock: Clock = utc_now,
 ) -> NoticeWatcher | None:
     """A watcher, not yet started, of the metadata server of ``aws``, ``gcp`` or ``azure``; None for all others.
@@ -115,24 +115,24 @@ def watcher_for(
 
 @dataclass(frozen=True, slots=True)
 class _Cloud:
-    pace: Pace
+    pace: PollTimes
     base: Callable[[Mapping[str, str]], str]
-    source: Callable[[MetadataServer, Clock, Pace], Source]
+    source: Callable[[MetadataServer, Clock, PollTimes], Source]
 
 
 _CLOUDS = {
     "aws": _Cloud(
-        Pace(poll_s=5.0, longest_s=30.0),
+        PollTimes(poll_s=5.0, longest_s=30.0),
         lambda environ: environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or "http://169.254.169.254",
         lambda server, clock, _: AwsSource(server, clock),
     ),
     "gcp": _Cloud(
-        Pace(poll_s=1.0, longest_s=8.0),
+        PollTimes(poll_s=1.0, longest_s=8.0),
         lambda environ: f"http://{environ.get('GCE_METADATA_HOST') or 'metadata.google.internal'}",
         lambda server, clock, pace: GcpSource(server, clock, hang_s=pace.hang_s),
     ),
     "azure": _Cloud(
-        Pace(poll_s=2.0, longest_s=8.0),
+        PollTimes(poll_s=2.0, longest_s=8.0),
         lambda environ: environ.get("SPOTWISE_AZURE_METADATA_ENDPOINT") or "http://169.254.169.254",
         lambda server, _clock, _pace: AzureSource(server),
     ),

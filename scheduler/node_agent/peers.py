@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from .timeouts import Patience
+from .timeouts import Timeouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,9 @@ class PeerFault:
 class Peers:
     """The other nodes as one of them sees them."""
 
-    def __init__(self, rank: int, nodes: int, patience: Patience, now_s: float) -> None:
+    def __init__(self, rank: int, nodes: int, timeouts: Timeouts, now_s: float) -> None:
         """``now_s``: seconds of a steady clock."""
-        self._rank, self._patience, self._looked_at = rank, patience, now_s
+        self._rank, self._timeouts, self._looked_at = rank, timeouts, now_s
         self._changed_at = {other: now_s for other in range(nodes) if other != rank}
         self._done_at: dict[int, float] = {}
         self._states: dict[int, NodeState] = {}
@@ -90,7 +90,7 @@ class Peers:
         self._changed_at = dict.fromkeys(self._changed_at, now_s)
 
     def is_silent(self, rank: int) -> bool:
-        return self._silent_s(rank) > self._patience.silent_s
+        return self._silent_s(rank) > self._timeouts.silent_s
 
     def all_gone(self) -> bool:
         """Whether nothing is to be expected of any of them."""
@@ -111,11 +111,11 @@ class Peers:
         if state is not None and state.because_of == self._rank:
             return None  # an echo of what became of this node
         if state is None:
-            late = self._silent_s(rank) > self._patience.absent_s
-            message = f"node {rank} did not come up in {self._patience.absent_s:.0f} s"
+            late = self._silent_s(rank) > self._timeouts.absent_s
+            message = f"node {rank} did not come up in {self._timeouts.absent_s:.0f} s"
             return PeerFault(rank, "vanished", message) if late else None
         if state.is_done:
-            alone = rank == 0 and self._looked_at - self._done_at[rank] > self._patience.farewell_s
+            alone = rank == 0 and self._looked_at - self._done_at[rank] > self._timeouts.farewell_s
             return PeerFault(rank, "exited", "node 0 has done all its work", 0) if alone else None
         if state.is_over or state.cause:
             message = f"node {rank}: {state.message or state.cause}"

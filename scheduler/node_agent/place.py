@@ -15,7 +15,7 @@ from spotwise.checkpoints.storage import storage_for
 
 from .node_name import NodeName
 from .task import NodeTask, NodeTaskError
-from .timeouts import Patience, patiently
+from .timeouts import Timeouts, patiently
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Place:
     node: NodeName
     home: Path  # for what stays on this machine
     library: str  # a folder with our package, for programs that import it
-    patience: Patience
+    timeouts: Timeouts
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Place:
@@ -38,8 +38,8 @@ class Place:
                 rank=int(environ.get("SKYPILOT_NODE_RANK") or "0"),
             )
             home = Path(environ.get("SPOTWISE_NODE_HOME") or "~/.spotwise").expanduser()
-            library, patience = environ.get("SPOTWISE_LIBRARY", ""), Patience.from_env(environ)
-            return cls(environ["SPOTWISE_RUN_URL"], node, home, library, patience)
+            library, timeouts = environ.get("SPOTWISE_LIBRARY", ""), Timeouts.from_env(environ)
+            return cls(environ["SPOTWISE_RUN_URL"], node, home, library, timeouts)
         except (KeyError, ValueError) as error:
             raise NodeTaskError(f"not the environment of an attempt ({error}): only engines start this") from error
 
@@ -57,7 +57,7 @@ class Place:
         """What this attempt's nodes are to do. Raises `NodeTaskError`, or what the storage raises."""
         name = f"{self.node.attempt}/request.json"
         try:
-            data = patiently(partial(storage_for(self.run_url).read, name), self.patience.fetch_s)
+            data = patiently(partial(storage_for(self.run_url).read, name), self.timeouts.fetch_s)
         except FileNotFoundError as error:
             found = f"{platform.node()} sees no {self.run_url}/{name}"  # the scheduler looks for these words
             raise NodeTaskError(f"nobody asks for this attempt: {found}") from error

@@ -1,4 +1,4 @@
-"""Runs an attempt's scripts on the machine that they are for: tells them to leave when they must, buries the dead.
+"""Runs an attempt's scripts on the machine that they are for: tells them to leave when they must, reaps children.
 
 One thread; whoever makes a `Runner` is asked, several times a second, whether the machine has to go away.
 """
@@ -19,7 +19,7 @@ import psutil
 
 from .processes import adopt_orphans, ask_to_leave, descendants, filters, is_alive, kill_all
 
-TICK_S = 0.1  # how soon a wish to leave is seen; ends of processes are seen at once
+TICK_S = 0.1  # how soon a request to stop is seen; ends of processes are seen at once
 EXIT_PREEMPTED = 75  # as spotwise.checkpoints.EXIT_PREEMPTED: saved and left
 EXIT_CANNOT_RUN = 126  # a shell's word for it
 _SIGTERM_EXIT = 128 + signal.SIGTERM
@@ -36,14 +36,14 @@ class NodeClock:
         return datetime.fromtimestamp(self._offset_s + self._steady(), UTC)
 
 
-class Leave(NamedTuple):
+class StopOrder(NamedTuple):
     """Why the machine goes away, and when at the latest."""
 
     cause: str  # a value of the scheduler's EndCause, such as "preempted" or "terminated"
     deadline: datetime
 
 
-class Ending(NamedTuple):
+class ProgramEnd(NamedTuple):
     """How the attempt ended."""
 
     cause: str  # a value of EndCause
@@ -63,43 +63,43 @@ class Runner:
         log: Path,
         clock: NodeClock,
         record: Callable[..., None],
-        heed: Callable[[datetime], None],
+        handle: Callable[[datetime], None],
     ) -> None:
-        """``record(name, at=None, **data)`` writes an event; ``heed(now)`` may call `leave_by`."""
-        self.leave: Leave | None = None
+        """``record(name, at=None, **data)`` writes an event; ``handle(now)`` may call `leave_by`."""
+        self.leave: StopOrder | None = None
         self.orphans_adopted = adopt_orphans()
         self._workdir, self._env, self._log, self._clock = workdir, dict(env), log, clock
-        self._record, self._heed = record, heed
+        self._record, self._handle = record, handle
         self._exit_codes: dict[int, int] = {}  # by pid, of every process that was buried here
         self._wake = _wake_on_child_exit()
 
     def leave_by(self, cause: str, deadline: datetime) -> None:
         """The first cause stays; the earliest deadline counts."""
-        first = self.leave or Leave(cause, deadline)
-        self.leave = Leave(first.cause, min(first.deadline, deadline))
+        first = self.leave or StopOrder(cause, deadline)
+        self.leave = StopOrder(first.cause, min(first.deadline, deadline))
 
     def wait(self, longest_s: float) -> None:
-        """Wait a little, or until a child ends; then heed what is wanted of the machine."""
+        """Wait a little, or until a child ends; then act on what is wanted of the machine."""
         if select.select([self._wake], [], [], min(longest_s, TICK_S))[0]:
             os.read(self._wake, 4096)
-        self._heed(self._clock.now())
+        self._handle(self._clock.now())
 
-    def set_up(self, script: str) -> Ending | None:
+    def set_up(self, script: str) -> ProgramEnd | None:
         """Run the setup script, if any. None if the command may start."""
         if not script:
             return None
         code, at = self._run(script, "setup")
         if self.leave is not None:
-            return Ending(self.leave.cause, at, None, f"{self.leave.cause} during setup")  # no program has run
-        return Ending("setup_failed", at, code, f"setup failed with exit code {code}") if code else None
+            return ProgramEnd(self.leave.cause, at, None, f"{self.leave.cause} during setup")  # no program has run
+        return ProgramEnd("setup_failed", at, code, f"setup failed with exit code {code}") if code else None
 
-    def work(self, command: str) -> Ending:
+    def work(self, command: str) -> ProgramEnd:
         """Run the command. Exit code 0 is an end of its own making, even after a notice: the work is done."""
         code, at = self._run(command, "started")
         if self.leave is None or code == 0:
-            return Ending("exited", at, code, f"the command ended with exit code {code}")
+            return ProgramEnd("exited", at, code, f"the command ended with exit code {code}")
         saved = "the program saved and left" if code == EXIT_PREEMPTED else f"the program left with exit code {code}"
-        return Ending(self.leave.cause, at, code, f"{self.leave.cause}; {saved}")
+        return ProgramEnd(self.leave.cause, at, code, f"{self.leave.cause}; {saved}")
 
     def end_all(self) -> bool:
         """Kill whatever the scripts have left behind; False if something cannot be killed."""
@@ -179,7 +179,7 @@ def _wake_on_child_exit() -> int:
     return reader
 
 
-def ended(ending: Ending, *, all_gone: bool) -> dict[str, Any]:
+def ended(ending: ProgramEnd, *, all_gone: bool) -> dict[str, Any]:
     """What the event ``ended`` holds."""
     message = ending.message if all_gone else f"{ending.message}; some processes could not be killed"
     return {"cause": ending.cause, "exit_code": ending.exit_code, "message": message}

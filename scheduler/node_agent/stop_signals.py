@@ -11,16 +11,16 @@ from typing import Protocol
 
 from .notices import Notice, NoticeKind
 from .peers import PeerFault
-from .sync_thread import Liaison
+from .sync_thread import SyncThread
 from .task import NodeTask
-from .timeouts import Patience
+from .timeouts import Timeouts
 
 BOOT_S = 120.0  # billing begins before the agent does, and the budget must hold all the same
 _FOREVER_S = 1e9
 _LOOK_S = 2.0  # of the time that SIGTERM leaves
 
 
-class Machine(Protocol):
+class StoppableNode(Protocol):
     """What the reasons act on."""
 
     def leave_by(self, cause: str, deadline: datetime) -> None: ...
@@ -30,16 +30,16 @@ class Machine(Protocol):
     def record(self, name: str, at: datetime | None = None, **data: object) -> None: ...
 
 
-class Reasons:
-    """A wish of the scheduler, a preemption notice, SIGTERM, a spent budget, another node's end."""
+class StopSignals:
+    """A stop request of the scheduler, a preemption notice, SIGTERM, a spent budget, another node's end."""
 
     def __init__(
-        self, task: NodeTask, liaison: Liaison, save_request: Path, patience: Patience, now: Callable[[], datetime]
+        self, task: NodeTask, sync: SyncThread, save_request: Path, timeouts: Timeouts, now: Callable[[], datetime]
     ) -> None:
         self.notices: list[Notice] = []  # filled by the watcher's thread
         self.peer_fault: PeerFault | None = None  # where it was the first reason
-        self._task, self._liaison, self._save_request, self._now = task, liaison, save_request, now
-        self._patience, self._is_leaving = patience, False
+        self._task, self._sync, self._save_request, self._now = task, sync, save_request, now
+        self._timeouts, self._is_leaving = timeouts, False
         self._sigterm_at: datetime | None = None
         self._seen: set[str] = set()
         left_s = _FOREVER_S if task.stop_after_s is None else max(task.stop_after_s - BOOT_S, task.stop_after_s / 2)
@@ -49,20 +49,20 @@ class Reasons:
         """Hear SIGTERM from now on."""
         signal.signal(signal.SIGTERM, self._note_sigterm)
 
-    def heed(self, machine: Machine, now: datetime) -> None:
-        self._heed_wish(machine, now)
-        self._heed_notices(machine, now)
-        self._heed_sigterm(machine, now)
-        self._heed_budget(machine, now)
-        self._heed_peers(machine, now)
+    def handle(self, machine: StoppableNode, now: datetime) -> None:
+        self._handle_stop_request(machine, now)
+        self._handle_notices(machine, now)
+        self._handle_sigterm(machine, now)
+        self._handle_budget(machine, now)
+        self._handle_peers(machine, now)
 
-    def _heed_wish(self, machine: Machine, now: datetime) -> None:
-        wish = self._liaison.wish
-        if wish is not None and self._is_first(f"wish {wish.grace_s}"):
-            machine.record("terminating", now, grace_s=wish.grace_s)
-            self._leave(machine, "terminated", now, wish.grace_s)
+    def _handle_stop_request(self, machine: StoppableNode, now: datetime) -> None:
+        stop_request = self._sync.stop_request
+        if stop_request is not None and self._is_first(f"stop request {stop_request.grace_s}"):
+            machine.record("terminating", now, grace_s=stop_request.grace_s)
+            self._leave(machine, "terminated", now, stop_request.grace_s)
 
-    def _heed_notices(self, machine: Machine, now: datetime) -> None:
+    def _handle_notices(self, machine: StoppableNode, now: datetime) -> None:
         while self.notices:
             notice = self.notices.pop(0)
             if notice.kind is NoticeKind.REBALANCE:
@@ -74,45 +74,45 @@ class Reasons:
                 machine.say(f"preemption notice: {notice.source}")
                 self._leave(machine, "preempted", now, self._grace_s(notice, now))
 
-    def _heed_sigterm(self, machine: Machine, now: datetime) -> None:
+    def _handle_sigterm(self, machine: StoppableNode, now: datetime) -> None:
         """The platform ends the machine: a preemption where it is spot, else somebody wants it back."""
         at = self._sigterm_at
         if at is None or not self._is_first("SIGTERM"):
             return
-        self._liaison.look_again(_LOOK_S)  # it may be us: ending a machine is a SIGTERM on some platforms
-        self._heed_wish(machine, now)
-        if self._liaison.wish is None:
+        self._sync.look_again(_LOOK_S)  # it may be us: ending a machine is a SIGTERM on some platforms
+        self._handle_stop_request(machine, now)
+        if self._sync.stop_request is None:
             machine.record("notice", at, source="SIGTERM")
         machine.say("SIGTERM: the machine is taken back")
         cause = "preempted" if self._task.is_spot else "vanished"
-        self._leave(machine, cause, at, self._patience.sigterm_grace_s)
+        self._leave(machine, cause, at, self._timeouts.sigterm_grace_s)
 
-    def _heed_budget(self, machine: Machine, now: datetime) -> None:
+    def _handle_budget(self, machine: StoppableNode, now: datetime) -> None:
         """Normally the supervisor stops an attempt a moment earlier; this holds when none lives."""
         if now >= self._budget_ends_at and self._is_first("budget"):
             machine.record("terminating", now, grace_s=self._task.stop_grace_s)
             machine.say("the budget is spent: asked to save and leave")
             self._leave(machine, "terminated", now, self._task.stop_grace_s)
 
-    def _heed_peers(self, machine: Machine, now: datetime) -> None:
+    def _handle_peers(self, machine: StoppableNode, now: datetime) -> None:
         """Not where this node leaves anyway: the others leave with it, and must not shorten its time to save."""
-        fault = None if self._is_leaving else self._liaison.peers.fault()
+        fault = None if self._is_leaving else self._sync.peers.fault()
         if fault is None:
             return
         self.peer_fault = fault
         if fault.cause == "preempted":
             machine.record("notice", now, source=f"node {fault.rank}")
         machine.say(f"{fault.message}: ending this node too")
-        self._leave(machine, fault.cause, now, fault.grace_s or self._patience.sigterm_grace_s)
+        self._leave(machine, fault.cause, now, fault.grace_s or self._timeouts.sigterm_grace_s)
 
-    def _leave(self, machine: Machine, cause: str, since: datetime, grace_s: float) -> None:
+    def _leave(self, machine: StoppableNode, cause: str, since: datetime, grace_s: float) -> None:
         self._is_leaving = True
         machine.leave_by(cause, since + timedelta(seconds=grace_s))
 
     def _grace_s(self, notice: Notice, now: datetime) -> float:
         if notice.deadline is None:
-            return self._patience.notice_grace_s
-        return max((notice.deadline - now).total_seconds() - self._patience.last_words_s, 0.0)
+            return self._timeouts.notice_grace_s
+        return max((notice.deadline - now).total_seconds() - self._timeouts.last_words_s, 0.0)
 
     def _is_first(self, reason: str) -> bool:
         is_first = reason not in self._seen

@@ -20,25 +20,25 @@ from .events import read_events
 from .exchange import Exchange
 from .node_name import NodeName
 from .peers import NodeState, Peers
-from .task import Wish
-from .timeouts import Patience
+from .task import StopRequest
+from .timeouts import Timeouts
 
 _RETRY_S = 1.0
 
 _log = logging.getLogger(__name__)
 
 
-class Liaison(threading.Thread):
-    """Looks for wishes, tells the others that this node lives, and keeps the exchange going."""
+class SyncThread(threading.Thread):
+    """Looks for stop requests, tells the others that this node lives, and keeps the exchange going."""
 
     def __init__(
-        self, exchange: Exchange, node: NodeName, nodes: int, patience: Patience, now: Callable[[], datetime]
+        self, exchange: Exchange, node: NodeName, nodes: int, timeouts: Timeouts, now: Callable[[], datetime]
     ) -> None:
-        super().__init__(name="liaison", daemon=True)
-        self.peers = Peers(node.rank, nodes, patience, time.monotonic())
-        self.wish: Wish | None = None
+        super().__init__(name="sync", daemon=True)
+        self.peers = Peers(node.rank, nodes, timeouts, time.monotonic())
+        self.stop_request: StopRequest | None = None
         self.first_has_ended = False  # for the other nodes, once they are over: node 0 has written its last event
-        self._exchange, self._node, self._patience, self._now = exchange, node, patience, now
+        self._exchange, self._node, self._timeouts, self._now = exchange, node, timeouts, now
         self._attempt = exchange.folder / node.attempt
         self._state = NodeState(node.rank)
         self._wake, self._stopped, self._stating = threading.Event(), threading.Event(), threading.Lock()
@@ -79,7 +79,7 @@ class Liaison(threading.Thread):
 
     def stop(self) -> None:
         """Look and carry no more."""
-        self._give_up_at = time.monotonic() + self._patience.finish_s
+        self._give_up_at = time.monotonic() + self._timeouts.finish_s
         self._stopped.set()
         self._wake.set()
         for thread in (self, self._hauler):
@@ -97,7 +97,7 @@ class Liaison(threading.Thread):
 
     def _haul(self) -> None:
         while not self._stopped.is_set():
-            self._try("write logs", self._exchange.haul)
+            self._try("write logs", self._exchange.upload_logs)
             self._stopped.wait(self._exchange.haul_pause_s)
 
     def _look(self) -> None:
@@ -111,7 +111,7 @@ class Liaison(threading.Thread):
     def _read(self) -> None:
         states = {rank: f"{self._node.attempt}/node-{rank}.json" for rank in self.peers.ranks}
         self._exchange.pull([f"{self._node.attempt}/terminate.json", *states.values(), *self._awaited()])
-        self.wish = _wish(self._attempt / "terminate.json", self._now()) or self.wish
+        self.stop_request = _stop_request(self._attempt / "terminate.json", self._now()) or self.stop_request
         read = {rank: _state(self._exchange.folder / name) for rank, name in states.items()}
         self.peers.update({rank: state for rank, state in read.items() if state is not None}, time.monotonic())
         if self._awaited():
@@ -144,9 +144,9 @@ class Liaison(threading.Thread):
         return True
 
 
-def _wish(path: Path, now: datetime) -> Wish | None:
+def _stop_request(path: Path, now: datetime) -> StopRequest | None:
     try:
-        return Wish.from_json(path.read_bytes(), seen_at=now)
+        return StopRequest.from_json(path.read_bytes(), seen_at=now)
     except FileNotFoundError:
         return None
 

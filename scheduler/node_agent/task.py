@@ -56,7 +56,7 @@ class NodeTask:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class StopRequest:
     """The scheduler wants the attempt to end."""
 
     asked_at: datetime
@@ -71,8 +71,8 @@ class Wish:
         return json.dumps({"asked_at": self.asked_at.isoformat(), "grace_s": self.grace_s})
 
     @classmethod
-    def from_json(cls, data: bytes | str, *, seen_at: datetime) -> Wish:
-        """A damaged wish still is one: without grace, as of now."""
+    def from_json(cls, data: bytes | str, *, seen_at: datetime) -> StopRequest:
+        """A damaged one still is one: without grace, as of now."""
         try:
             fields = json.loads(data)
             asked_at, grace_s = datetime.fromisoformat(fields["asked_at"]).astimezone(UTC), float(fields["grace_s"])

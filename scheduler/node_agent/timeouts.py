@@ -15,7 +15,7 @@ _RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class Timeouts:
     """In seconds."""
 
     folder_poll_s: float = 0.5  # from one look to the next, where all see the same folder
@@ -32,7 +32,7 @@ class Patience:
     output_s: float = 10.0  # for whoever reads what the program printed last
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str]) -> Patience:
+    def from_env(cls, environ: Mapping[str, str]) -> Timeouts:
         """The usual, or that times ``SPOTWISE_NODE_PATIENCE``. Raises ValueError where that is no number."""
         factor = float(environ.get("SPOTWISE_NODE_PATIENCE") or "1")
         return cls(**{field.name: factor * getattr(cls(), field.name) for field in fields(cls)})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from spotwise.cost_models.availability import Sightings
+from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.availability.model import TICK_HOURS
 from spotwise.cost_models.offer import Pool
 
@@ -22,7 +22,7 @@ class _Look(NamedTuple):
     held: bool
 
 
-def sightings(attempts: Iterable[Attempt], now: datetime) -> dict[Pool, Sightings]:
+def availability_histories(attempts: Iterable[Attempt], now: datetime) -> dict[Pool, AvailabilityHistory]:
     """By spot pool, on the clock of ``policies.base.EPOCH``.
 
     An attempt that came up saw capacity, and goes on seeing it for as long as it runs; one that was preempted, or for
@@ -34,9 +34,9 @@ def sightings(attempts: Iterable[Attempt], now: datetime) -> dict[Pool, Sighting
             looks.setdefault(attempt.offer.pool, []).extend(_looks(attempt, now))
     chains = {}
     for pool, seen in looks.items():
-        chain: Sightings | None = None
+        chain: AvailabilityHistory | None = None
         for look in sorted(seen):
-            chain = Sightings(look.at_hours, look.available, chain, look.held)
+            chain = AvailabilityHistory(look.at_hours, look.available, chain, look.held)
         if chain is not None:
             chains[pool] = chain
     return chains

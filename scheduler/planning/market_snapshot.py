@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from spotwise.cost_models.availability import Sightings
+from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.estimate import Overheads
 from spotwise.cost_models.hazard import Hazard, HazardBelief, published_belief
 from spotwise.cost_models.offer import Offer, Pool
@@ -17,14 +17,14 @@ from spotwise.cost_models.throughput import relative_speed
 from ..accounting.ledger import billed_hours
 from ..core.run import Attempt, AttemptState, CostBasis
 from ..engines.base import NEVER_LAUNCHED, Engine
-from .availability_history import sightings
+from .availability_history import availability_histories
 
 # Refused attempts that say nothing of capacity: we gave them up ourselves.
 _OUR_OWN_ENDS = ("ended by spotwise", NEVER_LAUNCHED.message)
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class MarketSnapshot:
     """All that a plan or a placement is computed from."""
 
     offers: tuple[Offer, ...]
@@ -36,7 +36,9 @@ class Knowledge:
     one_machine: bool  # whatever the offer, all runs on this machine: at its speed, as one node
     # By offer key: not stated by the engine but found by an attempt, so less certain. `available` is False there.
     no_capacity_at: Mapping[str, datetime] = field(default_factory=dict)
-    seen: Mapping[Pool, Sightings] = field(default_factory=dict)  # spot capacity, by the attempts of this installation
+    seen: Mapping[Pool, AvailabilityHistory] = field(
+        default_factory=dict
+    )  # spot capacity, by the attempts of this installation
 
     @property
     def restart_hours(self) -> float:
@@ -63,13 +65,13 @@ class Knowledge:
         """How many nodes a job that wants this many gets, and pays."""
         return 1 if self.one_machine else wanted
 
-    def with_overhead(self, hours_per_attempt: float | None) -> Knowledge:
+    def with_overhead(self, hours_per_attempt: float | None) -> MarketSnapshot:
         """The same with a measured overhead in place of the assumed one; None: nothing was measured yet."""
         if hours_per_attempt is None:
             return self
         return replace(self, overheads=replace(self.overheads, provision_hours=0.0, restore_hours=hours_per_attempt))
 
-    def with_refusals(self, attempts: Iterable[Attempt], now: datetime, cooldown_hours: float) -> Knowledge:
+    def with_refusals(self, attempts: Iterable[Attempt], now: datetime, cooldown_hours: float) -> MarketSnapshot:
         """The same, where offers that refused lately are not available; what the engine states counts more."""
         stated = {key: there for key, there in self.available.items() if key not in self.no_capacity_at}
         # No emulated market's word, and nothing of attempts that we gave up ourselves.
@@ -77,16 +79,16 @@ class Knowledge:
         found = without_capacity(here, now, timedelta(seconds=cooldown_hours * float(self.hour_s)))
         found = {key: at for key, at in found.items() if key not in stated}
         available = {**stated, **dict.fromkeys(found, False)}
-        return replace(self, available=available, no_capacity_at=found, seen=sightings(here, now))
+        return replace(self, available=available, no_capacity_at=found, seen=availability_histories(here, now))
 
 
 def gather(
     engine: Engine, attempts: Sequence[Attempt], overheads: Overheads, now: datetime, *, cooldown_hours: float
-) -> Knowledge:
+) -> MarketSnapshot:
     """Ask the engine, and add what this installation has seen of each pool, and of each offer's capacity."""
     offers = tuple(engine.offers())
     pools = {offer.pool for offer in offers if offer.is_spot}
-    stated = Knowledge(
+    stated = MarketSnapshot(
         offers=offers,
         available=engine.available(),
         beliefs={pool: _updated(_published(engine, pool), pool, attempts, now) for pool in pools},

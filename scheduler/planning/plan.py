@@ -14,12 +14,12 @@ from spotwise.cost_models.selection import reject_reason
 from ..jobfile.job_spec import JobSpec
 from ..policies import DEADLINE_POLICIES, policy_named
 from ..policies.base import Candidate, Move, Situation, Stop
-from .market_snapshot import Knowledge
+from .market_snapshot import MarketSnapshot
 from .rejection_reasons import CENT, reasons_against
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory, too_small
-from .warm_start import Learned, usd_per_trial
-from .work_estimate import Work
+from .warm_start import WarmStart, usd_per_trial
+from .work_estimate import WorkEstimate
 
 LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
@@ -43,7 +43,7 @@ class Plan:
     job_name: str
     kind: str
     policy: str
-    work: Work
+    work: WorkEstimate
     options: tuple[Option, ...]  # the chosen first, then by expected cost
     deadline_at: datetime | None
     deadline_hours: float | None
@@ -54,7 +54,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()  # why it is not admitted; empty: it is
     priors: tuple[str, ...] = ()  # what earlier studies give this sweep
-    learned: Learned | None = None  # the same as values; None: no sweep
+    warm_start: WarmStart | None = None  # the same as values; None: no sweep
     trial_hours: TrialHours | None = None  # what trials of related studies took
     trial_memory: TrialMemory | None = None  # the same of their GPUs' memory
 
@@ -75,21 +75,21 @@ class Plan:
     def usd_per_trial(self) -> Decimal | None:
         """Expected cost of a sweep by its trials; None where one of them is unknown, or nothing is paid."""
         chosen = self.chosen
-        if self.learned is None or chosen is None or chosen.estimate is None or self.work.hours is None:
+        if self.warm_start is None or chosen is None or chosen.estimate is None or self.work.hours is None:
             return None
-        return usd_per_trial(chosen.estimate.cost_usd.expected, self.learned.trials)
+        return usd_per_trial(chosen.estimate.cost_usd.expected, self.warm_start.trials)
 
 
 def make_plan(
     job: JobSpec,
-    work: Work,
-    known: Knowledge,
+    work: WorkEstimate,
+    known: MarketSnapshot,
     now: datetime,
     *,
     team_money_left: Decimal | None = None,
     cooldown_hours: float = 1.0,
     priors: Sequence[str] = (),
-    learned: Learned | None = None,
+    warm_start: WarmStart | None = None,
     trial_hours: TrialHours | None = None,
     trial_memory: TrialMemory | None = None,
     notes: Sequence[str] = (),
@@ -116,14 +116,14 @@ def make_plan(
         cost_basis=known.cost_basis.value,
         notes=(*notes, *_memory_notes(_too_small(job, work, known, offer) for offer in fitting)),
         priors=tuple(priors),
-        learned=learned,
+        warm_start=warm_start,
         trial_hours=trial_hours,
         trial_memory=trial_memory,
     )
     return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
 
 
-def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[Offer, str]]:
+def fit(job: JobSpec, work: WorkEstimate, known: MarketSnapshot) -> tuple[list[Offer], dict[Offer, str]]:
     """The offers this job can run on, and for every other one the reason why not.
 
     GPUs that past trials would not have fitted on are left out, unless the job allows no larger ones: it may know more.
@@ -146,9 +146,9 @@ def fit(job: JobSpec, work: Work, known: Knowledge) -> tuple[list[Offer], dict[O
 
 def make_situation(
     job: JobSpec,
-    work: Work,
+    work: WorkEstimate,
     offers: Sequence[Offer],
-    known: Knowledge,
+    known: MarketSnapshot,
     now: datetime,
     *,
     deadline_at: datetime | None,
@@ -210,7 +210,7 @@ def _at_risk_hours(candidates: Sequence[Candidate]) -> float:
     return max((min(e.checkpoint_interval_hours or 0.0, e.work_hours) for e in spot), default=0.0)
 
 
-def _unsafe(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | None:
+def _unsafe(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offer) -> str | None:
     """Spot is refused for work that saves nothing and would likely be interrupted."""
     saves = job.declares_checkpoint or job.sweep is not None
     if saves or not offer.is_spot or work.hours is None:
@@ -260,7 +260,7 @@ def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str 
     return replace(plan, checkpoint=_checkpoint_text(job, plan), refusals=tuple(refusals))
 
 
-def _too_small(job: JobSpec, work: Work, known: Knowledge, offer: Offer) -> str | None:
+def _too_small(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offer) -> str | None:
     """Whether past trials would not have fitted. Where each offer is this machine, its name says nothing of its GPU."""
     return None if known.one_machine else too_small(offer, work.gpu_memory_gib, job.sweep.parallel if job.sweep else 1)
 

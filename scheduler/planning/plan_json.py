@@ -39,7 +39,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "refusals": list(plan.refusals),
         "priors": list(plan.priors),
         "prior_studies": _studies_json(plan),
-        "expected_saving": saving_json(plan.learned.saving, plan.usd_per_trial) if plan.learned else None,
+        "expected_saving": saving_json(plan.warm_start.saving, plan.usd_per_trial) if plan.warm_start else None,
         "notes": list(plan.notes),
         "offers": [_option_json(option) for option in plan.options],
     }
@@ -67,7 +67,7 @@ def _trial_memory_json(found: TrialMemory | None) -> dict[str, Any] | None:
 
 
 def _studies_json(plan: Plan) -> list[dict[str, Any]]:
-    found = plan.learned.studies if plan.learned else ()
+    found = plan.warm_start.studies if plan.warm_start else ()
     return [{"study": r.study.id, "trials": len(r.study.trials), "reason": r.reason} for r in found]
 
 

@@ -13,7 +13,7 @@ from ..policies import DEADLINE_POLICIES, ONE_MARKET
 from ..policies.base import Candidate, Situation
 from ..policies.choice import cheapest, hours_between, no_capacity_ago
 from ..policies.deadline import HIGH_CHANCE, Guard
-from ..policies.safety import Position, position
+from ..policies.safety import DeadlineMargin, position
 from ..policies.weighing import Weighed, weigh
 
 CENT = Decimal("0.01")
@@ -24,7 +24,7 @@ _NOTHING = ""  # key of holding nothing for now
 class _Weighing:
     """What a policy that minds the deadline compares: costs to the end, with outages and on-demand hours."""
 
-    where: Position
+    where: DeadlineMargin
     fall_back: Candidate
     found: Mapping[str, Weighed]  # by offer key
 
@@ -81,7 +81,7 @@ def _outweighed(candidate: Candidate, picked: Candidate | None, weighing: _Weigh
     return f"{choice.cost_usd:.2f} USD expected with outages, {against}"
 
 
-def _unsafe(candidate: Candidate, where: Position) -> str:
+def _unsafe(candidate: Candidate, where: DeadlineMargin) -> str:
     needed = candidate.restart_hours + where.restart_hours + where.at_risk_hours
     return (
         f"no slack for it: {max(0.0, where.slack_hours):.1f} h, and to start it, lose it and go on demand "

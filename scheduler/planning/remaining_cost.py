@@ -11,13 +11,13 @@ from decimal import ROUND_HALF_EVEN, Decimal
 
 from spotwise.cost_models.estimate import MICRO_USD
 
-from ..core.remaining import ChanceOf, Rest
+from ..core.remaining import ChanceOf, Remaining
 from ..policies import DEADLINE_POLICIES, ONE_MARKET
 from ..policies.base import Candidate, Situation
 from ..policies.choice import cheapest, held, hours_between
 
 
-def estimate_rest(situation: Situation, policy: str) -> Rest | None:
+def estimate_remaining(situation: Situation, policy: str) -> Remaining | None:
     """What is left of a run under this policy; None where nobody knows how much, or where nothing could do it."""
     where = held(situation) if situation.current is not None else _cheapest(situation, policy)
     if where is None or not where.estimate.can_finish or not situation.work_is_known:
@@ -25,7 +25,7 @@ def estimate_rest(situation: Situation, policy: str) -> Rest | None:
     fall_back = _fall_back(situation)
     chance, chance_of = _chance(situation, policy, fall_back)
     cost = where.estimate.cost_usd
-    return Rest(
+    return Remaining(
         at=situation.now,
         share=1.0 - situation.share_done,
         offer=where.offer.key,

@@ -13,7 +13,7 @@ from ..jobfile.job_spec import JobSpec
 _MOUNTS = ("file_mounts", "storage_mounts", "volumes")
 
 
-def check_elsewhere(job: JobSpec) -> None:
+def check_remote(job: JobSpec) -> None:
     """Refuse what would lose the work of a node that goes away.
 
     Raises:
@@ -29,7 +29,7 @@ def check_elsewhere(job: JobSpec) -> None:
     )
 
 
-def notes_elsewhere(job: JobSpec, offers: Sequence[Offer]) -> list[str]:
+def remote_notes(job: JobSpec, offers: Sequence[Offer]) -> list[str]:
     """What may be meant otherwise."""
     return [*_of_checkpoints(job), *_of_machines(job.resources or {}, offers)]
 

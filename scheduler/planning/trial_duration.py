@@ -30,8 +30,8 @@ from ..tuning.model.encoding import encode
 from ..tuning.model.response_surface import Array
 from ..tuning.savings.expected import random_points
 from ..tuning.study.search_space import Space
-from .market_snapshot import Knowledge
-from .warm_start import Learned
+from .market_snapshot import MarketSnapshot
+from .warm_start import WarmStart
 
 LEAST_TIMES = 3  # trials of a study: fewer say nothing of how much they differ
 LEAST_FITTED = 12  # trials of all: fewer tell no dependence from chance
@@ -214,17 +214,17 @@ DISAGREES = 2.0  # times as long, or as short: more than a person's figure is mo
 
 
 def related_hours(
-    job: JobSpec, learned: Learned | None, attempts: Iterable[Attempt], known: Knowledge
+    job: JobSpec, warm_start: WarmStart | None, attempts: Iterable[Attempt], known: MarketSnapshot
 ) -> TrialHours | None:
     """What a trial of this sweep takes by its related studies; None where they do not say."""
-    if job.sweep is None or learned is None or not learned.studies:
+    if job.sweep is None or warm_start is None or not warm_start.studies:
         return None
-    past = [related.study for related in learned.studies]
+    past = [related.study for related in warm_start.studies]
     reference = job.work.reference if job.work is not None and job.work.hours is not None else None
     return trial_hours(
         fitting_times(past, attempts, known, job.work.epochs if job.work else None),
         job.sweep.space_spec,
-        first=[config.params for config in learned.first],
+        first=[config.params for config in warm_start.first],
         trials=job.sweep.trials,
         reference=reference,
         alike=known.one_machine,
@@ -232,7 +232,7 @@ def related_hours(
 
 
 def fitting_times(
-    studies: Sequence[StudyRecord], attempts: Iterable[Attempt], known: Knowledge, epochs: int | None
+    studies: Sequence[StudyRecord], attempts: Iterable[Attempt], known: MarketSnapshot, epochs: int | None
 ) -> list[PastTimes]:
     """The times of studies that ran at this market's pace: emulated hours say nothing about real ones."""
     kinds: dict[str, set[tuple[float, CostBasis]]] = {}

@@ -20,7 +20,7 @@ TENTH = Decimal("0.1")  # of a trial: estimates of trials are no finer
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
+class WarmStart:
     """What a sweep will take from past studies."""
 
     studies: tuple[RelatedStudy, ...]
@@ -29,13 +29,13 @@ class Learned:
     saving: Saving | None  # None: too few past studies to tell
 
 
-def learned_of(job: JobSpec, found: Sequence[RelatedStudy]) -> Learned | None:
+def warm_start_of(job: JobSpec, found: Sequence[RelatedStudy]) -> WarmStart | None:
     """None for a job that is no sweep."""
     if job.sweep is None:
         return None
     space, size = job.sweep.space_spec, portfolio_size(job.sweep.trials)
     known = candidates([related.study for related in found], space, by_cost=True)
-    return Learned(tuple(found), chosen_of(known, space, size), job.sweep.trials, expected_of(known, size))
+    return WarmStart(tuple(found), chosen_of(known, space, size), job.sweep.trials, expected_of(known, size))
 
 
 def usd_per_trial(cost_usd: Decimal | None, trials: int | None) -> Decimal | None:

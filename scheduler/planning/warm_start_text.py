@@ -7,34 +7,34 @@ from decimal import Decimal
 from ..core.study import shown_params
 from ..jobfile.job_spec import JobSpec
 from ..tuning.savings.expected import LEAST_STUDIES, LEAST_TRIALS, Saving
-from .warm_start import Learned, worth_usd
+from .warm_start import WarmStart, worth_usd
 
 LEAST = 0.5  # trials: less is called nothing
 
 
-def prior_texts(job: JobSpec, learned: Learned | None) -> list[str]:
+def prior_texts(job: JobSpec, warm_start: WarmStart | None) -> list[str]:
     """One line for each study used, then the configurations that will be tried first."""
-    if job.sweep is None or learned is None:
+    if job.sweep is None or warm_start is None:
         return []
     if job.sweep.priors == "none":
         return ["none are used, as the job file says"]
-    if not learned.studies:
+    if not warm_start.studies:
         return ["no related study yet: this sweep starts cold, and the next one learns from it"]
-    lines = [f"{r.study.id} ({len(r.study.trials)} trials): {r.reason}" for r in learned.studies]
+    lines = [f"{r.study.id} ({len(r.study.trials)} trials): {r.reason}" for r in warm_start.studies]
     lines += [
         f"trial {i} tries {shown_params(config.params)}, from {config.from_study} trial {config.from_trial}"
-        for i, config in enumerate(learned.first)
+        for i, config in enumerate(warm_start.first)
     ]
     return lines
 
 
-def expected_text(learned: Learned | None, each_usd: Decimal | None) -> str | None:
+def expected_text(warm_start: WarmStart | None, each_usd: Decimal | None) -> str | None:
     """What past studies are expected to save; None where there are none."""
-    if learned is None or not learned.studies:
+    if warm_start is None or not warm_start.studies:
         return None
-    saving = learned.saving
+    saving = warm_start.saving
     if saving is None:
-        there = f"{len(learned.studies)} {'is' if len(learned.studies) == 1 else 'are'} there"
+        there = f"{len(warm_start.studies)} {'is' if len(warm_start.studies) == 1 else 'are'} there"
         return f"too few to tell what they save: {LEAST_STUDIES} with {LEAST_TRIALS} trials each are needed, {there}"
     first = f"the first {saving.with_past} trials are" if saving.with_past > 1 else "the first trial is"
     without = f"as good as {saving.without.expected:.0f} without"

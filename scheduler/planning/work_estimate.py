@@ -11,7 +11,7 @@ from statistics import fmean, stdev
 from ..accounting.ledger import Category, Charge
 from ..core.run import Attempt, Run, RunKind, RunState
 from ..jobfile.job_spec import JobSpec, Sweep
-from .market_snapshot import Knowledge
+from .market_snapshot import MarketSnapshot
 from .trial_duration import TrialHours
 
 NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
@@ -23,7 +23,7 @@ _WORK = frozenset({Category.PRODUCTIVE, Category.PRUNED, Category.IDLE})
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkEstimate:
     """Hours of work on one reference machine, without interruption or overhead."""
 
     hours: float | None  # None: nobody knows
@@ -43,39 +43,39 @@ class Measured:
     sigma: float
 
 
-def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None = None) -> Work:
+def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None = None) -> WorkEstimate:
     """The best figure there is: measured beats stated, stated beats what trials of related studies took."""
     if measured is not None:
         source = f"measured in {measured.runs} earlier run{'s' if measured.runs != 1 else ''} of this job file"
-        return Work(measured.work_hours, source, measured.accelerator, measured.sigma)
+        return WorkEstimate(measured.work_hours, source, measured.accelerator, measured.sigma)
     if job.work is None or job.work.hours is None:
         return _work_of_related(job, related)
     if job.sweep is None:
-        return Work(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
+        return WorkEstimate(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
     if job.sweep.trials is None:
-        return Work(None, _UNBOUNDED)
+        return WorkEstimate(None, _UNBOUNDED)
     hours, formula = sweep_hours(job.sweep, job.work.hours, job.work.epochs)
-    return Work(hours, formula, job.work.reference, SWEEP_SIGMA)
+    return WorkEstimate(hours, formula, job.work.reference, SWEEP_SIGMA)
 
 
-def _work_of_related(job: JobSpec, related: TrialHours | None) -> Work:
+def _work_of_related(job: JobSpec, related: TrialHours | None) -> WorkEstimate:
     if job.sweep is None or related is None:
-        return Work(None, "add work.hours to the job file, or run it once")
+        return WorkEstimate(None, "add work.hours to the job file, or run it once")
     if job.sweep.trials is None:
-        return Work(None, f"{_UNBOUNDED}; {related.text}")
+        return WorkEstimate(None, f"{_UNBOUNDED}; {related.text}")
     hours, formula = sweep_hours(job.sweep, related.mean, job.work.epochs if job.work else None)
     stopping = SWEEP_SIGMA**2 - STATED_SIGMA**2
-    return Work(
+    return WorkEstimate(
         hours, f"{formula} on average, {related.text}", related.reference, math.sqrt(related.sigma**2 + stopping)
     )
 
 
-def as_planned(work: Work, plan_json: str) -> Work:
+def as_planned(work: WorkEstimate, plan_json: str) -> WorkEstimate:
     """What related studies said when the run was planned, if nothing better is known: they may be forgotten."""
     said = json.loads(plan_json)
     hours, source = said.get("work_hours"), said.get("work_source", "")
     if work.hours is None and hours is not None and "work_sigma" in said:
-        work = Work(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))
+        work = WorkEstimate(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))
     return replace(work, gpu_memory_gib=said.get("work_gpu_memory_gib"))
 
 
@@ -119,7 +119,7 @@ def _survivors(arrivals: float, eta: int) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MeasuredRuns:
     """Completed runs, and what their machines did with their hours; all under one kind of money and one pace."""
 
     runs: tuple[Run, ...]
@@ -129,8 +129,8 @@ class Seen:
 
     @classmethod
     def under(
-        cls, known: Knowledge, runs: Iterable[Run], attempts: Iterable[Attempt], charges: Iterable[Charge]
-    ) -> Seen:
+        cls, known: MarketSnapshot, runs: Iterable[Run], attempts: Iterable[Attempt], charges: Iterable[Charge]
+    ) -> MeasuredRuns:
         """What was seen under the market that ``known`` describes: emulated hours say nothing about real ones."""
         fitting = {a.id: a for a in attempts if a.hour_s == known.hour_s and a.cost_basis is known.cost_basis}
         hours: dict[str, dict[Category, float]] = {}
@@ -151,7 +151,7 @@ class Seen:
         )
 
 
-def measure(job_yaml: str, seen: Seen) -> Measured | None:
+def measure(job_yaml: str, seen: MeasuredRuns) -> Measured | None:
     """What the newest completed runs of exactly this job file took; None if there are none.
 
     Where GPUs differ in speed, hours on different ones cannot be averaged: then only runs on the newest run's count.
@@ -170,7 +170,7 @@ def measure(job_yaml: str, seen: Seen) -> Measured | None:
     )
 
 
-def overhead_hours(kind: RunKind, seen: Seen) -> float | None:
+def overhead_hours(kind: RunKind, seen: MeasuredRuns) -> float | None:
     """Measured overhead of an attempt, in billed hours: the mean over the newest completed runs of this kind."""
     newest = [run for run in seen.runs if run.kind is kind][-NEWEST_RUNS:]
     if not newest:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
 
-from spotwise.cost_models.availability import Sightings
+from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.estimate import Estimate
 from spotwise.cost_models.offer import Offer
 
@@ -25,7 +25,7 @@ class Candidate:
     # When an attempt of any run last found it without capacity. It is then not available, but that may have changed.
     no_capacity_at: datetime | None = None
     restart_hours: float = 0.0  # billed; from a start there until work goes on
-    seen: Sightings | None = None  # of spot capacity in this pool; clock: billed hours since ``EPOCH``
+    seen: AvailabilityHistory | None = None  # of spot capacity in this pool; clock: billed hours since ``EPOCH``
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,9 @@ class Situation:
     look_hours: float = 0.0  # billed; until the policy is asked again
     share_done: float = 0.0  # of all work
     submitted_at: datetime | None = None  # None: now
-    vain_hours: float | None = None  # of on-demand work, lost by asking in vain for spot while held. None: two restarts
+    failed_probe_hours: float | None = (
+        None  # of on-demand work, lost by asking in vain for spot while held. None: two restarts
+    )
     margin_hours: float | None = None  # billed; kept in hand against wrong predictions. None: the policy's own
     work_is_known: bool = True  # False: estimates are of one hour of work
 

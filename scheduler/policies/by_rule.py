@@ -11,10 +11,10 @@ from .base import Candidate, Decision, Move, Situation, Stay
 from .cheapest import Cheapest
 from .choice import cheapest, described, holds, shortlist, wait, wait_or_stop
 from .cost_to_go import NOTHING, SPOT
-from .safety import Position, position
+from .safety import DeadlineMargin, position
 
 
-class Wish(Enum):
+class Preference(Enum):
     """What a rule wants for the next step."""
 
     SPOT_OR_NOTHING = "spot capacity, or nothing"
@@ -23,7 +23,7 @@ class Wish(Enum):
 
 
 class RuleOfThumb(ABC):
-    """A wish for every situation, within the safety rule. Without a deadline it is ``cheapest``."""
+    """A preference for every situation, within the safety rule. Without a deadline it is ``cheapest``."""
 
     name: str
 
@@ -31,7 +31,7 @@ class RuleOfThumb(ABC):
         self._cooldown_hours = cooldown_hours
 
     @abstractmethod
-    def wish(self, situation: Situation) -> Wish:
+    def preference(self, situation: Situation) -> Preference:
         """What the rule wants; the deadline is minded elsewhere."""
 
     def decide(self, situation: Situation) -> Decision:
@@ -43,18 +43,18 @@ class RuleOfThumb(ABC):
             return wait_or_stop(situation, listed, "on-demand offer", self._cooldown_hours)
         fall_back = cheapest(on_demand.usable)
         where = position(situation, fall_back, situation.margin_hours or 0.0)
-        wish = self.wish(situation)
-        spot = None if wish is Wish.ON_DEMAND else self._spot(situation, where)
+        preference = self.preference(situation)
+        spot = None if preference is Preference.ON_DEMAND else self._spot(situation, where)
         if spot is not None:
-            return _held_or_moved(situation, spot, wish.value)
-        if wish is Wish.SPOT_OR_NOTHING and where.is_safe(
+            return _held_or_moved(situation, spot, preference.value)
+        if preference is Preference.SPOT_OR_NOTHING and where.is_safe(
             NOTHING, situation.look_hours, starts=True, restart_hours=where.restart_hours
         ):
             return wait(situation, "no spot capacity", self._cooldown_hours)
-        why = wish.value if wish is not Wish.SPOT_OR_NOTHING else "no slack is left for spot"
+        why = preference.value if preference is not Preference.SPOT_OR_NOTHING else "no slack is left for spot"
         return _held_or_moved(situation, fall_back, why)
 
-    def _spot(self, situation: Situation, where: Position) -> Candidate | None:
+    def _spot(self, situation: Situation, where: DeadlineMargin) -> Candidate | None:
         """The spot capacity that is held, else the cheapest; None where there is none or no time to take it."""
         listed = shortlist(situation, self._cooldown_hours, Market.SPOT).usable
         mine = [c for c in listed if situation.current is not None and c.offer.key == situation.current.key]

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from spotwise.cost_models.availability import Belief, PoolModel
+from spotwise.cost_models.availability import AvailabilityBelief, PoolModel
 
 Table = npt.NDArray[np.float32]
 
@@ -69,7 +69,7 @@ class CostToGo:
             [max(0.0, terms.restart_hours - n * terms.tick_hours) for n in range(1, starting + 1)]
         )
 
-    def after(self, belief: Belief, hours_left: float, slack_hours: float, held: Held) -> float:
+    def after(self, belief: AvailabilityBelief, hours_left: float, slack_hours: float, held: Held) -> float:
         """Expected cost after a tick, in hours of on-demand capacity.
 
         Args:

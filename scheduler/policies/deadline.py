@@ -38,7 +38,7 @@ from .choice import (
     was_refused,
 )
 from .cost_to_go import SPOT
-from .safety import Position, position
+from .safety import DeadlineMargin, position
 from .weighing import Weighed, weigh
 
 HIGH_CHANCE = 0.9  # of meeting the deadline, before an offer counts as one that does
@@ -187,7 +187,7 @@ class MeetDeadline:
         return [each for each in safe if not _is_spot(each) and (to_wait or each.candidate is not None)] + open_
 
 
-def _where(situation: Situation, guard: Guard) -> Position:
+def _where(situation: Situation, guard: Guard) -> DeadlineMargin:
     return position(situation, guard.candidate, guard.margin_hours)
 
 

@@ -6,12 +6,14 @@ The baseline of Wu et al., Can't Be Late: Optimizing Spot Instance Savings under
 from __future__ import annotations
 
 from .base import Situation
-from .by_rule import RuleOfThumb, Wish
+from .by_rule import Preference, RuleOfThumb
 
 
 class Greedy(RuleOfThumb):
     name = "greedy"
 
-    def wish(self, situation: Situation) -> Wish:
+    def preference(self, situation: Situation) -> Preference:
         on_demand = situation.current is not None and not situation.current.is_spot
-        return Wish.ON_DEMAND if on_demand else Wish.SPOT_OR_NOTHING  # it only ever went there for want of slack
+        return (
+            Preference.ON_DEMAND if on_demand else Preference.SPOT_OR_NOTHING
+        )  # it only ever went there for want of slack

@@ -16,7 +16,7 @@ _EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class DeadlineMargin:
     """Where a run stands against its deadline. All in billed hours."""
 
     hours_left: float  # to the deadline
@@ -47,14 +47,14 @@ class Position:
         return ends or slack >= needs - _EPSILON
 
 
-def position(situation: Situation, fall_back: Candidate, margin_hours: float) -> Position:
+def position(situation: Situation, fall_back: Candidate, margin_hours: float) -> DeadlineMargin:
     """Raises ValueError without a deadline."""
     if situation.deadline_at is None:
         raise ValueError("without a deadline there is no position")
     kind = NOTHING
     if situation.current is not None:
         kind = SPOT if situation.current.is_spot else ON_DEMAND
-    return Position(
+    return DeadlineMargin(
         hours_left=hours_between(situation.now, situation.deadline_at, situation),
         work_hours=fall_back.estimate.hours.p90 - fall_back.restart_hours + margin_hours,
         restart_hours=fall_back.restart_hours,

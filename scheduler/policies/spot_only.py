@@ -1,4 +1,4 @@
-"""Spot capacity only, and patience. Takes no notice of a deadline."""
+"""Spot capacity only, however long it takes. Takes no notice of a deadline."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from .base import Candidate, Situation
-from .by_rule import RuleOfThumb, Wish
+from .by_rule import Preference, RuleOfThumb
 from .choice import hours_between
 
 _EPSILON = 1e-9
@@ -23,17 +23,17 @@ _EPSILON = 1e-9
 class UniformProgress(RuleOfThumb):
     name = "uniform_progress"
 
-    def wish(self, situation: Situation) -> Wish:
+    def preference(self, situation: Situation) -> Preference:
         on_demand = [c for c in situation.candidates if not c.offer.is_spot]
         restart_hours = max((c.restart_hours for c in on_demand), default=0.0)
         holds_spot = situation.current is not None and situation.current.is_spot
         holds_on_demand = situation.current is not None and not holds_spot
         if holds_on_demand and situation.share_done < _line(situation, 2 * restart_hours) - _EPSILON:
-            return Wish.ON_DEMAND
+            return Preference.ON_DEMAND
         if not holds_spot and _slack_hours(situation, on_demand) < 2 * restart_hours:
-            return Wish.ON_DEMAND
+            return Preference.ON_DEMAND
         behind = situation.share_done < _line(situation, 0.0) - _EPSILON
-        return Wish.SPOT_OR_ON_DEMAND if behind else Wish.SPOT_OR_NOTHING
+        return Preference.SPOT_OR_ON_DEMAND if behind else Preference.SPOT_OR_NOTHING
 
 
 def _slack_hours(situation: Situation, on_demand: list[Candidate]) -> float:

@@ -12,13 +12,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spotwise.cost_models.availability import Belief, PoolModel, believe
+from spotwise.cost_models.availability import AvailabilityBelief, PoolModel, believe
 from spotwise.cost_models.availability.model import TICK_HOURS
 
 from .base import Candidate, Situation
 from .choice import was_refused
 from .cost_to_go import NOTHING, ON_DEMAND, SPOT, Held, Terms, cost_to_go
-from .safety import Position
+from .safety import DeadlineMargin
 
 LOOKED_AHEAD_TICKS = 420  # at most: a longer way to the deadline is gone in longer steps
 LEAST_TICKS = 48
@@ -42,11 +42,11 @@ class Weighed:
 
 
 def weigh(
-    situation: Situation, where: Position, fall_back: Candidate, spot: Sequence[Candidate], model: PoolModel
+    situation: Situation, where: DeadlineMargin, fall_back: Candidate, spot: Sequence[Candidate], model: PoolModel
 ) -> list[Weighed]:
     """Every choice: nothing, the on-demand offer to fall back on, each spot offer. Unsafe ones cost infinitely much."""
     price = float(fall_back.offer.price_usd_per_hour) * situation.nodes
-    pools = [_Pool(model, situation, where, fall_back, candidate) for candidate in spot]
+    pools = [_PoolCosts(model, situation, where, fall_back, candidate) for candidate in spot]
     if not pools or price <= 0:
         return []
     tick = pools[0].table.terms.tick_hours
@@ -71,14 +71,14 @@ def weigh(
     return found
 
 
-class _Pool:
+class _PoolCosts:
     """One spot offer, with what is believed of its pool and the table for its terms."""
 
     def __init__(
         self,
         model: PoolModel,
         situation: Situation,
-        where: Position,
+        where: DeadlineMargin,
         fall_back: Candidate,
         candidate: Candidate,
     ) -> None:
@@ -107,7 +107,7 @@ class _Pool:
         before = hours / (2.0 * since)
         return self.chance_available * hours * (1.0 - before) * max(held_share - self.share, 0.0)
 
-    def spot_cost(self, pools: Sequence[_Pool]) -> float:
+    def spot_cost(self, pools: Sequence[_PoolCosts]) -> float:
         """Of spot capacity here, if it can be had: with this pool alone, or with another after a tick or some hours."""
         where, tick = self._where, self.table.terms.tick_hours
         stay = max(round(min(self._belief.hours_unbroken, STAY_HOURS) / tick), 1) * tick
@@ -136,7 +136,7 @@ class _Pool:
         return paid + self.table.after(belief, where.hours_left, slack, Held(kind, starting))
 
 
-def _terms(situation: Situation, where: Position, share: float, restart_hours: float) -> Terms:
+def _terms(situation: Situation, where: DeadlineMargin, share: float, restart_hours: float) -> Terms:
     tick = _tick_hours(where, situation.look_hours)
     return Terms(
         tick_hours=tick,
@@ -148,7 +148,7 @@ def _terms(situation: Situation, where: Position, share: float, restart_hours: f
     )
 
 
-def _belief(model: PoolModel, situation: Situation, candidate: Candidate) -> Belief:
+def _belief(model: PoolModel, situation: Situation, candidate: Candidate) -> AvailabilityBelief:
     """What was seen of the pool, and what is known of this moment."""
     belief = believe(model, candidate.seen, situation.clock_hours)
     if candidate.available is None or was_refused(candidate):
@@ -156,18 +156,18 @@ def _belief(model: PoolModel, situation: Situation, candidate: Candidate) -> Bel
     return belief.given(available=candidate.available)
 
 
-def _vain_hours(situation: Situation, where: Position) -> float:
+def _vain_hours(situation: Situation, where: DeadlineMargin) -> float:
     """What it costs to ask for spot capacity that is not there while something is held; else it costs nothing."""
-    return 2 * where.restart_hours if situation.vain_hours is None else situation.vain_hours
+    return 2 * where.restart_hours if situation.failed_probe_hours is None else situation.failed_probe_hours
 
 
-def _tick_hours(where: Position, look_hours: float) -> float:
+def _tick_hours(where: DeadlineMargin, look_hours: float) -> float:
     """Long enough for a table of few ticks, and not shorter than a look; ``TICK_HOURS`` for a day or two."""
     least = max(where.hours_left / LOOKED_AHEAD_TICKS, look_hours, where.restart_hours / STARTING_TICKS)
-    wished = max(least, min(TICK_HOURS, where.hours_left / LEAST_TICKS))
-    if abs(wished - look_hours) < 1e-9:
+    wanted = max(least, min(TICK_HOURS, where.hours_left / LEAST_TICKS))
+    if abs(wanted - look_hours) < 1e-9:
         return look_hours
-    return next((TICK_HOURS * ticks for ticks in _TICKS if TICK_HOURS * ticks >= wished - 1e-9), wished)
+    return next((TICK_HOURS * ticks for ticks in _TICKS if TICK_HOURS * ticks >= wanted - 1e-9), wanted)
 
 
 def _rounded_up(ticks: float) -> int:

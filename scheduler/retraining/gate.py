@@ -20,14 +20,14 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateDecision:
     promote: bool
     reason: str
 
 
 def judge(
     candidate: Score | None, champion: Score | None, metric: str, goal: Goal, min_improvement: float = 0.0
-) -> Verdict:
+) -> GateDecision:
     """Whether the candidate becomes the champion.
 
     It must be strictly better, and by at least ``min_improvement``. What cannot be compared never promotes. Differences
@@ -35,19 +35,21 @@ def judge(
     """
     fault = _unusable(candidate, metric, min_improvement) or _incomparable(champion, metric, goal)
     if fault or candidate is None:
-        return Verdict(False, fault)
+        return GateDecision(False, fault)
     if champion is None:
-        return Verdict(True, f"{_show(candidate)}: no champion yet to beat")
+        return GateDecision(True, f"{_show(candidate)}: no champion yet to beat")
     return _compare(candidate, champion, goal, Decimal(repr(min_improvement)))
 
 
-def _compare(candidate: Score, champion: Score, goal: Goal, asked: Decimal) -> Verdict:
+def _compare(candidate: Score, champion: Score, goal: Goal, asked: Decimal) -> GateDecision:
     gain = Decimal(repr(candidate.value)) - Decimal(repr(champion.value))
     improvement = gain if goal == "maximize" else -gain
     promote = improvement > 0 and improvement >= asked
     terms = f"at least {_number(asked)} asked" if asked else "any improvement asked"
     how = "equal" if not improvement else f"{_number(abs(improvement))} {'better' if improvement > 0 else 'worse'}"
-    return Verdict(promote, f"{_show(candidate)} against the champion's {_show(champion)}: {how}, {terms} ({goal})")
+    return GateDecision(
+        promote, f"{_show(candidate)} against the champion's {_show(champion)}: {how}, {terms} ({goal})"
+    )
 
 
 def _unusable(candidate: Score | None, metric: str, min_improvement: float) -> str:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..core.errors import ExitCode
 from ..core.run import RunState
-from .gate import Score, Verdict, judge
+from .gate import GateDecision, Score, judge
 from .manifest import CorruptCheckpointError
-from .occurrences import Outcome
+from .occurrences import OccurrenceOutcome
 from .registry import ModelVersion, Registry
 from .terms import RetrainingTerms
 
@@ -45,28 +45,28 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class OccurrenceEnd:
     """How an occurrence is to be finished."""
 
-    outcome: Outcome
+    outcome: OccurrenceOutcome
     exit_code: ExitCode
     reason: str
     judgement: Judgement | None = None  # None: no model to judge
 
 
-def failed(reason: str) -> Ending:
-    return Ending(Outcome.FAILED, ExitCode.RUN_FAILED, reason)
+def failed(reason: str) -> OccurrenceEnd:
+    return OccurrenceEnd(OccurrenceOutcome.FAILED, ExitCode.RUN_FAILED, reason)
 
 
-def unsuccessful(run: FinishedRun) -> Ending:
+def unsuccessful(run: FinishedRun) -> OccurrenceEnd:
     """The ending of a run that did not complete."""
     reason = f"run {run.run_id} {run.state}" + (f": {run.reason}" if run.reason else "")
     # Stopped means that the budget ended: nothing crashed, the terms were too small.
     code = ExitCode.REFUSED if run.state is RunState.STOPPED else ExitCode.RUN_FAILED
-    return Ending(Outcome.FAILED, code, reason)
+    return OccurrenceEnd(OccurrenceOutcome.FAILED, code, reason)
 
 
-def judge_and_promote(run: FinishedRun, terms: RetrainingTerms, registry: Registry, now: datetime) -> Ending:
+def judge_and_promote(run: FinishedRun, terms: RetrainingTerms, registry: Registry, now: datetime) -> OccurrenceEnd:
     """Judge a completed run's model against the champion and promote it if it is better.
 
     Raises:
@@ -81,26 +81,28 @@ def judge_and_promote(run: FinishedRun, terms: RetrainingTerms, registry: Regist
 
 def _promoted_already(
     champion: ModelVersion, run: FinishedRun, terms: RetrainingTerms, registry: Registry, now: datetime
-) -> Ending:
+) -> OccurrenceEnd:
     """A crash came behind the promotion: judged once more against the champion before it, repeating gives the same."""
     before = next((v for v in registry.history(terms.model) if v.version == champion.previous), None)
     verdict = _verdict(run, before, terms)
     since = "" if verdict.promote else "promoted before a restart; by the gate as it stands now: "
-    ending = Ending(Outcome.PROMOTED, ExitCode.DONE, f"{since}{verdict.reason}")
+    ending = OccurrenceEnd(OccurrenceOutcome.PROMOTED, ExitCode.DONE, f"{since}{verdict.reason}")
     judgement = _judgement(ending, run, terms, before, now)
     return replace(ending, judgement=replace(judgement, metric=champion.metric, value=champion.value))
 
 
-def _verdict(run: FinishedRun, champion: ModelVersion | None, terms: RetrainingTerms) -> Verdict:
+def _verdict(run: FinishedRun, champion: ModelVersion | None, terms: RetrainingTerms) -> GateDecision:
     value = run.metrics.get(terms.metric)
     candidate = None if value is None else Score(terms.metric, float(value), terms.goal, run.run_id)
     best = None if champion is None else Score(champion.metric, champion.value, champion.goal, champion.version)
     return judge(candidate, best, terms.metric, terms.goal, terms.min_improvement)
 
 
-def _act(verdict: Verdict, run: FinishedRun, terms: RetrainingTerms, registry: Registry, now: datetime) -> Ending:
+def _act(
+    verdict: GateDecision, run: FinishedRun, terms: RetrainingTerms, registry: Registry, now: datetime
+) -> OccurrenceEnd:
     if not verdict.promote:
-        return Ending(Outcome.KEPT, ExitCode.DONE, verdict.reason)
+        return OccurrenceEnd(OccurrenceOutcome.KEPT, ExitCode.DONE, verdict.reason)
     if run.checkpoint_folder is None:
         return failed(f"run {run.run_id} completed without a committed checkpoint: nothing to promote")
     version = ModelVersion(
@@ -117,11 +119,11 @@ def _act(verdict: Verdict, run: FinishedRun, terms: RetrainingTerms, registry: R
         registry.promote(version, run.checkpoint_folder)
     except CorruptCheckpointError as corrupt:
         return failed(f"not promoted, the champion stays: {corrupt}")
-    return Ending(Outcome.PROMOTED, ExitCode.DONE, verdict.reason)
+    return OccurrenceEnd(OccurrenceOutcome.PROMOTED, ExitCode.DONE, verdict.reason)
 
 
 def _judgement(
-    ending: Ending, run: FinishedRun, terms: RetrainingTerms, before: ModelVersion | None, now: datetime
+    ending: OccurrenceEnd, run: FinishedRun, terms: RetrainingTerms, before: ModelVersion | None, now: datetime
 ) -> Judgement:
     value = run.metrics.get(terms.metric)
     return Judgement(
@@ -130,7 +132,7 @@ def _judgement(
         metric=terms.metric,
         value=value if value is not None and math.isfinite(value) else None,
         champion_value=before.value if before else None,
-        promoted=ending.outcome is Outcome.PROMOTED,
+        promoted=ending.outcome is OccurrenceOutcome.PROMOTED,
         reason=ending.reason,
         judged_at=now,
     )

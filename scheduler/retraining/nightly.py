@@ -17,9 +17,9 @@ from ..core.clock import Clock
 from ..core.errors import ExitCode, RefusedError, SpotwiseError
 from ..core.run import RunState
 from ..jobfile.job_spec import JobSpec
-from .judging import Ending, FinishedRun, Judgement, judge_and_promote, unsuccessful
+from .judging import FinishedRun, Judgement, OccurrenceEnd, judge_and_promote, unsuccessful
 from .lock import LockHeldError
-from .occurrences import Occurrence, OccurrenceStore, Outcome
+from .occurrences import Occurrence, OccurrenceOutcome, OccurrenceStore
 from .registry import KEEP_VERSIONS, Registry
 from .terms import RetrainingTerms, terms_of
 from .triggers import CalendarTrigger, Fired, NotFired, TriggerState, evaluate_all
@@ -35,7 +35,7 @@ class NightlyResult:
     next_due_at: datetime
     occurrence_id: str | None = None
     run_id: str | None = None
-    outcome: Outcome | None = None
+    outcome: OccurrenceOutcome | None = None
     cost_usd: Decimal | None = None
 
 
@@ -149,16 +149,18 @@ class _Night:
             self.record(ending.judgement)
         reason = f"{why}; {ending.reason}"
         self.occurrences.finish(occurrence.model, occurrence.id, ending.outcome, reason, self.clock.now())
-        if ending.outcome is Outcome.PROMOTED:
+        if ending.outcome is OccurrenceOutcome.PROMOTED:
             self.registry.prune(occurrence.model, keep=self.keep_versions)
         return self._result(occurrence, ending, reason, cost_usd)
 
-    def _run_and_judge(self, occurrence: Occurrence) -> tuple[Ending, Decimal | None]:
+    def _run_and_judge(self, occurrence: Occurrence) -> tuple[OccurrenceEnd, Decimal | None]:
         run_id = occurrence.run_id
         try:
             submitted = self.submit(occurrence)
         except RefusedError as refused:
-            return Ending(Outcome.REFUSED, ExitCode.REFUSED, f"run {run_id} was refused: {refused}"), None
+            return OccurrenceEnd(
+                OccurrenceOutcome.REFUSED, ExitCode.REFUSED, f"run {run_id} was refused: {refused}"
+            ), None
         if submitted != run_id:
             raise SpotwiseError(f"run {run_id} was asked for and {submitted} was started: cancel that one")
         run = self.wait(run_id)
@@ -168,7 +170,9 @@ class _Night:
             return unsuccessful(run), run.cost_usd
         return judge_and_promote(run, self.terms, self.registry, self.clock.now()), run.cost_usd
 
-    def _result(self, occurrence: Occurrence, ending: Ending, reason: str, cost_usd: Decimal | None) -> NightlyResult:
+    def _result(
+        self, occurrence: Occurrence, ending: OccurrenceEnd, reason: str, cost_usd: Decimal | None
+    ) -> NightlyResult:
         next_due = self.terms.calendar.next_due(self.clock.now())
         cost = "" if cost_usd is None else f" Cost {cost_usd:.2f} USD."
         return NightlyResult(

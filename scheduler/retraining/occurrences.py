@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class Outcome(StrEnum):
+class OccurrenceOutcome(StrEnum):
     """How an occurrence ended."""
 
     PROMOTED = "promoted"  # its model became the champion
@@ -37,7 +37,7 @@ class OccurrenceRecord:
     run_id: str  # its last run; "" for one that was skipped and never began
     begun_at: datetime  # when the record was made; of one opened again, when that was
     finished_at: datetime | None = None
-    outcome: Outcome | None = None
+    outcome: OccurrenceOutcome | None = None
     reason: str = ""
 
 
@@ -60,7 +60,7 @@ class OccurrenceStore(Protocol):
         """
         ...
 
-    def finish(self, model: str, occurrence_id: str, outcome: Outcome, reason: str, now: datetime) -> None:
+    def finish(self, model: str, occurrence_id: str, outcome: OccurrenceOutcome, reason: str, now: datetime) -> None:
         """Record how it ended. Repeating it with the same outcome changes nothing.
 
         Raises:

@@ -2,6 +2,6 @@
 
 from .leases import Lease
 from .limits import TeamLimit
-from .store import Event, Store
+from .store import RunEvent, Store
 
-__all__ = ["Event", "Lease", "Store", "TeamLimit"]
+__all__ = ["Lease", "RunEvent", "Store", "TeamLimit"]

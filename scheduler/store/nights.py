@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ..core.errors import StoreError
 from ..retraining.judging import Judgement
-from ..retraining.occurrences import OccurrenceRecord, Outcome
+from ..retraining.occurrences import OccurrenceOutcome, OccurrenceRecord
 from . import tables
 from .store import Store
 
@@ -38,7 +38,7 @@ class SqlOccurrences:
         if not done:  # another process was faster: judge by what it wrote
             self.begin(model, occurrence_id, run_id, now)
 
-    def finish(self, model: str, occurrence_id: str, outcome: Outcome, reason: str, now: datetime) -> None:
+    def finish(self, model: str, occurrence_id: str, outcome: OccurrenceOutcome, reason: str, now: datetime) -> None:
         known = self.get(model, occurrence_id)
         if known is None:
             raise StoreError(f"{model} {occurrence_id} never began: nothing to finish")
@@ -52,12 +52,12 @@ class SqlOccurrences:
     def skip(self, model: str, occurrence_id: str, reason: str, now: datetime) -> None:
         if self.get(model, occurrence_id) is None:
             moments = {"begun_at": now, "finished_at": now}
-            skipped = {"run_id": "", "outcome": Outcome.SKIPPED.value, "reason": reason, **moments}
+            skipped = {"run_id": "", "outcome": OccurrenceOutcome.SKIPPED.value, "reason": reason, **moments}
             self._insert(model, occurrence_id, skipped)
 
     def last_finished(self, model: str) -> OccurrenceRecord | None:
         table = tables.occurrences
-        ended = table.c.outcome.is_not(None) & (table.c.outcome != Outcome.SKIPPED.value)
+        ended = table.c.outcome.is_not(None) & (table.c.outcome != OccurrenceOutcome.SKIPPED.value)
         return self._first(select(table).where(table.c.model == model, ended).order_by(table.c.occurrence_id.desc()))
 
     def unfinished(self, model: str) -> OccurrenceRecord | None:
@@ -90,7 +90,7 @@ class SqlOccurrences:
         if row is None:
             return None
         values = dict(row._mapping)
-        values["outcome"] = None if values["outcome"] is None else Outcome(values["outcome"])
+        values["outcome"] = None if values["outcome"] is None else OccurrenceOutcome(values["outcome"])
         return OccurrenceRecord(**values)
 
 

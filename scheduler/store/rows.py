@@ -10,7 +10,7 @@ from typing import Any
 from spotwise.cost_models.offer import Market, Offer, Pool
 
 from ..accounting.ledger import Category, Charge
-from ..core.remaining import ChanceOf, Rest
+from ..core.remaining import ChanceOf, Remaining
 from ..core.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
 from ..core.study import StudyRecord
 from ..core.study_json import study_to_json
@@ -97,13 +97,13 @@ def study_row(study: StudyRecord) -> dict[str, Any]:
     return {"job_name": study.job_name, "created_at": study.created_at, "record": record}
 
 
-def rest_row(rest: Rest) -> dict[str, Any]:
-    return {**_plain(rest), "chance_of": None if rest.chance_of is None else rest.chance_of.value}
+def remaining_row(remaining: Remaining) -> dict[str, Any]:
+    return {**_plain(remaining), "chance_of": None if remaining.chance_of is None else remaining.chance_of.value}
 
 
-def rest_of(row: Row) -> Rest:
+def rest_of(row: Row) -> Remaining:
     of = row["chance_of"]
-    return Rest(**{**_known(row, Rest), "chance_of": None if of is None else ChanceOf(of)})
+    return Remaining(**{**_known(row, Remaining), "chance_of": None if of is None else ChanceOf(of)})
 
 
 def _plain(value: Any, *, without: Set[str] = frozenset()) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from ..accounting.ledger import Charge
 from ..core.errors import NotFoundError, StoreError
-from ..core.remaining import Rest
+from ..core.remaining import Remaining
 from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
 from ..core.study_json import study_from_json
@@ -30,7 +30,7 @@ from .limits import TeamLimit, check_limit, committed_usd
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class RunEvent:
     """Something that happened to a run, with the reason that a person reads."""
 
     run_id: str
@@ -219,30 +219,30 @@ class Store:
 
     # events
 
-    def note(self, happened: Event) -> None:
+    def note(self, happened: RunEvent) -> None:
         """Keep a reason."""
         values = {name: getattr(happened, name) for name in ("run_id", "at", "kind", "message", "attempt_id")}
         with self.transaction() as connection:
             connection.execute(insert(tables.events).values(**values))
 
-    def events(self, run_id: str) -> list[Event]:
+    def events(self, run_id: str) -> list[RunEvent]:
         query = select(tables.events).where(tables.events.c.run_id == run_id).order_by(tables.events.c.id)
         found = self._rows(query)
-        return [Event(r["run_id"], r["at"], r["kind"], r["message"], r["attempt_id"]) for r in found]
+        return [RunEvent(r["run_id"], r["at"], r["kind"], r["message"], r["attempt_id"]) for r in found]
 
     # what is left
 
-    def save_rest(self, run_id: str, rest: Rest, lease: Lease) -> None:
+    def save_remaining(self, run_id: str, remaining: Remaining, lease: Lease) -> None:
         """Write what is left of a run, replacing what was there."""
-        table, values = tables.rests, rows.rest_row(rest)
+        table, values = tables.remaining_table, rows.remaining_row(remaining)
         with self.transaction() as connection:
             leases.hold(connection, lease)
             if connection.execute(update(table).where(table.c.run_id == run_id).values(**values)).rowcount == 0:
                 connection.execute(insert(table).values(run_id=run_id, **values))
 
-    def rest(self, run_id: str) -> Rest | None:
+    def remaining(self, run_id: str) -> Remaining | None:
         """What was left of a run when it was last estimated; None if it never was."""
-        found = self._rows(select(tables.rests).where(tables.rests.c.run_id == run_id))
+        found = self._rows(select(tables.remaining_table).where(tables.remaining_table.c.run_id == run_id))
         return rows.rest_of(found[0]) if found else None
 
     # studies

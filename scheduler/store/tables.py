@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
 
-from .types import Exact, Moment, Usd, Words
+from .types import DecimalColumn, TextColumn, TimestampColumn, UsdColumn
 
 SCHEMA_VERSION = 4
 
@@ -40,23 +40,23 @@ runs = Table(
     Column("workdir", String, nullable=False),
     Column("folder", String, nullable=False),
     Column("engine", String, nullable=False),
-    Column("submitted_at", Moment, nullable=False),
+    Column("submitted_at", TimestampColumn, nullable=False),
     Column("storage", String, nullable=False),
     Column("hosts", Integer, nullable=False),
-    Column("deadline_at", Moment),
-    Column("budget_usd", Usd),
-    Column("reserved_usd", Usd, nullable=False),
-    Column("predicted_usd", Usd),
-    Column("predicted_low_usd", Usd),
-    Column("predicted_high_usd", Usd),
+    Column("deadline_at", TimestampColumn),
+    Column("budget_usd", UsdColumn),
+    Column("reserved_usd", UsdColumn, nullable=False),
+    Column("predicted_usd", UsdColumn),
+    Column("predicted_low_usd", UsdColumn),
+    Column("predicted_high_usd", UsdColumn),
     Column("predicted_hours", Float),
     Column("plan_json", Text, nullable=False),
     Column("mounts_json", Text, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
     Column("budget_spent", Boolean, nullable=False),
-    Column("wait_until", Moment),
-    Column("ended_at", Moment),
-    Column("end_reason", Words, nullable=False),
+    Column("wait_until", TimestampColumn),
+    Column("ended_at", TimestampColumn),
+    Column("end_reason", TextColumn, nullable=False),
 )
 
 leases = Table(
@@ -65,7 +65,7 @@ leases = Table(
     Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
     Column("owner", String, nullable=False),  # "" while nobody holds it
     Column("fence", Integer, nullable=False),  # grows with every new holder
-    Column("expires_at", Moment, nullable=False),
+    Column("expires_at", TimestampColumn, nullable=False),
 )
 
 _POOL_AND_MARKET = ("cloud", "region", "zone", "instance_type", "pool_accelerators", "market")
@@ -74,8 +74,8 @@ _POOL_AND_MARKET = ("cloud", "region", "zone", "instance_type", "pool_accelerato
 def _offer_columns() -> list[Column[Any]]:
     return [
         *(Column(name, String, nullable=False) for name in _POOL_AND_MARKET),
-        Column("price_usd_per_hour", Exact, nullable=False),
-        Column("on_demand_usd_per_hour", Exact),
+        Column("price_usd_per_hour", DecimalColumn, nullable=False),
+        Column("on_demand_usd_per_hour", DecimalColumn),
         Column("accelerator", String),
         Column("accelerator_count", Integer, nullable=False),
         Column("vcpus", Float, nullable=False),
@@ -93,13 +93,13 @@ attempts = Table(
     *_offer_columns(),
     Column("nodes", Integer, nullable=False),
     Column("state", String, nullable=False),
-    Column("reason", Words, nullable=False),
-    Column("launched_at", Moment, nullable=False),
-    Column("hour_s", Exact, nullable=False),
+    Column("reason", TextColumn, nullable=False),
+    Column("launched_at", TimestampColumn, nullable=False),
+    Column("hour_s", DecimalColumn, nullable=False),
     Column("cost_basis", String, nullable=False),
-    Column("started_at", Moment),
-    Column("ended_at", Moment),
-    Column("end_reason", Words, nullable=False),
+    Column("started_at", TimestampColumn),
+    Column("ended_at", TimestampColumn),
+    Column("end_reason", TextColumn, nullable=False),
     Column("exit_code", Integer),
     Column("host", Integer, nullable=False),
     Column("checkpoint_every", String, nullable=False),
@@ -116,14 +116,14 @@ charges = Table(
     Column("attempt_id", String, ForeignKey("attempts.id"), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("trial", Integer),
-    Column("start", Moment, nullable=False),
-    Column("end", Moment, nullable=False),
-    Column("share", Exact, nullable=False),
-    Column("hours", Exact, nullable=False),
+    Column("start", TimestampColumn, nullable=False),
+    Column("end", TimestampColumn, nullable=False),
+    Column("share", DecimalColumn, nullable=False),
+    Column("hours", DecimalColumn, nullable=False),
     Column("category", String, nullable=False),
     *_offer_columns(),
-    Column("amount_usd", Usd, nullable=False),
-    Column("on_demand_usd", Usd),
+    Column("amount_usd", UsdColumn, nullable=False),
+    Column("on_demand_usd", UsdColumn),
     Column("cost_basis", String, nullable=False),
     UniqueConstraint("attempt_id", "seq"),
 )
@@ -134,23 +134,23 @@ events = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("run_id", String, ForeignKey("runs.id"), nullable=False, index=True),
     Column("attempt_id", String),
-    Column("at", Moment, nullable=False),
+    Column("at", TimestampColumn, nullable=False),
     Column("kind", String, nullable=False),
-    Column("message", Words, nullable=False),
+    Column("message", TextColumn, nullable=False),
 )
 
-rests = Table(  # what is left of each run, as last estimated; an older spotwise lets it be
+remaining_table = Table(  # what is left of each run, as last estimated; an older spotwise lets it be
     "rests",
     metadata,
     Column("run_id", String, ForeignKey("runs.id"), primary_key=True),
-    Column("at", Moment, nullable=False),
+    Column("at", TimestampColumn, nullable=False),
     Column("share", Float, nullable=False),
     Column("offer", String, nullable=False),
     Column("is_held", Boolean, nullable=False),
-    Column("expected_usd", Usd, nullable=False),
-    Column("low_usd", Usd, nullable=False),
-    Column("high_usd", Usd, nullable=False),
-    Column("on_demand_usd", Usd),
+    Column("expected_usd", UsdColumn, nullable=False),
+    Column("low_usd", UsdColumn, nullable=False),
+    Column("high_usd", UsdColumn, nullable=False),
+    Column("on_demand_usd", UsdColumn),
     Column("chance_to_meet_deadline", Float),
     Column("chance_of", String),
 )
@@ -160,7 +160,7 @@ studies = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("job_name", String, nullable=False),
-    Column("created_at", Moment, nullable=False),
+    Column("created_at", TimestampColumn, nullable=False),
     Column("record", Text, nullable=False),  # the study as JSON: read and written whole
 )
 
@@ -173,8 +173,8 @@ models = Table(
     Column("value", Float),
     Column("champion_value", Float),
     Column("promoted", Boolean, nullable=False),
-    Column("reason", Words, nullable=False),
-    Column("judged_at", Moment, nullable=False),
+    Column("reason", TextColumn, nullable=False),
+    Column("judged_at", TimestampColumn, nullable=False),
 )
 
 occurrences = Table(
@@ -183,8 +183,8 @@ occurrences = Table(
     Column("model", String, primary_key=True),
     Column("occurrence_id", String, primary_key=True),
     Column("run_id", String, nullable=False),
-    Column("begun_at", Moment, nullable=False),
-    Column("finished_at", Moment),
+    Column("begun_at", TimestampColumn, nullable=False),
+    Column("finished_at", TimestampColumn),
     Column("outcome", String),
-    Column("reason", Words, nullable=False),
+    Column("reason", TextColumn, nullable=False),
 )

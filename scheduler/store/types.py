@@ -13,7 +13,7 @@ _MICROS = Decimal(1_000_000)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL refuses the first, UTF-8 the others
 
 
-class Usd(TypeDecorator[Decimal]):
+class UsdColumn(TypeDecorator[Decimal]):
     """An amount as whole micro-dollars: SQLite has no exact decimals, and integers add up in SQL."""
 
     impl = BigInteger
@@ -31,7 +31,7 @@ class Usd(TypeDecorator[Decimal]):
         return None if value is None else (Decimal(value) / _MICROS).quantize(Decimal("0.000001"))
 
 
-class Exact(TypeDecorator[Decimal]):
+class DecimalColumn(TypeDecorator[Decimal]):
     """A price or another decimal, kept digit by digit as text."""
 
     impl = String
@@ -44,7 +44,7 @@ class Exact(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
-class Moment(TypeDecorator[datetime]):
+class TimestampColumn(TypeDecorator[datetime]):
     """An aware moment, UTC in and out; SQLite keeps no zones."""
 
     impl = DateTime(timezone=True)
@@ -63,7 +63,7 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class Words(TypeDecorator[str]):
+class TextColumn(TypeDecorator[str]):
     """Text from outside, such as a program's last lines: what a database cannot hold is replaced by U+FFFD."""
 
     impl = Text

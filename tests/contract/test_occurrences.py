@@ -13,7 +13,7 @@ from databases import KINDS, empty_database
 from occurrences import MemoryOccurrences
 
 from spotwise.scheduler.core.errors import StoreError
-from spotwise.scheduler.retraining.occurrences import OccurrenceRecord, OccurrenceStore, Outcome
+from spotwise.scheduler.retraining.occurrences import OccurrenceOutcome, OccurrenceRecord, OccurrenceStore
 from spotwise.scheduler.store.nights import SqlOccurrences
 from spotwise.scheduler.store.store import Store
 
@@ -72,8 +72,10 @@ def test_a_second_run_cannot_begin_beside_an_unfinished_one(store: OccurrenceSto
     assert store.get(MODEL, FIRST) == OccurrenceRecord(MODEL, FIRST, "r1", NIGHT)
 
 
-@pytest.mark.parametrize("outcome", [Outcome.PROMOTED, Outcome.KEPT, Outcome.FAILED, Outcome.REFUSED])
-def test_an_outcome_is_stored_with_its_reason_and_time(store: OccurrenceStore, outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    "outcome", [OccurrenceOutcome.PROMOTED, OccurrenceOutcome.KEPT, OccurrenceOutcome.FAILED, OccurrenceOutcome.REFUSED]
+)
+def test_an_outcome_is_stored_with_its_reason_and_time(store: OccurrenceStore, outcome: OccurrenceOutcome) -> None:
     store.begin(MODEL, FIRST, "r1", NIGHT)
     store.finish(MODEL, FIRST, outcome, "because", LATER)
     assert store.last_finished(MODEL) == OccurrenceRecord(MODEL, FIRST, "r1", NIGHT, LATER, outcome, "because")
@@ -82,26 +84,28 @@ def test_an_outcome_is_stored_with_its_reason_and_time(store: OccurrenceStore, o
 
 def test_finishing_twice_keeps_the_first_record(store: OccurrenceStore) -> None:
     store.begin(MODEL, FIRST, "r1", NIGHT)
-    store.finish(MODEL, FIRST, Outcome.KEPT, "first", NIGHT)
-    store.finish(MODEL, FIRST, Outcome.KEPT, "second", LATER)
-    assert store.get(MODEL, FIRST) == OccurrenceRecord(MODEL, FIRST, "r1", NIGHT, NIGHT, Outcome.KEPT, "first")
+    store.finish(MODEL, FIRST, OccurrenceOutcome.KEPT, "first", NIGHT)
+    store.finish(MODEL, FIRST, OccurrenceOutcome.KEPT, "second", LATER)
+    assert store.get(MODEL, FIRST) == OccurrenceRecord(
+        MODEL, FIRST, "r1", NIGHT, NIGHT, OccurrenceOutcome.KEPT, "first"
+    )
 
 
 def test_an_outcome_cannot_be_changed(store: OccurrenceStore) -> None:
     store.begin(MODEL, FIRST, "r1", NIGHT)
-    store.finish(MODEL, FIRST, Outcome.KEPT, "first", NIGHT)
+    store.finish(MODEL, FIRST, OccurrenceOutcome.KEPT, "first", NIGHT)
     with pytest.raises(StoreError):
-        store.finish(MODEL, FIRST, Outcome.FAILED, "second", LATER)
+        store.finish(MODEL, FIRST, OccurrenceOutcome.FAILED, "second", LATER)
 
 
 def test_what_never_began_cannot_finish(store: OccurrenceStore) -> None:
     with pytest.raises(StoreError):
-        store.finish(MODEL, FIRST, Outcome.KEPT, "", NIGHT)
+        store.finish(MODEL, FIRST, OccurrenceOutcome.KEPT, "", NIGHT)
 
 
 def test_a_finished_occurrence_opens_again_for_a_new_run_only(store: OccurrenceStore) -> None:
     store.begin(MODEL, FIRST, "r1", NIGHT)
-    store.finish(MODEL, FIRST, Outcome.FAILED, "crashed", NIGHT)
+    store.finish(MODEL, FIRST, OccurrenceOutcome.FAILED, "crashed", NIGHT)
     with pytest.raises(StoreError):
         store.begin(MODEL, FIRST, "r1", LATER)
     store.begin(MODEL, FIRST, "r2", LATER)
@@ -111,7 +115,9 @@ def test_a_finished_occurrence_opens_again_for_a_new_run_only(store: OccurrenceS
 
 def test_a_skipped_occurrence_has_a_reason_and_is_not_finished_work(store: OccurrenceStore) -> None:
     store.skip(MODEL, FIRST, "missed", NIGHT)
-    assert store.get(MODEL, FIRST) == OccurrenceRecord(MODEL, FIRST, "", NIGHT, NIGHT, Outcome.SKIPPED, "missed")
+    assert store.get(MODEL, FIRST) == OccurrenceRecord(
+        MODEL, FIRST, "", NIGHT, NIGHT, OccurrenceOutcome.SKIPPED, "missed"
+    )
     assert store.last_finished(MODEL) is None
     assert store.unfinished(MODEL) is None
 
@@ -133,7 +139,7 @@ def test_last_finished_goes_by_id_and_unfinished_by_the_oldest(store: Occurrence
         store.begin(MODEL, occurrence_id, f"r-{occurrence_id}", NIGHT)
     assert store.unfinished(MODEL) == store.get(MODEL, FIRST)
     for moment, occurrence_id in ((NIGHT, THIRD), (LATER, FIRST)):
-        store.finish(MODEL, occurrence_id, Outcome.KEPT, "", moment)
+        store.finish(MODEL, occurrence_id, OccurrenceOutcome.KEPT, "", moment)
     store.begin(MODEL, SECOND, "r2", LATER)
     last, begun = store.last_finished(MODEL), store.unfinished(MODEL)
     assert last is not None and last.occurrence_id == THIRD
@@ -142,7 +148,7 @@ def test_last_finished_goes_by_id_and_unfinished_by_the_oldest(store: Occurrence
 
 def test_models_are_apart(store: OccurrenceStore) -> None:
     store.begin(MODEL, FIRST, "r1", NIGHT)
-    store.finish(MODEL, FIRST, Outcome.KEPT, "", NIGHT)
+    store.finish(MODEL, FIRST, OccurrenceOutcome.KEPT, "", NIGHT)
     store.begin(MODEL, SECOND, "r2", NIGHT)
     assert store.get("other", FIRST) is None
     assert store.last_finished("other") is None

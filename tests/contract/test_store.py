@@ -13,10 +13,10 @@ from factories import T0, at, attempt, offer, run
 
 from spotwise.scheduler.accounting.ledger import Category, Span, book
 from spotwise.scheduler.core.errors import InputError, LeaseLostError, NotFoundError, RefusedError, StoreError
-from spotwise.scheduler.core.remaining import ChanceOf, Rest
+from spotwise.scheduler.core.remaining import ChanceOf, Remaining
 from spotwise.scheduler.core.run import AttemptState, RunState
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
-from spotwise.scheduler.store import Event, Store, TeamLimit
+from spotwise.scheduler.store import RunEvent, Store, TeamLimit
 from spotwise.scheduler.store.studies import Added, add_studies, forget_studies, study_of
 
 TTL = timedelta(seconds=20)
@@ -121,16 +121,16 @@ def test_what_is_spent_is_not_reserved_twice(store):
 def test_what_is_left_of_a_run_is_replaced_by_what_is_left_now(store):
     store.add_run(run(), "key")
     lease = held(store)
-    assert store.rest("digits-aaaaaa") is None
-    first = Rest(T0, 0.5, "aws/a/spot", True, Decimal("1.000001"), Decimal(1), Decimal(2), None, None, None)
-    store.save_rest("digits-aaaaaa", first, lease)
-    assert store.rest("digits-aaaaaa") == first
+    assert store.remaining("digits-aaaaaa") is None
+    first = Remaining(T0, 0.5, "aws/a/spot", True, Decimal("1.000001"), Decimal(1), Decimal(2), None, None, None)
+    store.save_remaining("digits-aaaaaa", first, lease)
+    assert store.remaining("digits-aaaaaa") == first
     second = replace(first, share=0.4, on_demand_usd=Decimal(3), chance_to_meet_deadline=0.9, chance_of=ChanceOf.HELD)
-    store.save_rest("digits-aaaaaa", second, lease)
-    assert store.rest("digits-aaaaaa") == second
+    store.save_remaining("digits-aaaaaa", second, lease)
+    assert store.remaining("digits-aaaaaa") == second
     assert held(store) is not None  # the lease changes hands
     with pytest.raises(LeaseLostError):
-        store.save_rest("digits-aaaaaa", first, lease)
+        store.save_remaining("digits-aaaaaa", first, lease)
 
 
 def test_an_ended_run_frees_its_job_file(store):
@@ -235,7 +235,7 @@ def test_a_cancel_request_survives_what_the_supervisor_writes(store):
 def test_reasons_are_kept_in_order(store):
     store.add_run(run(), "key")
     for n in range(3):
-        store.note(Event("digits-aaaaaa", at(n), "placed", f"reason {n}", f"attempt {n}"))
+        store.note(RunEvent("digits-aaaaaa", at(n), "placed", f"reason {n}", f"attempt {n}"))
     assert [e.message for e in store.events("digits-aaaaaa")] == ["reason 0", "reason 1", "reason 2"]
 
 
@@ -328,7 +328,7 @@ def test_words_that_no_database_can_hold_are_kept_readable(store):
     """A crashed program's last lines may hold anything, and its run must still end."""
     store.add_run(run(), "key")
     lease = held(store)
-    store.note(Event("digits-aaaaaa", at(0), "failed", "loss\x00=\udcff nan"))
+    store.note(RunEvent("digits-aaaaaa", at(0), "failed", "loss\x00=\udcff nan"))
     store.save_run(run(state=RunState.FAILED, end_reason="\x00 core dumped"), lease)
     assert store.events("digits-aaaaaa")[0].message == "loss\ufffd=\ufffd nan"
     assert store.run("digits-aaaaaa").end_reason == "\ufffd core dumped"

@@ -22,7 +22,7 @@ from machines import end_everything_under, processes_under
 from spotwise.checkpoints import ProgressRecord, read_progress
 from spotwise.scheduler.accounting.ledger import Category, Charge, cost_of
 from spotwise.scheduler.core.run import Attempt, AttemptState, Run, RunState
-from spotwise.scheduler.node_agent.events import Event, read_events
+from spotwise.scheduler.node_agent.events import NodeEvent, read_events
 from spotwise.scheduler.store import Store
 
 PATIENCE_S = 60.0
@@ -201,7 +201,7 @@ class Installation:
     def progress(self, run_id: str) -> list[ProgressRecord]:
         return read_progress(str(self.home / "runs" / run_id / "progress.jsonl"))
 
-    def machine(self, run_id: str, number: int = 1) -> list[Event]:
+    def machine(self, run_id: str, number: int = 1) -> list[NodeEvent]:
         """What an attempt's node wrote down."""
         return read_events(self.attempt_folder(run_id, number) / "events.jsonl")
 

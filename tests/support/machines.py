@@ -15,14 +15,14 @@ from spotwise.scheduler.engines.base import Engine, Handle, LaunchRequest, Obser
 from spotwise.scheduler.engines.local.market import EmulatedMarket, MarketPool, Outage, Weibull
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
 from spotwise.scheduler.engines.skypilot.offers import OfferBook
-from spotwise.scheduler.engines.skypilot.rounds import Pace
+from spotwise.scheduler.engines.skypilot.rounds import RoundTimes
 from spotwise.scheduler.engines.skypilot.sky import Sky
 from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings, SkyPool
 from spotwise.scheduler.node_agent.processes import FOLDER_VARIABLE
 
 PATIENCE_S = 60.0
 POOL = Pool("aws", "us-east-1", "use1-az4", "g4dn.xlarge")
-QUICK = Pace(round_s=0.1, silent_s=3.0, noticed_s=1.5, settling_s=3.0, look_again_s=0.3)
+QUICK = RoundTimes(round_s=0.1, silent_s=3.0, noticed_s=1.5, settling_s=3.0, look_again_s=0.3)
 EXACTLY = 1e6  # a Weibull of this shape is its scale, always
 
 

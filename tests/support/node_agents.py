@@ -15,8 +15,8 @@ import psutil
 
 from spotwise.checkpoints import storage_for
 from spotwise.checkpoints.storage import Storage
-from spotwise.scheduler.node_agent.events import Event, parse_events
-from spotwise.scheduler.node_agent.task import NodeTask, Wish
+from spotwise.scheduler.node_agent.events import NodeEvent, parse_events
+from spotwise.scheduler.node_agent.task import NodeTask, StopRequest
 
 PATIENCE_S = 60.0
 HASTE = "0.1"  # agents wait a tenth of the usual
@@ -41,8 +41,8 @@ class Attempt:
         task = NodeTask(self.id, "job-x1", datetime.now(UTC), command=command, **fields)  # type: ignore[arg-type]
         self.put("request.json", task.to_json().encode())
 
-    def wish(self, grace_s: float) -> None:
-        self.put("terminate.json", Wish(datetime.now(UTC), grace_s).to_json().encode())
+    def stop_request(self, grace_s: float) -> None:
+        self.put("terminate.json", StopRequest(datetime.now(UTC), grace_s).to_json().encode())
 
     def start(self, rank: int = 0, *, home: str = "", **environ: str) -> subprocess.Popen[bytes]:
         """An agent; its own output is kept in ``agent-<rank>.out``."""
@@ -81,7 +81,7 @@ class Attempt:
     def output(self, rank: int = 0) -> Path:
         return self.folder / f"agent-{rank}.out"
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[NodeEvent]:
         return parse_events(self.read("events.jsonl"))
 
     def event(self, name: str) -> Mapping[str, object]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from spotwise.scheduler.core.errors import StoreError
-from spotwise.scheduler.retraining.occurrences import OccurrenceRecord, Outcome
+from spotwise.scheduler.retraining.occurrences import OccurrenceOutcome, OccurrenceRecord
 
 
 class MemoryOccurrences:
@@ -25,7 +25,7 @@ class MemoryOccurrences:
         if record is None or record.outcome is not None:
             self.records[model, occurrence_id] = OccurrenceRecord(model, occurrence_id, run_id, now)
 
-    def finish(self, model: str, occurrence_id: str, outcome: Outcome, reason: str, now: datetime) -> None:
+    def finish(self, model: str, occurrence_id: str, outcome: OccurrenceOutcome, reason: str, now: datetime) -> None:
         record = self.get(model, occurrence_id)
         if record is None or record.outcome not in (None, outcome):
             raise StoreError(f"{model} {occurrence_id}: cannot end as {outcome}, it is {record}")
@@ -33,11 +33,11 @@ class MemoryOccurrences:
             self.records[model, occurrence_id] = replace(record, finished_at=now, outcome=outcome, reason=reason)
 
     def skip(self, model: str, occurrence_id: str, reason: str, now: datetime) -> None:
-        record = OccurrenceRecord(model, occurrence_id, "", now, now, Outcome.SKIPPED, reason)
+        record = OccurrenceRecord(model, occurrence_id, "", now, now, OccurrenceOutcome.SKIPPED, reason)
         self.records.setdefault((model, occurrence_id), record)
 
     def last_finished(self, model: str) -> OccurrenceRecord | None:
-        done = [r for r in self._of(model) if r.outcome not in (None, Outcome.SKIPPED)]
+        done = [r for r in self._of(model) if r.outcome not in (None, OccurrenceOutcome.SKIPPED)]
         return done[-1] if done else None
 
     def unfinished(self, model: str) -> OccurrenceRecord | None:

@@ -19,7 +19,7 @@ from spotwise.scheduler.core.run import RunState
 from spotwise.scheduler.jobfile.job_spec import JobSpec, parse_job
 from spotwise.scheduler.retraining.judging import FinishedRun, Judgement
 from spotwise.scheduler.retraining.nightly import NightlyResult, run_nightly
-from spotwise.scheduler.retraining.occurrences import Occurrence, OccurrenceRecord, Outcome
+from spotwise.scheduler.retraining.occurrences import Occurrence, OccurrenceOutcome, OccurrenceRecord
 from spotwise.scheduler.retraining.registry import Registry
 
 JOB = """
@@ -60,7 +60,7 @@ class World(MemoryOccurrences):
         steps = {"submit": self.submit, "wait": self.wait, "record": self.record}
         return run_nightly(job, home=self.folder, clock=self.clock, occurrences=self, **steps, **options)
 
-    def outcome(self, occurrence_id: str) -> Outcome | None:
+    def outcome(self, occurrence_id: str) -> OccurrenceOutcome | None:
         record = self.get("digits", occurrence_id)
         assert record is not None
         return record.outcome
@@ -86,7 +86,7 @@ class World(MemoryOccurrences):
         with self._step("begin"):
             super().begin(model, occurrence_id, run_id, now)
 
-    def finish(self, model: str, occurrence_id: str, outcome: Outcome, reason: str, now: datetime) -> None:
+    def finish(self, model: str, occurrence_id: str, outcome: OccurrenceOutcome, reason: str, now: datetime) -> None:
         with self._step("finish"):
             super().finish(model, occurrence_id, outcome, reason, now)
 

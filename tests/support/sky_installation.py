@@ -13,7 +13,7 @@ from slurm_world import SlurmJob, SlurmWorld
 
 from spotwise.scheduler.accounting.ledger import cost_of
 from spotwise.scheduler.core.run import Attempt, AttemptState
-from spotwise.scheduler.node_agent.events import Event, read_events
+from spotwise.scheduler.node_agent.events import NodeEvent, read_events
 
 PRICES = {"aws": {"ondemand": 3.06, "spot": 0.92}, "gcp": {"ondemand": 2.48, "spot": 0.74}}  # of one V100
 
@@ -74,7 +74,7 @@ class SkyInstallation(Installation):
     def outcomes(self, run_id: str) -> list[str]:
         return [a.state.value for a in self.attempts(run_id)]
 
-    def engine_notes(self, attempt: Attempt) -> list[Event]:
+    def engine_notes(self, attempt: Attempt) -> list[NodeEvent]:
         """What the engine wrote down of an attempt."""
         run = self.run(attempt.run_id)
         return read_events(Path(run.storage) / "attempts" / attempt.id / "engine.jsonl")

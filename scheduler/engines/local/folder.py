@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...core.errors import EngineError
-from ...node_agent.events import Event, read_events
+from ...node_agent.events import NodeEvent, read_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class AttemptFolder:
     def lock_path(self) -> Path:
         return self.path / "node.lock"
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[NodeEvent]:
         return read_events(self.events_path)
 
     def request(self) -> NodeRequest | None:
@@ -97,7 +97,7 @@ class AttemptFolder:
         replace_file(self.terminate_path, json.dumps({"grace_s": grace_s}))
 
     def terminate_grace_s(self) -> float | None:
-        """Grace of the latest wish to terminate, seconds; None without one. A damaged wish still is one: 0."""
+        """Grace of the latest request to stop, seconds; None without one. A damaged one still is one: 0."""
         try:
             text = _read(self.terminate_path)
             return None if text is None else float(json.loads(text)["grace_s"])

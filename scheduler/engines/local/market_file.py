@@ -39,7 +39,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Weibull(_Part):
+class _WeibullSpec(_Part):
     shape: Positive = Field(description="above 1: the old die first; 1: a constant rate")
     scale_hours: Positive = Field(description="market hours that 63 % do not outlive")
 
@@ -47,15 +47,15 @@ class _Weibull(_Part):
         return Weibull(self.shape, self.scale_hours)
 
 
-class _Outage(_Part):
-    every_hours: _Weibull = Field(description="market hours from one spell without capacity to the next")
-    length_hours: _Weibull = Field(description="market hours that such a spell lasts")
+class _OutageSpec(_Part):
+    every_hours: _WeibullSpec = Field(description="market hours from one spell without capacity to the next")
+    length_hours: _WeibullSpec = Field(description="market hours that such a spell lasts")
 
     def value(self) -> Outage:
         return Outage(self.every_hours.value(), self.length_hours.value())
 
 
-class _Pool(_Part):
+class _PoolSpec(_Part):
     cloud: Word = Field(description="such as aws")
     region: Word = Field(description="such as us-east-1")
     zone: str = Field("", description="empty where the cloud has no zones")
@@ -67,8 +67,8 @@ class _Pool(_Part):
     on_demand_usd_per_hour: Price = Field(description="USD per market hour")
     published_hazard_per_hour: Positive = Field(description="preemptions per market hour, as the market states them")
     provision_hours: NotNegative | None = Field(None, description="market hours until a machine is up")
-    lifetime: _Weibull = Field(description="how long spot machines live")
-    outage: _Outage | None = Field(None, description="spells without spot capacity")
+    lifetime: _WeibullSpec = Field(description="how long spot machines live")
+    outage: _OutageSpec | None = Field(None, description="spells without spot capacity")
 
     @property
     def key(self) -> Pool:
@@ -98,7 +98,7 @@ class _MarketFile(_Part):
     grace_s: NotNegative = Field(description="wall-clock seconds from a preemption notice to the kill")
     provision_hours: NotNegative = Field(description="market hours until a machine is up")
     source: str = Field("", description="where the prices come from, with their date")
-    pools: tuple[_Pool, ...] = Field(description="what can be bought")
+    pools: tuple[_PoolSpec, ...] = Field(description="what can be bought")
 
     def value(self) -> EmulatedMarket:
         pools = tuple(pool.value(self.provision_hours) for pool in self.pools)

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ...node_agent.events import Event, append_event
+from ...node_agent.events import NodeEvent, append_event
 from ...node_agent.processes import FOLDER_VARIABLE
-from ...node_agent.runner import Ending, NodeClock, Runner, ended
+from ...node_agent.runner import NodeClock, ProgramEnd, Runner, ended
 from .folder import AttemptFolder, NodeRequest
 
 BEAT_S = 0.5  # how precisely the end of a node that was killed is known
@@ -41,7 +41,7 @@ class Node:
             log=folder.log_path,
             clock=clock,
             record=self._record,
-            heed=self._heed,
+            handle=self._handle,
         )
 
     def run(self) -> None:
@@ -53,39 +53,39 @@ class Node:
             all_gone = self._runner.end_all()
         self._record("ended", ending.at, **ended(ending, all_gone=all_gone))
 
-    def _provision(self) -> Ending | None:
+    def _provision(self) -> ProgramEnd | None:
         """Wait for the machine: not billed. None once it is there."""
         request, runner = self._request, self._runner
-        self._heed_terminate(self._clock.now())  # an attempt ended before it began must not begin
+        self._handle_terminate(self._clock.now())  # an attempt ended before it began must not begin
         # The market's times decide, not how soon this process came up: the machine of a late node was up all the same.
         known_at = min(request.capacity_at, request.notice_at or request.capacity_at)
         while runner.leave is None and (left_s := (known_at - self._clock.now()).total_seconds()) > 0:
             runner.wait(left_s)
         now = self._clock.now()
         if runner.leave is not None:
-            return Ending("no_capacity", now, None, "ended by spotwise before the machine was up")
+            return ProgramEnd("no_capacity", now, None, "ended by spotwise before the machine was up")
         if request.notice_at is not None and request.notice_at <= request.capacity_at:
-            return Ending(
+            return ProgramEnd(
                 "no_capacity", now, None, f"{request.pool} ran out of capacity while the machine was starting"
             )
         self._record("launched", now)
         self._is_up = True
         return None
 
-    def _set_up_and_work(self) -> Ending:
+    def _set_up_and_work(self) -> ProgramEnd:
         return self._runner.set_up(self._request.setup) or self._runner.work(self._request.command)
 
-    def _heed(self, now: datetime) -> None:
+    def _handle(self, now: datetime) -> None:
         """See what spotwise wants, and what the market does."""
         if (now - self._last_beat).total_seconds() >= BEAT_S:
             self._folder.beat(now)
             self._last_beat = now
-        self._heed_terminate(now)
-        self._heed_budget(now)
+        self._handle_terminate(now)
+        self._handle_budget(now)
         if self._is_up:
-            self._heed_market(now)
+            self._handle_market(now)
 
-    def _heed_terminate(self, now: datetime) -> None:
+    def _handle_terminate(self, now: datetime) -> None:
         grace_s = self._folder.terminate_grace_s()
         if grace_s is None or (self._grace_seen_s is not None and grace_s >= self._grace_seen_s):
             return
@@ -93,7 +93,7 @@ class Node:
         self._record("terminating", now, grace_s=grace_s)
         self._runner.leave_by("terminated", now + timedelta(seconds=grace_s))
 
-    def _heed_budget(self, now: datetime) -> None:
+    def _handle_budget(self, now: datetime) -> None:
         """Normally the supervisor stops an attempt a moment earlier; this holds when none lives."""
         stop_at = self._request.stop_at
         if self._runner.leave is not None or stop_at is None or now < stop_at:
@@ -102,7 +102,7 @@ class Node:
         self._runner.say("the budget is spent: asked to save and leave")
         self._runner.leave_by("terminated", now + timedelta(seconds=self._request.stop_grace_s))
 
-    def _heed_market(self, now: datetime) -> None:
+    def _handle_market(self, now: datetime) -> None:
         notice_at, grace_s = self._request.notice_at, self._request.grace_s
         if self._noticed or notice_at is None or now < notice_at:
             return
@@ -112,7 +112,7 @@ class Node:
         self._runner.leave_by("preempted", now + timedelta(seconds=grace_s))
 
     def _record(self, name: str, at: datetime | None = None, **data: Any) -> None:
-        append_event(self._folder.events_path, Event(name, at or self._clock.now(), data))
+        append_event(self._folder.events_path, NodeEvent(name, at or self._clock.now(), data))
 
 
 def main() -> int:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ...node_agent.events import Event
+from ...node_agent.events import NodeEvent
 from ..base import EndCause, Observation, Phase
 
 
-def has_ended(events: Sequence[Event]) -> bool:
+def has_ended(events: Sequence[NodeEvent]) -> bool:
     return any(event.name == "ended" for event in events)
 
 
-def observation(events: Sequence[Event]) -> Observation:
+def observation(events: Sequence[NodeEvent]) -> Observation:
     """What these events say. Without ``launched`` nothing is billed and the cause is NO_CAPACITY."""
     first = {event.name: event for event in reversed(events)}
     times = {name: event.time for name, event in first.items()}
@@ -30,17 +30,17 @@ def observation(events: Sequence[Event]) -> Observation:
     )
 
 
-def settled(asked_at: datetime, events: Sequence[Event], last_beat: datetime | None) -> Event:
+def settled(asked_at: datetime, events: Sequence[NodeEvent], last_beat: datetime | None) -> NodeEvent:
     """The end of an attempt whose node is gone without a word, at the last moment the node was known to live."""
     launched = any(event.name == "launched" for event in events)
     cause = EndCause.VANISHED if launched else EndCause.NO_CAPACITY
     message = "the machine went away without a word" + ("" if launched else " before it was up")
     beats = [last_beat] if last_beat and events else []  # without events the lock is an observer's, not a node's
     ended_at = max([asked_at, *beats, *(event.time for event in events)])
-    return Event("ended", ended_at, {"cause": cause.value, "exit_code": None, "message": message})
+    return NodeEvent("ended", ended_at, {"cause": cause.value, "exit_code": None, "message": message})
 
 
-def sessions(events: Sequence[Event]) -> dict[int, float]:
+def sessions(events: Sequence[NodeEvent]) -> dict[int, float]:
     """The sessions its scripts ran in: the leader's pid -> when it was created, seconds since the epoch."""
     return {event.data["pid"]: event.data["created"] for event in events if "created" in event.data}
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ...node_agent.events import Event
-from ...node_agent.task import Wish
+from ...node_agent.events import NodeEvent
+from ...node_agent.task import StopRequest
 from ..base import EndCause, Observation, Phase
 from .sky import Cluster, ClusterState, Failure, RequestState
 
@@ -37,7 +37,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Leaving:
+class EndInProgress:
     """The attempt is over; its cluster may still be there."""
 
     cause: EndCause
@@ -65,8 +65,8 @@ class Facts:
     is_spot: bool
     provision_timeout: timedelta
     autostop: timedelta = timedelta(0)  # an idle cluster ends itself after this time
-    wish: Wish | None = None  # to end it
-    events: Sequence[Event] = ()  # of its first node's agent
+    stop_request: StopRequest | None = None  # to end it
+    events: Sequence[NodeEvent] = ()  # of its first node's agent
     heard_at: datetime | None = None  # when the agent last gave a sign of life, on our clock
     is_silent: bool = False  # it has given none for too long, or never one since its cluster was set up
     closer: CloserLook | None = None
@@ -76,7 +76,7 @@ class Facts:
     failure: Failure | None = None
     cluster: Cluster | None = None  # in SkyPilot's books
     up_at: datetime | None = None  # when billing began, once it was ever up
-    leaving: Leaving | None = None  # as written down earlier
+    leaving: EndInProgress | None = None  # as written down earlier
     down: RequestState | None = None  # the newest request to end the cluster
     down_at: datetime | None = None  # when that was asked for
     gone_at: datetime | None = None  # when SkyPilot was done with it
@@ -84,7 +84,7 @@ class Facts:
     can_launch: bool = True  # whether all that a launch needs is at hand: secrets are not written down
 
     @property
-    def agent(self) -> dict[str, Event]:
+    def agent(self) -> dict[str, NodeEvent]:
         """The first event of each name."""
         return {event.name: event for event in reversed(self.events)}
 
@@ -99,7 +99,7 @@ class Decision:
 
     step: Step
     seen: Observation
-    leaving: Leaving | None = None  # to be written down before the step is taken
+    leaving: EndInProgress | None = None  # to be written down before the step is taken
 
 
 def decide(facts: Facts) -> Decision:
@@ -112,18 +112,18 @@ def decide(facts: Facts) -> Decision:
     return Decision(Step.LOOK_CLOSER if _needs_a_closer_look(facts) else Step.REST, _seen(facts, None))
 
 
-def reason_to_leave(facts: Facts) -> Leaving | None:
+def reason_to_leave(facts: Facts) -> EndInProgress | None:
     """Why the attempt is over; None while it is not."""
     return (
         _said_by_the_agent(facts)
-        or _wished(facts)
+        or _stop_requested(facts)
         or _failed_to_launch(facts)
         or _too_late(facts)
         or _found_by_a_closer_look(facts)
     )
 
 
-def closed(facts: Facts, leaving: Leaving) -> Observation:
+def closed(facts: Facts, leaving: EndInProgress) -> Observation:
     """What an attempt is seen as for ever, now that nothing of it is left."""
     launched = _launched_at(facts)
     if launched is None or leaving.cause is EndCause.NO_CAPACITY:
@@ -143,7 +143,7 @@ def closed(facts: Facts, leaving: Leaving) -> Observation:
     )
 
 
-def _billed_until(facts: Facts, leaving: Leaving) -> datetime:
+def _billed_until(facts: Facts, leaving: EndInProgress) -> datetime:
     """What went while nobody looked went when it was taken, when SkyPilot says, or when it had been idle for long."""
     if leaving.is_away:
         return leaving.at
@@ -152,37 +152,39 @@ def _billed_until(facts: Facts, leaving: Leaving) -> datetime:
     return min(facts.now, facts.gone_at or facts.now)
 
 
-def _said_by_the_agent(facts: Facts) -> Leaving | None:
+def _said_by_the_agent(facts: Facts) -> EndInProgress | None:
     end = facts.agent.get("ended")
     if end is None:
         return None
     cause = EndCause(end.data["cause"])
     code, message = end.data.get("exit_code"), str(end.data.get("message", ""))
-    return Leaving(cause, end.time, code, message, is_away=cause is EndCause.PREEMPTED)
+    return EndInProgress(cause, end.time, code, message, is_away=cause is EndCause.PREEMPTED)
 
 
-def _wished(facts: Facts) -> Leaving | None:
-    """Where the agent is not there to act on the wish, or does not."""
-    if facts.wish is None:
+def _stop_requested(facts: Facts) -> EndInProgress | None:
+    """Where the agent is not there to act on the request to stop, or does not."""
+    if facts.stop_request is None:
         return None
     if "up" not in facts.agent:
-        return Leaving(EndCause.TERMINATED, facts.now, message="ended by spotwise before its program started")
-    if facts.now < facts.wish.asked_at + timedelta(seconds=facts.wish.grace_s) + SLACK:
+        return EndInProgress(EndCause.TERMINATED, facts.now, message="ended by spotwise before its program started")
+    if facts.now < facts.stop_request.asked_at + timedelta(seconds=facts.stop_request.grace_s) + SLACK:
         return None
-    return Leaving(EndCause.TERMINATED, facts.now, message="it did not say in time that it had left")
+    return EndInProgress(EndCause.TERMINATED, facts.now, message="it did not say in time that it had left")
 
 
-def _failed_to_launch(facts: Facts) -> Leaving | None:
+def _failed_to_launch(facts: Facts) -> EndInProgress | None:
     if "up" in facts.agent or facts.launch not in (RequestState.FAILED, RequestState.GONE):
         return None  # an agent that speaks is up, whatever SkyPilot thinks of it
     if facts.failure is not None and facts.failure.of_capacity:
-        return Leaving(EndCause.NO_CAPACITY, facts.now, message=facts.failure.message)
+        return EndInProgress(EndCause.NO_CAPACITY, facts.now, message=facts.failure.message)
     if facts.failure is not None and facts.failure.of_request and facts.cluster is None and facts.up_at is None:
-        return Leaving(EndCause.UNLAUNCHABLE, facts.now, message=facts.failure.message)
+        return EndInProgress(EndCause.UNLAUNCHABLE, facts.now, message=facts.failure.message)
     if facts.failure is not None and not _needs_a_closer_look(facts):
         return _broken_launch(facts, facts.failure.message)
     if facts.launch is RequestState.GONE and facts.launches >= MOST_LAUNCHES and facts.cluster is None:
-        return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=f"SkyPilot forgot {facts.launches} launches of it")
+        return EndInProgress(
+            EndCause.LAUNCH_FAILED, facts.now, message=f"SkyPilot forgot {facts.launches} launches of it"
+        )
     return None
 
 
@@ -192,26 +194,26 @@ def _needs_a_closer_look(facts: Facts) -> bool:
     return facts.is_silent or (broke and "up" not in facts.agent and facts.closer is None)
 
 
-def _broken_launch(facts: Facts, why: str) -> Leaving:
+def _broken_launch(facts: Facts, why: str) -> EndInProgress:
     if facts.closer is None or facts.closer.cluster is not None:
-        return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=why)
+        return EndInProgress(EndCause.LAUNCH_FAILED, facts.now, message=why)
     cause = EndCause.NO_CAPACITY if facts.up_at is None else _loss(facts)  # what was up was billed
-    return Leaving(cause, facts.now, message="the machine was taken back before it was set up", is_away=True)
+    return EndInProgress(cause, facts.now, message="the machine was taken back before it was set up", is_away=True)
 
 
-def _too_late(facts: Facts) -> Leaving | None:
+def _too_late(facts: Facts) -> EndInProgress | None:
     """Provisioning that never finishes, or a node on which nothing ever starts."""
     since = facts.launched_at or (None if facts.cluster is None else facts.asked_at)
     if "up" in facts.agent or since is None or facts.now < since + facts.provision_timeout:
         return None  # what SkyPilot was never asked for, because it is away, is not late
     minutes = facts.provision_timeout / timedelta(minutes=1)
     if facts.up_at is None:
-        return Leaving(EndCause.NO_CAPACITY, facts.now, message=f"it did not come up within {minutes:g} minutes")
+        return EndInProgress(EndCause.NO_CAPACITY, facts.now, message=f"it did not come up within {minutes:g} minutes")
     message = f"the machine came up, but nothing began on it within {minutes:g} minutes"
-    return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=message)
+    return EndInProgress(EndCause.LAUNCH_FAILED, facts.now, message=message)
 
 
-def _found_by_a_closer_look(facts: Facts) -> Leaving | None:
+def _found_by_a_closer_look(facts: Facts) -> EndInProgress | None:
     """The agent is silent, and the cloud says why. A machine that is there and works is only out of touch."""
     if not facts.is_silent or facts.closer is None:
         return None
@@ -221,21 +223,25 @@ def _found_by_a_closer_look(facts: Facts) -> Leaving | None:
     if not spoke:
         return _broken_launch(facts, "the machine broke before it was set up")
     last, message = facts.heard_at or facts.now, "the machine went away without a word"
-    return Leaving(_loss(facts), last, message=message, is_away=True)
+    return EndInProgress(_loss(facts), last, message=message, is_away=True)
 
 
 def _loss(facts: Facts) -> EndCause:
     return EndCause.PREEMPTED if facts.is_spot else EndCause.VANISHED
 
 
-def _agent_died(facts: Facts, spoke: bool) -> Leaving:
+def _agent_died(facts: Facts, spoke: bool) -> EndInProgress:
     if spoke:
-        return Leaving(EndCause.VANISHED, facts.now, message="the machine is up, but its agent died: out of memory?")
+        return EndInProgress(
+            EndCause.VANISHED, facts.now, message="the machine is up, but its agent died: out of memory?"
+        )
     words = facts.closer.last_words if facts.closer is not None else ""
     blind = BLIND_NODE.search(words)
     if blind is not None:
-        return Leaving(EndCause.UNLAUNCHABLE, facts.now, message=_does_not_see(blind[1], facts.storage))
-    return Leaving(EndCause.LAUNCH_FAILED, facts.now, message=f"the node could not be prepared{words and ': ' + words}")
+        return EndInProgress(EndCause.UNLAUNCHABLE, facts.now, message=_does_not_see(blind[1], facts.storage))
+    return EndInProgress(
+        EndCause.LAUNCH_FAILED, facts.now, message=f"the node could not be prepared{words and ': ' + words}"
+    )
 
 
 def _does_not_see(node: str, storage: str) -> str:
@@ -253,7 +259,7 @@ def _is_to_be_launched(facts: Facts) -> bool:
     return facts.launch is None and facts.cluster is None
 
 
-def _step_out(facts: Facts, leaving: Leaving) -> Step:
+def _step_out(facts: Facts, leaving: EndInProgress) -> Step:
     """How an attempt that is over is ended for good."""
     if facts.is_launching:
         return Step.CANCEL_LAUNCH
@@ -268,7 +274,7 @@ def _step_out(facts: Facts, leaving: Leaving) -> Step:
     return Step.REST if waits else Step.DOWN
 
 
-def _seen(facts: Facts, leaving: Leaving | None) -> Observation:
+def _seen(facts: Facts, leaving: EndInProgress | None) -> Observation:
     started = _time_of(facts, "started")
     phase = Phase.RUNNING if started else Phase.PROVISIONING
     message = "" if leaving is None else leaving.message

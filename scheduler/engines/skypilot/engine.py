@@ -28,12 +28,12 @@ from ...core.clock import Clock
 from ...core.errors import EngineError
 from ...core.run import CostBasis
 from ...jobfile.settings import Settings
-from ...node_agent.task import NodeTask, Wish
+from ...node_agent.task import NodeTask, StopRequest
 from ..base import Handle, LaunchRequest, Observation
-from .files import FAULTS, AttemptFiles, Mirror
+from .files import FAULTS, AttemptFiles, LocalCopy
 from .offers import OfferBook
 from .public import PublicSky
-from .rounds import Pace, Rounds
+from .rounds import Rounds, RoundTimes
 from .sky import Sky
 from .tasks import Wheel, as_skypilot_runs_it, cluster_name, requirement_names, sky_task
 from .wheel import build_wheel, wheel_digest
@@ -50,7 +50,7 @@ class SkyPilotEngine:
     one_machine = False
 
     def __init__(
-        self, settings: Settings, clock: Clock, sky: Sky, catalog: OfferBook, *, pace: Pace | None = None
+        self, settings: Settings, clock: Clock, sky: Sky, catalog: OfferBook, *, pace: RoundTimes | None = None
     ) -> None:
         self._settings, self._clock, self._catalog = settings, clock, catalog
         self._rounds = Rounds(
@@ -60,7 +60,7 @@ class SkyPilotEngine:
             autostop=settings.skypilot.autostop,
             task_of=self.task_of,
             cluster_of=cluster_name,
-            pace=pace or Pace(),
+            pace=pace or RoundTimes(),
         )
 
     def offers(self) -> list[Offer]:
@@ -93,16 +93,16 @@ class SkyPilotEngine:
     def terminate(self, handle: Handle, *, grace_s: float) -> None:
         files, now = AttemptFiles(handle), self._clock.now()
         try:
-            earlier, wish = files.wish(now), Wish(now, grace_s)
-            if earlier is None or wish.deadline < earlier.deadline:
-                files.wish_for_the_end(wish)
+            earlier, stop_request = files.stop_request(now), StopRequest(now, grace_s)
+            if earlier is None or stop_request.deadline < earlier.deadline:
+                files.request_stop(stop_request)
                 self._rounds.hurry()
         except FAULTS as fault:
             raise EngineError(f"{handle.run_url} cannot be written: {fault}; trying again") from fault
 
     def logs(self, handle: Handle, *, tail: int | None = None, node: int = 0) -> Iterator[str]:
         try:
-            path = Mirror(handle).bring_log(node)
+            path = LocalCopy(handle).bring_log(node)
         except FAULTS as fault:
             raise EngineError(f"{handle.run_url} cannot be read: {fault}; `spotwise doctor` checks it") from fault
         if not path.exists():

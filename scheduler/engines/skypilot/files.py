@@ -1,4 +1,4 @@
-"""What an attempt has at its run's URL: request and wish for its nodes, the engine's own journal; and what comes back.
+"""What an attempt has at its run's URL: requests to its nodes, the engine's own journal; and what comes back.
 
 Everything lies in ``attempts/<attempt id>/``. The journal, ``engine.jsonl``, is all that a supervisor that starts anew
 knows of an attempt: what SkyPilot was asked to do, and what was decided. Its one writer is the supervisor that holds
@@ -19,10 +19,10 @@ from typing import Any
 
 from spotwise.checkpoints import CheckpointError, Storage, storage_for
 
-from ...node_agent.events import Event, parse_events
-from ...node_agent.task import NodeTask, Wish
+from ...node_agent.events import NodeEvent, parse_events
+from ...node_agent.task import NodeTask, StopRequest
 from ..base import EndCause, Handle, Observation, Phase
-from .decide import Leaving
+from .decide import EndInProgress
 
 FAULTS = (OSError, CheckpointError)  # what files at a URL may raise
 _TIMES = ("launched_at", "started_at", "notice_at", "ended_at")
@@ -36,12 +36,12 @@ class Journal:
     launched_at: datetime | None = None  # when that was asked for
     launches: int = 0
     up_at: datetime | None = None
-    leaving: Leaving | None = None
+    leaving: EndInProgress | None = None
     down: str = ""  # id of the newest request to end the cluster
     down_at: datetime | None = None  # when that was asked for
     ended: Observation | None = None
 
-    def after(self, event: Event) -> Journal:
+    def after(self, event: NodeEvent) -> Journal:
         """This journal with one more entry; entries of newer versions are passed over."""
         data = event.data
         match event.name:
@@ -51,7 +51,7 @@ class Journal:
                 return replace(self, up_at=_moment(data["at"]))
             case "leaving":
                 cause, at = EndCause(data["cause"]), _moment(data["at"])
-                leaving = Leaving(cause, at, data["exit_code"], data["message"], data["is_away"])
+                leaving = EndInProgress(cause, at, data["exit_code"], data["message"], data["is_away"])
                 return replace(self, leaving=leaving)
             case "down":
                 return replace(self, down=data["request"], down_at=event.time)
@@ -67,7 +67,7 @@ class AttemptFiles:
         self._handle = handle
         self._storage = storage_for(handle.run_url or handle.folder)
         self._path = f"attempts/{handle.attempt_id}"
-        self._wish_seen_at: datetime | None = None
+        self._stop_request_seen_at: datetime | None = None
 
     @property
     def storage(self) -> Storage:
@@ -85,18 +85,18 @@ class AttemptFiles:
         if self._read("request.json") is None:
             self._storage.put(f"{self._path}/request.json", task.to_json().encode())
 
-    def wish(self, now: datetime) -> Wish | None:
+    def stop_request(self, now: datetime) -> StopRequest | None:
         """A damaged one is of when it was first seen: else it would be new for ever, and never run out."""
         data = self._read("terminate.json")
         if data is None:
             return None
-        self._wish_seen_at = self._wish_seen_at or now
-        return Wish.from_json(data, seen_at=self._wish_seen_at)
+        self._stop_request_seen_at = self._stop_request_seen_at or now
+        return StopRequest.from_json(data, seen_at=self._stop_request_seen_at)
 
-    def wish_for_the_end(self, wish: Wish) -> None:
-        self._storage.put(f"{self._path}/terminate.json", wish.to_json().encode())
+    def request_stop(self, stop_request: StopRequest) -> None:
+        self._storage.put(f"{self._path}/terminate.json", stop_request.to_json().encode())
 
-    def events(self) -> list[Event]:
+    def events(self) -> list[NodeEvent]:
         """What its first node's agent wrote down."""
         return parse_events(self._read("events.jsonl") or b"")
 
@@ -110,11 +110,11 @@ class AttemptFiles:
             journal = journal.after(event)
         return journal
 
-    def note(self, name: str, now: datetime, **data: Any) -> Event:
+    def note(self, name: str, now: datetime, **data: Any) -> NodeEvent:
         """Add an entry to the journal."""
         line = json.dumps({"event": name, "time": now.isoformat(), **data})
         self._storage.append_line(f"{self._path}/engine.jsonl", line.encode())
-        return Event(name, now, data)
+        return NodeEvent(name, now, data)
 
     def _read(self, name: str) -> bytes | None:
         try:
@@ -123,7 +123,7 @@ class AttemptFiles:
             return None
 
 
-class Mirror:
+class LocalCopy:
     """Keeps what nodes write at the run's URL in the run's folder here, where everything else reads it.
 
     Files only grow, so what is new is what lies beyond the end of the copy.
@@ -171,7 +171,7 @@ class Mirror:
         return path.stat().st_size if path.exists() else 0
 
 
-def written(leaving: Leaving) -> dict[str, Any]:
+def written(leaving: EndInProgress) -> dict[str, Any]:
     """What the journal's entry ``leaving`` holds."""
     return {**asdict(leaving), "cause": leaving.cause.value, "at": leaving.at.isoformat()}
 

@@ -22,8 +22,8 @@ from ...core.clock import Clock
 from ...core.errors import EngineError
 from ...node_agent.task import NodeTask
 from ..base import NEVER_LAUNCHED, EndCause, Handle, LaunchRequest, Observation, Phase
-from .decide import CloserLook, Decision, Facts, Leaving, Step, closed, decide
-from .files import FAULTS, AttemptFiles, Journal, Mirror, written, written_end
+from .decide import CloserLook, Decision, EndInProgress, Facts, Step, closed, decide
+from .files import FAULTS, AttemptFiles, Journal, LocalCopy, written, written_end
 from .sky import Cluster, ClusterState, Failure, RequestState, Sky, SkyUnreachableError, TaskRefusedError
 
 FORGET_S = 10.0  # attempts that nobody observes any more: less than a supervisor's lease lasts
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class RoundTimes:
     """How often things are looked at, and how long silence is borne; seconds."""
 
     round_s: float = 2.0
@@ -44,7 +44,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class SkyPilotState:
     """What SkyPilot's books say, read once a round."""
 
     clusters: Mapping[str, Cluster]
@@ -94,7 +94,7 @@ class Rounds:
         autostop: timedelta,
         task_of: Callable[[LaunchRequest], Mapping[str, object]],
         cluster_of: Callable[[str], str],
-        pace: Pace,
+        pace: RoundTimes,
     ) -> None:
         """``task_of``: the SkyPilot task of a request. ``cluster_of``: an attempt's cluster, by the attempt's id."""
         self._thread: threading.Thread | None = None
@@ -158,7 +158,7 @@ class Rounds:
     def _has_news(self) -> bool:
         return any(watched.seen is None for watched in self._watched.values())
 
-    def _world(self, watched: list[Watched]) -> World | None:
+    def _world(self, watched: list[Watched]) -> SkyPilotState | None:
         """SkyPilot's books; None where it does not answer.
 
         Clusters first: asked for them, SkyPilot starts its server where none runs, and asked for requests it does not.
@@ -168,7 +168,7 @@ class Rounds:
         try:
             clusters, known = self._sky.clusters(), set(self._over)
             requests = self._requests(ids)
-            world = World(clusters if set(self._over) == known else self._sky.clusters(), requests)
+            world = SkyPilotState(clusters if set(self._over) == known else self._sky.clusters(), requests)
         except SkyUnreachableError as fault:
             if not self._unreachable:
                 _log.warning("%s; trying again", fault)
@@ -190,7 +190,7 @@ class Rounds:
         self._over |= {i: state for i, state in found.items() if state is not RequestState.UNDER_WAY}
         return {i: self._over.get(i, RequestState.UNDER_WAY) for i in ids}
 
-    def _look(self, world: World | None, watched: Watched) -> None:
+    def _look(self, world: SkyPilotState | None, watched: Watched) -> None:
         """One attempt, once. A fault is shown as an unknown phase, and the next round tries again.
 
         A value that cannot be read is a file that a machine left and that is not what it should be.
@@ -207,13 +207,13 @@ class Rounds:
         with self._changed:
             watched.seen = seen
 
-    def _attend(self, watched: Watched, world: World | None) -> Observation:
+    def _attend(self, watched: Watched, world: SkyPilotState | None) -> Observation:
         now, journal = self._clock.now(), watched.journal or watched.files.journal()
         task = watched.task = watched.task or watched.files.task()
         if task is None:
             return NEVER_LAUNCHED
         if journal.ended is not None:
-            Mirror(watched.handle).sync()
+            LocalCopy(watched.handle).sync()
             return journal.ended
         if world is None or watched.journal is None:
             return self._without_sky(watched, task, journal, now)
@@ -222,12 +222,12 @@ class Rounds:
 
     def _without_sky(self, watched: Watched, task: NodeTask, journal: Journal, now: datetime) -> Observation:
         """What the agent itself says, while nobody can be asked to do anything."""
-        facts = replace(self._facts(watched, task, journal, World({}, {}), now), is_silent=False)
-        Mirror(watched.handle).sync()
+        facts = replace(self._facts(watched, task, journal, SkyPilotState({}, {}), now), is_silent=False)
+        LocalCopy(watched.handle).sync()
         speaks = "up" in facts.agent and "ended" not in facts.agent
         return decide(facts).seen if speaks else Observation(Phase.UNKNOWN, message=self._unreachable)
 
-    def _facts(self, watched: Watched, task: NodeTask, journal: Journal, world: World, now: datetime) -> Facts:
+    def _facts(self, watched: Watched, task: NodeTask, journal: Journal, world: SkyPilotState, now: datetime) -> Facts:
         files, events = watched.files, watched.files.events()
         cluster = world.clusters.get(self._cluster_of(task.attempt_id))
         launch = _state(world, journal.launch)
@@ -248,7 +248,7 @@ class Rounds:
             is_spot=task.is_spot,
             provision_timeout=self._provision_timeout,
             autostop=self._autostop,
-            wish=files.wish(now),
+            stop_request=files.stop_request(now),
             events=events,
             heard_at=watched.heard_at,
             is_silent=self._is_silent(watched, launch, noticed=any(event.name == "notice" for event in events)),
@@ -289,7 +289,7 @@ class Rounds:
         if leaving is not None and facts.leaving is None:
             watched.note("leaving", facts.now, **written(leaving))
         if watched.heard:
-            Mirror(watched.handle).sync()
+            LocalCopy(watched.handle).sync()
         step = decision.step
         if step is Step.LAUNCH:
             watched.errand = self._errands.submit(self._launch, watched, facts.now)
@@ -317,7 +317,7 @@ class Rounds:
             request = under_way[0] if under_way else self._sky.launch(cluster, self._task_of(watched.request), minutes)
         except TaskRefusedError as fault:
             cause = EndCause.UNLAUNCHABLE if fault.for_good else EndCause.LAUNCH_FAILED
-            refused = Leaving(cause, now, message=str(fault))
+            refused = EndInProgress(cause, now, message=str(fault))
             watched.note("leaving", now, **written(refused))
         else:
             watched.note("launching", now, request=request)
@@ -341,7 +341,7 @@ class Rounds:
             raise
 
 
-def _state(world: World, request: str) -> RequestState | None:
+def _state(world: SkyPilotState, request: str) -> RequestState | None:
     """What was asked for only after the books were read is under way."""
     return world.requests.get(request, RequestState.UNDER_WAY) if request else None
 

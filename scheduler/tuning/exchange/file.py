@@ -17,7 +17,7 @@ from ...core.errors import InputError
 from ...core.study import StudyRecord
 from ...core.study_json import study_from_json, study_to_json
 from ...jobfile.validation_errors import faults_of
-from .found import Found, Told
+from .found import FoundStudies, Told
 from .schema import StudyFile, study_file_schema
 
 FORMAT = "spotwise studies"
@@ -52,7 +52,7 @@ def is_export(text: str) -> bool:
     return text.lstrip()[:1] == "{" and f'"{FORMAT}"' in text[:200]
 
 
-def read_export(text: str, source: str, told: Told) -> Found:
+def read_export(text: str, source: str, told: Told) -> FoundStudies:
     """The studies of an export's text.
 
     Raises:
@@ -69,7 +69,7 @@ def read_export(text: str, source: str, told: Told) -> Found:
         studies = [study for study in studies if study.id == told.study]
         if not studies:
             raise InputError(f"{source} has no study {told.study!r}; it has: {known}")
-    return Found(tuple(studies))
+    return FoundStudies(tuple(studies))
 
 
 def _document(text: str, source: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundStudies:
     """The studies of one source, and what a person should know of how they were read."""
 
     studies: tuple[StudyRecord, ...]

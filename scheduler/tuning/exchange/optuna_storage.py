@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...core.errors import InputError
 from ...core.study import StudyRecord, TrialRecord, TrialState
-from .found import Found, Told
+from .found import FoundStudies, Told
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -56,7 +56,7 @@ def is_journal(head: bytes) -> bool:
     return isinstance(first, dict) and "op_code" in first
 
 
-def read_sqlite(path: Path, told: Told) -> Found:
+def read_sqlite(path: Path, told: Told) -> FoundStudies:
     """The studies of an SQLite storage.
 
     Raises:
@@ -75,7 +75,7 @@ def read_sqlite(path: Path, told: Told) -> Found:
                 storage.remove_session()
 
 
-def read_journal(path: Path, told: Told) -> Found:
+def read_journal(path: Path, told: Told) -> FoundStudies:
     """The studies of a journal file.
 
     Raises:
@@ -131,7 +131,7 @@ def _said_by_optuna(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _studies(storage: BaseStorage, path: Path, told: Told) -> Found:
+def _studies(storage: BaseStorage, path: Path, told: Told) -> FoundStudies:
     import optuna
 
     names = optuna.get_all_study_names(storage)
@@ -153,7 +153,7 @@ def _studies(storage: BaseStorage, path: Path, told: Told) -> Found:
     if not found:
         why = "\n".join(notes) or "it has no study"
         raise InputError(f"nothing to import from {path}:\n{why}")
-    return Found(tuple(found), tuple(notes))
+    return FoundStudies(tuple(found), tuple(notes))
 
 
 def _problem(study: Study) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.study import StudyRecord, TrialRecord, TrialState
-from .found import Found, Told
+from .found import FoundStudies, Told
 from .inferred import infer_space
 
 PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
@@ -47,7 +47,7 @@ class _Trial:
         return tuple(sorted({step: value for step, value in found if value is not None}.items()))
 
 
-def read_ray_folder(folder: Path, told: Told) -> Found:
+def read_ray_folder(folder: Path, told: Told) -> FoundStudies:
     """The one study of an experiment's folder.
 
     Raises:
@@ -79,7 +79,7 @@ def read_ray_folder(folder: Path, told: Told) -> Found:
     )
     short = sum(record.state is TrialState.PRUNED for record in records)
     cut = f"{short} of {len(records)} trials ended before iteration {longest}, where the longest ended: stopped early"
-    return Found((study,), (*notes, cut) if short else notes)
+    return FoundStudies((study,), (*notes, cut) if short else notes)
 
 
 def _trial_folders(folder: Path) -> list[Path]:

@@ -39,7 +39,7 @@ def _moment(text: str) -> str:
 
 Word = Annotated[StrictStr, Field(min_length=1)]
 Count = Annotated[StrictInt, Field(ge=0)]
-Usd = Annotated[StrictStr, AfterValidator(_usd)]
+UsdText = Annotated[StrictStr, AfterValidator(_usd)]
 Number = Annotated[FiniteFloat, Field(strict=True)]
 
 
@@ -81,7 +81,7 @@ class TrialPart(Part):
     restored_epochs: list[Count] = Field(default=[], description="after which epochs")
     seconds: Annotated[Number, Field(ge=0)] = Field(default=0.0, description="wall clock")
     gpu_memory_gib: Annotated[Number, Field(ge=0)] | None = Field(default=None, description="held of one GPU")
-    cost_usd: Usd | None = Field(default=None, description="cost")
+    cost_usd: UsdText | None = Field(default=None, description="cost")
 
 
 class TaskPart(Part):
@@ -112,7 +112,7 @@ class StudyPart(Part):
     trials: list[TrialPart] = Field(description="its trials")
     task: TaskPart | None = Field(default=None, description="what it trained on")
     machines: list[MachinePart] = Field(default=[], description="what it ran on")
-    cost_usd: Usd | None = Field(default=None, description="cost of the whole run")
+    cost_usd: UsdText | None = Field(default=None, description="cost of the whole run")
     cost_basis: StrictStr = Field(default="", description="how far costs can be trusted")
     priors: list[StrictStr] = Field(default=[], description="past studies that it used")
     origin: StrictStr = Field(default="", description="where it was imported from")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...core.errors import InputError
 from .file import is_export, read_export
-from .found import Found, Told
+from .found import FoundStudies, Told
 from .optuna_storage import SQLITE_MAGIC, is_journal, read_journal, read_sqlite, sqlite_path
 from .ray_folder import read_ray_folder
 
@@ -17,7 +17,7 @@ _HEAD = 4096  # bytes that say what a file is
 _ALLOWED = "an export of spotwise, an Optuna storage (sqlite:///FILE or a journal file) or a folder of Ray Tune"
 
 
-def read_source(text: str, told: Told) -> Found:
+def read_source(text: str, told: Told) -> FoundStudies:
     """The studies of an export, an Optuna storage or a Ray Tune folder.
 
     Raises:
@@ -37,7 +37,7 @@ def read_source(text: str, told: Told) -> Found:
         raise InputError(f"{where} cannot be read: {error.strerror or error}; allowed: {_ALLOWED}") from error
 
 
-def _read(path: Path, told: Told) -> Found:
+def _read(path: Path, told: Told) -> FoundStudies:
     if path.is_dir():
         return read_ray_folder(path.absolute(), told)
     with path.open("rb") as file:

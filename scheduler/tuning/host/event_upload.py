@@ -10,7 +10,7 @@ from spotwise.checkpoints import CheckpointError, storage_for
 RETRY_S = 2.0
 
 
-class Publication:
+class EventUpload:
     """Puts a host's file there, whole, before anything follows from what it says."""
 
     def __init__(self, run_url: str, say: Callable[[str], None]) -> None:

@@ -28,9 +28,9 @@ from ...core.clock import SystemClock
 from ...core.errors import InputError
 from ..study.events import StudyLog
 from ..study.sweep_task import SweepTask
-from .event_upload import Publication
+from .event_upload import EventUpload
 from .processes import ProcessId
-from .ray_workdir import Scratch
+from .ray_workdir import RayWorkdir
 from .recovery import recover
 from .sweep import LiveSweep
 
@@ -56,7 +56,7 @@ class Host:
         self._task, self._task_file = task, task_file.resolve()
         self._clock = SystemClock()
         self._preempted = False
-        self._scratch = Scratch(task.folder, task.host)
+        self._scratch = RayWorkdir(task.folder, task.host)
 
     def run(self) -> int:
         """Run until the sweep is complete, broken or preempted. Once Ray has started, it leaves from here."""
@@ -68,10 +68,10 @@ class Host:
 
     def _prepare(self) -> LiveSweep:
         from ..search.proposer import Proposer
-        from ..stopping.freeze_thaw_trials import Thawing
+        from ..stopping.freeze_thaw_trials import FreezeThawTrials
 
         url = os.environ.get("SPOTWISE_RUN_URL", "")
-        publish = Publication(url, self._say) if "://" in url else None
+        publish = EventUpload(url, self._say) if "://" in url else None
         log = StudyLog(self._task.study_folder, self._task.attempt, publish)
         study = recover(self._task, log)
         return LiveSweep(
@@ -83,7 +83,7 @@ class Host:
             say=self._say,
             kill=self._kill_trial,
             leave=self._ask_to_leave,
-            thawing=Thawing(self._task) if self._task.freezes else None,
+            freeze_thaw=FreezeThawTrials(self._task) if self._task.freezes else None,
         )
 
     def _run_trials(self, sweep: LiveSweep) -> NoReturn:

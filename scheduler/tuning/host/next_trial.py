@@ -9,7 +9,7 @@ from ..stopping.stop_when import enough
 from ..study.proposal import Proposal, Thaw
 from ..study.study_state import Study, TrialPhase, TrialView
 from ..study.sweep_task import SweepTask
-from ..study.trial_worth import Expected
+from ..study.trial_worth import NextTrialWorth
 
 
 class Proposes(Protocol):
@@ -17,7 +17,7 @@ class Proposes(Protocol):
 
     def propose(self, study: Study) -> Proposal: ...
 
-    def expected(self, study: Study) -> Expected | None: ...
+    def expected(self, study: Study) -> NextTrialWorth | None: ...
 
 
 class Thaws(Protocol):
@@ -30,19 +30,19 @@ class Thaws(Protocol):
     ) -> Thaw | Proposal | None: ...
 
 
-class Choices:
+class NextTrial:
     """Of one host."""
 
-    def __init__(self, task: SweepTask, proposer: Proposes, thawing: Thaws | None) -> None:
-        """``thawing``: of a sweep that sets trials aside."""
-        self._task, self._proposer, self._thawing = task, proposer, thawing
+    def __init__(self, task: SweepTask, proposer: Proposes, freeze_thaw: Thaws | None) -> None:
+        """``freeze_thaw``: of a sweep that sets trials aside."""
+        self._task, self._proposer, self._freeze_thaw = task, proposer, freeze_thaw
         self._weighed: tuple[Study, str] | None = None  # whether another trial is worth it, of the study as it was
 
     def is_over(self, study: Study) -> bool:
         """Nothing runs or waits, and nothing else is to be started."""
         if self.waiting(study):
             return False
-        return not self._may_begin(study) if self._thawing is None else self._choice(study) is None
+        return not self._may_begin(study) if self._freeze_thaw is None else self._choice(study) is None
 
     def waiting(self, study: Study) -> list[TrialView]:
         """Trials of this host that are to be continued or run already, lowest number first."""
@@ -54,13 +54,13 @@ class Choices:
 
     def next(self, study: Study) -> Thaw | Proposal | None:
         """Where nothing waits; None if nothing may start now."""
-        if self._thawing is not None:
+        if self._freeze_thaw is not None:
             return self._choice(study)
         return self._proposer.propose(study) if self._may_begin(study) else None
 
     def outbids(self, study: Study, number: int) -> str:
         """Why a running trial, which has just reported, is to be set aside; empty where it goes on."""
-        if self._thawing is None or not self._thawing.is_due(study.trials[number]):
+        if self._freeze_thaw is None or not self._freeze_thaw.is_due(study.trials[number]):
             return ""
         choice = self._choice(study, number)
         if choice == Thaw(number):
@@ -80,10 +80,10 @@ class Choices:
         return self._weighed[1]
 
     def _choice(self, study: Study, running: int | None = None) -> Thaw | Proposal | None:
-        if self._thawing is None:
+        if self._freeze_thaw is None:
             return None
         free = {trial.number for trial in self.frozen(study)} | ({running} if running is not None else set())
-        return self._thawing.choose(study, free, may_begin=self._may_begin(study), running=running)
+        return self._freeze_thaw.choose(study, free, may_begin=self._may_begin(study), running=running)
 
     def _may_begin(self, study: Study) -> bool:
         return not self._all_asked(study) and not self.enough(study)

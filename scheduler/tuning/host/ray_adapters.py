@@ -10,7 +10,7 @@ from typing import Any, cast
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from .sweep import Exit, LiveSweep
+from .sweep import LiveSweep, TrialExit
 
 
 class StudySearcher(Searcher):
@@ -57,5 +57,5 @@ class StudyScheduler(FIFOScheduler):
         elif result["kind"] == "epoch":
             goes_on = not self._sweep.reported(number, result["epoch"], result["value"], at).stop
         elif result["kind"] == "exit":
-            goes_on = self._sweep.exited(number, Exit(result["code"], at, result["tail"], tuple(result["seen"])))
+            goes_on = self._sweep.exited(number, TrialExit(result["code"], at, result["tail"], tuple(result["seen"])))
         return str(self.CONTINUE if goes_on else self.STOP)

@@ -18,7 +18,7 @@ from .processes import ProcessId, end
 _HELPERS = "helpers.json"
 
 
-class Scratch:
+class RayWorkdir:
     """A folder of this machine for one host. Its path is short: a Unix socket's may have 107 characters only."""
 
     def __init__(self, run_folder: str, host: int = 0) -> None:

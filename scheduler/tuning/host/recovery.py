@@ -9,7 +9,7 @@ from pathlib import Path
 from spotwise.checkpoints.progress import ProgressEvent, ProgressRecord, read_progress
 
 from ..stopping.trial_verdict import fault_at_end, judge_report
-from ..study.events import Ended, EndState, Event, Finished, Reported, StudyLog, read_events
+from ..study.events import EndState, Finished, Reported, StudyEvent, StudyLog, TrialEnded, read_events
 from ..study.metric import metric_of
 from ..study.study_state import Study, TrialPhase, TrialView, fold
 from ..study.sweep_task import SweepTask
@@ -37,7 +37,7 @@ def end_survivors(task: SweepTask) -> None:
         path.unlink(missing_ok=True)
 
 
-def missed_events(events: Sequence[Event], task: SweepTask) -> Iterator[Event]:
+def missed_events(events: Sequence[StudyEvent], task: SweepTask) -> Iterator[StudyEvent]:
     """What ought to follow ``events``, all of the study, and does not. Pure but for reading progress files."""
     study = fold(events)
     late = list(_late_verdicts(events, study, task))
@@ -54,7 +54,7 @@ def missed_events(events: Sequence[Event], task: SweepTask) -> Iterator[Event]:
 
 def missed_reports(
     study: Study, records: Mapping[int, Iterable[ProgressRecord]], task: SweepTask
-) -> Iterator[Reported | Ended]:
+) -> Iterator[Reported | TrialEnded]:
     """What the trials' progress files (``records``, by trial) know and the study does not, each report judged.
 
     Of several trials the reports come as they did in time, so that they are judged as they would have been.
@@ -79,7 +79,7 @@ def _unrecorded(trial: TrialView, records: Iterable[ProgressRecord], task: Sweep
             yield Reported(record.time, task.attempt, trial.number, record.epoch, value)
 
 
-def _late_verdicts(events: Sequence[Event], study: Study, task: SweepTask) -> Iterator[Ended]:
+def _late_verdicts(events: Sequence[StudyEvent], study: Study, task: SweepTask) -> Iterator[TrialEnded]:
     """Ends of trials whose host was killed between recording a report and the end that followed from it.
 
     The report is judged by what was known when it came: where the host went on, so does this.
@@ -94,21 +94,23 @@ def _late_verdicts(events: Sequence[Event], study: Study, task: SweepTask) -> It
                 yield from _pruned(fold([report], before), report, task)
 
 
-def _pruned(study: Study, report: Reported, task: SweepTask) -> Iterator[Ended]:
+def _pruned(study: Study, report: Reported, task: SweepTask) -> Iterator[TrialEnded]:
     """The end of a trial that falls behind with this report, the last one folded into ``study``."""
     verdict = judge_report(study, report.trial, task)
     if verdict.stop:
         value = study.trials[report.trial].value
-        yield Ended(report.time, task.attempt, report.trial, EndState.PRUNED, value, report.epoch, verdict.reason)
+        yield TrialEnded(report.time, task.attempt, report.trial, EndState.PRUNED, value, report.epoch, verdict.reason)
 
 
-def _missed_end(study: Study, trial: TrialView, records: list[ProgressRecord], task: SweepTask) -> Iterator[Ended]:
+def _missed_end(study: Study, trial: TrialView, records: list[ProgressRecord], task: SweepTask) -> Iterator[TrialEnded]:
     """The end of a trial whose work was done, or of a hold that a killed host of this same attempt left open."""
     attempt, number, value, epoch = task.attempt, trial.number, trial.value, trial.epoch
     if records and records[-1].event is ProgressEvent.FINISHED:
         fault = fault_at_end(trial, task.metric, sorted({name for record in records for name in record.metrics}))
         state = EndState.FAILED if fault else EndState.COMPLETED
-        yield Ended(records[-1].time, attempt, number, state, value, epoch, fault or "finished as its host was killed")
+        yield TrialEnded(
+            records[-1].time, attempt, number, state, value, epoch, fault or "finished as its host was killed"
+        )
     elif trial.phase is TrialPhase.RUNNING and trial.holds[-1].attempt == attempt and study.updated_at:
         end = max([study.updated_at, *(record.time for record in records[-1:])])
-        yield Ended(end, attempt, number, EndState.PAUSED, value, epoch, "its host was killed")
+        yield TrialEnded(end, attempt, number, EndState.PAUSED, value, epoch, "its host was killed")

@@ -17,13 +17,13 @@ from fractions import Fraction
 
 from spotwise.checkpoints.progress import read_progress
 
-from ..stopping.asha import GO_ON, Verdict
+from ..stopping.asha import GO_ON, TrialVerdict
 from ..stopping.trial_verdict import fault_at_end, judge_report
-from ..study.events import Asked, Ended, EndState, Event, Finished, Reported, Started, StudyLog, StudyTail
+from ..study.events import Asked, EndState, Finished, Reported, Started, StudyEvent, StudyLog, StudyTail, TrialEnded
 from ..study.proposal import Proposal
 from ..study.study_state import Study, TrialPhase, TrialView, fold
 from ..study.sweep_task import SweepTask
-from .next_trial import Choices, Proposes, Thaws
+from .next_trial import NextTrial, Proposes, Thaws
 from .recovery import missed_reports
 
 SAVED_AND_LEFT = 75
@@ -33,7 +33,7 @@ EARLY_FAILURES = 3  # if the first trials all fail before one epoch, the command
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class TrialExit:
     """How a trial's process ended."""
 
     code: int
@@ -56,7 +56,7 @@ class LiveSweep:
         say: Callable[[str], None],
         kill: Callable[[int], None],
         leave: Callable[[int], None],
-        thawing: Thaws | None = None,
+        freeze_thaw: Thaws | None = None,
     ) -> None:
         """Args:
         say: gets one line for people.
@@ -65,7 +65,7 @@ class LiveSweep:
         thawing: where trials are set aside, chooses what goes on.
         """
         self._task, self._log, self._study = task, log, study
-        self._choices = Choices(task, proposer, thawing)
+        self._choices = NextTrial(task, proposer, freeze_thaw)
         self._now, self._say, self._kill, self._leave = now, say, kill, leave
         self._lock = threading.RLock()
         self._closed = False
@@ -113,7 +113,7 @@ class LiveSweep:
             again = f"continues (epoch {trial.epoch} was the last seen)" if trial.holds else "starts"
             self._say(f"trial {number} {again}: {_params(trial)}{f' [{trial.note}]' if trial.note else ''}")
 
-    def reported(self, number: int, epoch: int, value: float | None, at: datetime) -> Verdict:
+    def reported(self, number: int, epoch: int, value: float | None, at: datetime) -> TrialVerdict:
         """An epoch is done; says whether the trial goes on. Epochs repeated after a resume are not judged again."""
         with self._turn():
             self._listen()
@@ -129,7 +129,7 @@ class LiveSweep:
                 self._set_aside_if_outbid(number)
             return verdict
 
-    def exited(self, number: int, exit_: Exit) -> bool:
+    def exited(self, number: int, exit_: TrialExit) -> bool:
         """Its process is gone; says whether it is to be started again at once, from its last checkpoint."""
         with self._turn():
             trial = self._study.trials[number]
@@ -155,7 +155,7 @@ class LiveSweep:
                 self._kill(number)
                 self._catch_up(number)
             if number in self._live and not self._study.trials[number].phase.is_final:
-                self._continues(number, Exit(SAVED_AND_LEFT, self._now(), "its worker process was lost"))
+                self._continues(number, TrialExit(SAVED_AND_LEFT, self._now(), "its worker process was lost"))
             self._live.discard(number)
             self._leaving.pop(number, None)
 
@@ -187,7 +187,7 @@ class LiveSweep:
                 return
         threading.Event().wait()  # for ever: the host is leaving, and takes this thread with it
 
-    def _record(self, event: Event) -> None:
+    def _record(self, event: StudyEvent) -> None:
         self._log.append(event)
         self._study = fold([event], self._study)
 
@@ -222,7 +222,7 @@ class LiveSweep:
         for event in list(missed_reports(self._study, {number: records}, self._task)):
             self._record(event)
 
-    def _continues(self, number: int, exit_: Exit) -> bool:
+    def _continues(self, number: int, exit_: TrialExit) -> bool:
         gained = self._study.trials[number].epoch > self._epoch_at_start.get(number, 0)
         self._fruitless[number] = 0 if gained else self._fruitless[number] + 1
         if self._fruitless[number] >= FRUITLESS_STARTS:
@@ -242,12 +242,12 @@ class LiveSweep:
         value = "" if trial.value is None else f" ({self._task.metric} {trial.value:.6g} after epoch {trial.epoch})"
         self._say(f"trial {number} {state.value}{value}{': ' + reason if reason else ''}")
 
-    def _ended(self, number: int, state: EndState, at: datetime, reason: str) -> Ended:
+    def _ended(self, number: int, state: EndState, at: datetime, reason: str) -> TrialEnded:
         trial = self._study.trials[number]
-        return Ended(at, self._task.attempt, number, state, trial.value, trial.epoch, reason)
+        return TrialEnded(at, self._task.attempt, number, state, trial.value, trial.epoch, reason)
 
 
-def _last_words(exit_: Exit) -> str:
+def _last_words(exit_: TrialExit) -> str:
     return f"its last lines:\n{exit_.log_tail}" if exit_.log_tail else "it printed nothing"
 
 

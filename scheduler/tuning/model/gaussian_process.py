@@ -87,7 +87,7 @@ def log_evidence(covariance: Array, residuals: Array) -> Array:
     return np.asarray(-0.5 * (whitened * whitened).sum(axis=0) - np.log(np.diag(upper)).sum())
 
 
-class Seen:
+class Observations:
     """What was seen at some points, by which others are predicted."""
 
     def __init__(self, covariance: Array, residual: Array) -> None:

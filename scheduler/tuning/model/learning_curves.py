@@ -26,7 +26,7 @@ _TYPICAL = Assumption(task=0.5, own=0.2, noise=0.05, past_counts=True)
 _TYPICAL_ALONE = Assumption(task=0.0, own=1.0, noise=0.05, past_counts=False)
 
 
-class Belief(NamedTuple):
+class FinalResults(NamedTuple):
     """Of final results, on the scale of normal scores; low is good."""
 
     mean: Array
@@ -66,7 +66,7 @@ class CurveModel:
             return math.inf if logs[True] else -math.inf
         return float(np.logaddexp.reduce(logs[True]) - np.logaddexp.reduce(logs[False]))
 
-    def final(self, new: Array, *, with_past: bool) -> tuple[Belief, Belief]:
+    def final(self, new: Array, *, with_past: bool) -> tuple[FinalResults, FinalResults]:
         """Of the trials, and of new ones with these columns."""
         used = [(log, each) for log, each in self._weighed if each.past_counts is with_past][:USED]
         weights = np.exp(np.array([log for log, _ in used]) - used[0][0])
@@ -156,8 +156,8 @@ def _moments(predicted: Array) -> tuple[Array, Array]:
     return mean, np.asarray((predicted - mean[:, :, None]) / math.sqrt(studies))
 
 
-def _mixed(parts: list[tuple[Array, Array]], weights: Array) -> Belief:
+def _mixed(parts: list[tuple[Array, Array]], weights: Array) -> FinalResults:
     shares = weights / weights.sum()
     mean = sum((w * m for w, (m, _) in zip(shares, parts, strict=True)), np.zeros_like(parts[0][0]))
     square = sum((w * (v + m * m) for w, (m, v) in zip(shares, parts, strict=True)), np.zeros_like(mean))
-    return Belief(mean, np.sqrt(np.maximum(square - mean * mean, 1e-9)))
+    return FinalResults(mean, np.sqrt(np.maximum(square - mean * mean, 1e-9)))

@@ -24,7 +24,7 @@ MAX_TRIALS_A_STUDY = 300  # of one past study: bounds the work; the best are kep
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Surface:
+class ResponseSurface:
     """One past study as a new space sees it. Its trials are sorted, best first."""
 
     study: StudyRecord
@@ -43,7 +43,7 @@ class Surface:
         return np.asarray((weights @ self.goodness + self.goodness.mean()) / (weights.sum(axis=1) + 1.0))
 
 
-def surface_of(study: StudyRecord, space: Space) -> Surface | None:
+def surface_of(study: StudyRecord, space: Space) -> ResponseSurface | None:
     """None where it shares no parameter with the space, or none of its trials completed."""
     shared = {name: space[name] for name in shared_names(space, study.space)}
     best_first = ranked(study.trials, study.goal)
@@ -52,7 +52,7 @@ def surface_of(study: StudyRecord, space: Space) -> Surface | None:
     places = thinned(len(best_first), MAX_TRIALS_A_STUDY)
     kept = tuple(best_first[i] for i in places)
     tried = encode(shared, [trial.params for trial in kept])
-    return Surface(study, shared, kept, tried, _goodness(len(best_first))[places])
+    return ResponseSurface(study, shared, kept, tried, _goodness(len(best_first))[places])
 
 
 def kernel(points: Array, tried: Array) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
-from .gaussian_process import LENGTH, Seen, expected_improvement, log_improvement, most_likely_kernel
+from .gaussian_process import LENGTH, Observations, expected_improvement, log_improvement, most_likely_kernel
 from .kernels import JITTER, Array, Kernel
 from .past_studies import LEARNED_POINTS
 from .rank_scores import bent_scores, misranked, thinned
@@ -21,10 +21,10 @@ _GROWTH = 1.15  # of a study, until its kernel is learned anew
 _STEPS = 30  # of a climb
 
 
-class WithoutPast:
+class SingleStudyGP:
     """What was tried, like no other study. Columns of a cube, at least two rows, best first."""
 
-    def __init__(self, tried: Array, numbers: Array, flying: Array, length: tuple[float, float] = LENGTH) -> None:
+    def __init__(self, tried: Array, numbers: Array, pending: Array, length: tuple[float, float] = LENGTH) -> None:
         """Args:
         numbers: the trials' own, in the same order.
         flying: what is in flight, which is taken to come out as expected.
@@ -32,13 +32,13 @@ class WithoutPast:
         """
         self.scores = bent_scores(len(tried))
         self._kernel = kernel_of(tried, numbers, length=length)
-        self._begun = np.vstack([tried, flying])
+        self._begun = np.vstack([tried, pending])
         covariance = self._kernel.between(self._begun, self._begun)
         covariance += (self._kernel.noise + JITTER) * np.eye(len(covariance))
         count = len(tried)
-        self._over = Seen(covariance[:count, :count], self.scores)
+        self._over = Observations(covariance[:count, :count], self.scores)
         believed = covariance[count:, :count] @ self._over.weights
-        self._seen = Seen(covariance, np.concatenate([self.scores, believed])) if len(flying) else self._over
+        self._seen = Observations(covariance, np.concatenate([self.scores, believed])) if len(pending) else self._over
         self.best = float(self.scores.min())
         self.best_without_luck = float((self.scores - (self._kernel.noise + JITTER) * self._over.weights).min())
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .gaussian_process import Posterior, Seen, expected_improvement, log_evidence
+from .gaussian_process import Observations, Posterior, expected_improvement, log_evidence
 from .kernels import JITTER, Array, matern
 from .past_studies import PastStudies
 from .rank_scores import misranked, thinned
@@ -80,7 +80,7 @@ ASSUMPTIONS = (
 )
 
 
-class WithPast:
+class TransferGP:
     """What was tried, seen as one more study like the past ones, or as their opposite. ``tried``: best first."""
 
     def __init__(self, past: PastStudies, tried: Points) -> None:
@@ -112,9 +112,9 @@ class WithPast:
         _, assumed, turned = self._weighed[0]
         return self._model.misranked(assumed, turned=turned)
 
-    def gain(self, flying: Points, new: Points) -> Array:
+    def gain(self, pending: Points, new: Points) -> Array:
         """Expected improvement of each new point; what is in flight is taken to come out as expected."""
-        return self._model.gain(self._weighed[:USED], flying, new)
+        return self._model.gain(self._weighed[:USED], pending, new)
 
 
 class _Weighed(NamedTuple):
@@ -166,11 +166,11 @@ class _Model:
 
     def misranked(self, assumed: Assumption, *, turned: bool) -> float:
         covariance = _Likeness(self._tried, self._tried, self._past).seen_under(assumed)
-        return misranked(self.scores[int(turned)] - Seen(covariance, self._residuals[:, int(turned)]).left_out)
+        return misranked(self.scores[int(turned)] - Observations(covariance, self._residuals[:, int(turned)]).left_out)
 
-    def gain(self, weighed: Sequence[_Weighed], flying: Points, new: Points) -> Array:
+    def gain(self, weighed: Sequence[_Weighed], pending: Points, new: Points) -> Array:
         """Expected improvement, mean over assumptions that count the past, by their odds."""
-        begun = Points.together([self._tried, flying])
+        begun = Points.together([self._tried, pending])
         among_begun = _Likeness(begun, begun, self._past)
         known = [self._known(among_begun, assumed, turned=turned) for _, assumed, turned in weighed]
         odds = np.exp(np.array([each.log_odds for each in weighed]) - weighed[0].log_odds)
@@ -187,15 +187,15 @@ class _Model:
             gains.append(odds @ each / odds.sum())
         return np.concatenate(gains)
 
-    def _known(self, among_begun: _Likeness, assumed: Assumption, *, turned: bool) -> tuple[Seen, float]:
+    def _known(self, among_begun: _Likeness, assumed: Assumption, *, turned: bool) -> tuple[Observations, float]:
         """Once what is in flight came out as expected; and the best of what was tried, without luck."""
         covariance, residual = among_begun.seen_under(assumed), self._residuals[:, int(turned)]
         count = len(residual)
-        seen = Seen(covariance[:count, :count], residual)
+        seen = Observations(covariance[:count, :count], residual)
         best = float((self.scores[int(turned)] - (assumed.noise + JITTER) * seen.weights).min())
         if count < len(covariance):
             believed = covariance[count:, :count] @ seen.weights
-            seen = Seen(covariance, np.concatenate([residual, believed]))
+            seen = Observations(covariance, np.concatenate([residual, believed]))
         return seen, best
 
 

@@ -29,7 +29,7 @@ _LUCK_BELIEVED = (math.log(0.1), 1.5)  # beforehand, as mean and standard deviat
 _SPREAD, _COUNTS_AS = 0.3, 4  # of logarithms beforehand, and how many trials it weighs as much as
 
 
-class Costs:
+class TrialCostModel:
     """Of a space's configurations."""
 
     def __init__(self, studies: Sequence[StudyRecord], cube: Cube) -> None:

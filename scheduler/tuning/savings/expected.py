@@ -22,7 +22,7 @@ from spotwise.cost_models.estimate import Quantiles
 
 from ...core.study import StudyRecord
 from ..model.encoding import Cube
-from ..model.response_surface import Array, Surface
+from ..model.response_surface import Array, ResponseSurface
 from ..search.portfolio import Candidates, candidates, pick
 from ..study.search_space import Space
 from .cold_start import finest, spread, student_p90
@@ -79,7 +79,7 @@ def _left_out(found: Candidates, index: int, random: Array, size: int) -> tuple[
     return _quantile(surface, float(best), random), len(places)
 
 
-def _quantile(surface: Surface, goodness: float, random: Array) -> float:
+def _quantile(surface: ResponseSurface, goodness: float, random: Array) -> float:
     better = np.count_nonzero(surface.at(random) >= goodness)
     return max((1.0 + better) / (1.0 + len(random)), finest(len(surface.trials)))
 

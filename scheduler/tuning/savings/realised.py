@@ -21,7 +21,7 @@ import numpy as np
 from ...core.study import StudyRecord, TrialRecord
 from ..model.encoding import Cube, encode
 from ..model.rank_scores import is_scored, ranked
-from ..model.response_surface import Array, Surface, kernel, surface_of
+from ..model.response_surface import Array, ResponseSurface, kernel, surface_of
 from ..study.search_space import Space
 from .cold_start import finest, spread
 from .expected import LEAST_TRIALS, Saving, random_points
@@ -52,7 +52,7 @@ def realised_saving(study: StudyRecord, past: Sequence[StudyRecord]) -> Saving |
     return Saving(len(surfaces), len(taken), spread(max(quantile, floor), OFF, floor))
 
 
-def _told(surfaces: Sequence[Surface], space: Space, points: Array) -> Array:
+def _told(surfaces: Sequence[ResponseSurface], space: Space, points: Array) -> Array:
     """What past studies say of points of the new space, on average: each sees only the parameters that it had."""
     parameter, names = Cube(space).parameter, list(space)
     columns = [np.isin(parameter, [names.index(name) for name in surface.shared]) for surface in surfaces]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from ..model.encoding import Array, Cube
 from ..model.gaussian_process import LENGTH
 from ..model.past_studies import PastStudies
-from ..model.single_study_gp import OPEN_LENGTH, WithoutPast
-from ..model.transfer_gp import Points, WithPast
-from ..model.trial_cost import Costs
+from ..model.single_study_gp import OPEN_LENGTH, SingleStudyGP
+from ..model.transfer_gp import Points, TransferGP
+from ..model.trial_cost import TrialCostModel
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
 AMONG = 32  # of so many rows one is drawn where costs count
@@ -30,17 +30,17 @@ CLOSE, BESIDE = 0.1, 1e-3  # so near to what is in flight, gain counts only wher
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class TriedTrials:
     """A study's trials that are over, best first, and what those in flight try. Rows of a cube."""
 
     rows: Array
     numbers: Array
-    flying: Array
+    pending: Array
     costs: Array  # (trials,), in any unit; NaN where one is not known
 
 
 @dataclass(frozen=True, slots=True)
-class Gains:
+class ExpectedGains:
     """Expected improvements of rows over the best trial, in the unit of the trials' scores, and what they cost."""
 
     rows: Array
@@ -64,19 +64,19 @@ class Gains:
 class Search:
     """Proposes rows. It has no memory: a proposal follows from the trials and the random numbers."""
 
-    def __init__(self, cube: Cube, past: PastStudies, seed: int, costs: Costs | None = None) -> None:
+    def __init__(self, cube: Cube, past: PastStudies, seed: int, costs: TrialCostModel | None = None) -> None:
         """``costs``: None where all trials are taken to cost the same."""
         self._cube, self._past, self._costs = cube, past, costs
         self._pool = pool_of(cube, past, seed)
         self._pool_points = self._points(self._pool)
         self._tried_points: dict[bytes, Points] = {}  # of single rows: each round asks for all of them again
 
-    def next(self, number: int, tried: Tried, rng: np.random.Generator) -> Array:
+    def next(self, number: int, tried: TriedTrials, rng: np.random.Generator) -> Array:
         """The row that the trial of this number is to try, shape (parameters,)."""
         found = self.gains(number, tried, rng)
         return self.at_random(tried, rng) if found is None else np.asarray(found.rows[found.choice(number)])
 
-    def at_random(self, tried: Tried, rng: np.random.Generator) -> Array:
+    def at_random(self, tried: TriedTrials, rng: np.random.Generator) -> Array:
         """A row, shape (parameters,). Where costs count, one of half the cost is twice as likely."""
         if self._costs is None:
             return np.asarray(self._cube.random(1, rng)[0])
@@ -84,19 +84,19 @@ class Search:
         each = 1.0 / self._cost(rows, tried)
         return np.asarray(rows[rng.choice(AMONG, p=each / each.sum())])
 
-    def gains(self, number: int, tried: Tried, rng: np.random.Generator) -> Gains | None:
+    def gains(self, number: int, tried: TriedTrials, rng: np.random.Generator) -> ExpectedGains | None:
         """What new rows are expected to gain; None where too little is known, and a random one is as good."""
         if self._past.count and not len(tried.rows):
             tried = self._believed(tried)
         own = self._without_past(tried) if self._past.count and len(tried.rows) >= ENOUGH else None
         in_doubt = True
         if self._past.count and len(tried.rows):
-            model = WithPast(self._past, self._remembered(tried.rows))
+            model = TransferGP(self._past, self._remembered(tried.rows))
             in_doubt = model.log_odds <= SURE
             if not _leaves_out(number, model, own):
                 rows, new = self._candidates(tried, rng)
-                return self._of_new(rows, model.gain(self._points(tried.flying), new), model.scores, tried)
-        if len(tried.rows) + len(tried.flying) < AT_RANDOM or len(tried.rows) < 2:
+                return self._of_new(rows, model.gain(self._points(tried.pending), new), model.scores, tried)
+        if len(tried.rows) + len(tried.pending) < AT_RANDOM or len(tried.rows) < 2:
             return None
         # Not where the past has led to the best; nor by cost, where it would stay with what is cheap and unknown.
         looks_far = in_doubt and self._costs is None
@@ -107,27 +107,27 @@ class Search:
         return self._gains_over(bar, own, tried, rng, to_tops=looks_far)
 
     def _gains_over(
-        self, bar: float, own: WithoutPast, tried: Tried, rng: np.random.Generator, *, to_tops: bool
-    ) -> Gains:
+        self, bar: float, own: SingleStudyGP, tried: TriedTrials, rng: np.random.Generator, *, to_tops: bool
+    ) -> ExpectedGains:
         """What new rows are expected to gain over the bar by this study's trials alone."""
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
         rows, gain = self._climbed(own, bar, np.vstack([self._pool[sample], near]), tried, rng)
         if to_tops:
             rows, gain = self._at_summits(own, bar, rows, gain, tried)
-        gain = np.where(self._is_beside(rows, tried.flying), BESIDE * gain, gain)
+        gain = np.where(self._is_beside(rows, tried.pending), BESIDE * gain, gain)
         return self._of_new(rows, gain, own.scores, tried)
 
-    def _is_beside(self, rows: Array, flying: Array) -> NDArray[np.bool_]:
+    def _is_beside(self, rows: Array, pending: Array) -> NDArray[np.bool_]:
         """(rows,): whether something so alike is in flight that it will show nearly the same."""
-        apart = self._cube.columns(rows)[:, None] - self._cube.columns(flying)
+        apart = self._cube.columns(rows)[:, None] - self._cube.columns(pending)
         return np.asarray(((apart * apart).sum(axis=2) < CLOSE * CLOSE).any(axis=1))
 
-    def _without_past(self, tried: Tried, length: tuple[float, float] = LENGTH) -> WithoutPast:
-        columns, flying = self._cube.columns(tried.rows), self._cube.columns(tried.flying)
-        return WithoutPast(columns, tried.numbers, flying, length)
+    def _without_past(self, tried: TriedTrials, length: tuple[float, float] = LENGTH) -> SingleStudyGP:
+        columns, pending = self._cube.columns(tried.rows), self._cube.columns(tried.pending)
+        return SingleStudyGP(columns, tried.numbers, pending, length)
 
     def _climbed(
-        self, own: WithoutPast, bar: float, rows: Array, tried: Tried, rng: np.random.Generator
+        self, own: SingleStudyGP, bar: float, rows: Array, tried: TriedTrials, rng: np.random.Generator
     ) -> tuple[Array, Array]:
         """With neighbours of promising rows, ever nearer; and what all are expected to gain over the bar."""
         columns, cost = self._cube.columns(rows), self._cost(rows, tried)
@@ -139,7 +139,9 @@ class Search:
             gain, cost = np.append(gain, own.gain(new, bar)), np.append(cost, self._cost(more, tried))
         return rows, gain
 
-    def _at_summits(self, own: WithoutPast, bar: float, rows: Array, gain: Array, tried: Tried) -> tuple[Array, Array]:
+    def _at_summits(
+        self, own: SingleStudyGP, bar: float, rows: Array, gain: Array, tried: TriedTrials
+    ) -> tuple[Array, Array]:
         """With rows at the tops of what the most promising ones lie on, which neighbours at random only come near."""
         smooth = self._cube.is_smooth
         if not smooth.any():
@@ -151,12 +153,12 @@ class Search:
         tops = self._cube.snapped(tops)
         return np.vstack([rows, tops]), np.append(gain, own.gain(self._cube.columns(tops), bar))
 
-    def _believed(self, tried: Tried) -> Tried:
+    def _believed(self, tried: TriedTrials) -> TriedTrials:
         """Before the first result: those in flight, taken to come out in the order that the past expects."""
-        order = np.argsort(self._points(tried.flying).predicted.mean(axis=1), kind="stable")
-        return Tried(tried.flying[order], order.astype(float), tried.flying[:0], np.full(len(order), np.nan))
+        order = np.argsort(self._points(tried.pending).predicted.mean(axis=1), kind="stable")
+        return TriedTrials(tried.pending[order], order.astype(float), tried.pending[:0], np.full(len(order), np.nan))
 
-    def _candidates(self, tried: Tried, rng: np.random.Generator) -> tuple[Array, Points]:
+    def _candidates(self, tried: TriedTrials, rng: np.random.Generator) -> tuple[Array, Points]:
         sample, near = candidates(self._cube, self._pool, tried.rows, rng)
         points = Points.together([self._pool_points.at(sample), self._points(near)])
         return np.vstack([self._pool[sample], near]), points
@@ -171,19 +173,19 @@ class Search:
                 self._tried_points[row.tobytes()] = self._points(row[None])
         return Points.together([self._tried_points[row.tobytes()] for row in rows])
 
-    def _of_new(self, rows: Array, gain: Array, scores: Array, tried: Tried) -> Gains:
+    def _of_new(self, rows: Array, gain: Array, scores: Array, tried: TriedTrials) -> ExpectedGains:
         """What was tried or is in flight would show nothing new, unless there is nothing else."""
-        known = self._cube.is_among(rows, np.vstack([tried.rows, tried.flying]))
+        known = self._cube.is_among(rows, np.vstack([tried.rows, tried.pending]))
         spent = float(np.nansum(tried.costs))
-        return Gains(rows, np.where(known, -np.inf, gain), self._cost(rows, tried), scores, spent)
+        return ExpectedGains(rows, np.where(known, -np.inf, gain), self._cost(rows, tried), scores, spent)
 
-    def _cost(self, rows: Array, tried: Tried) -> Array:
+    def _cost(self, rows: Array, tried: TriedTrials) -> Array:
         if self._costs is None:
             return np.ones(len(rows))
         return self._costs.of(self._cube.columns(rows), self._cube.columns(tried.rows), tried.costs)
 
 
-def _leaves_out(number: int, model: WithPast, own: WithoutPast | None) -> bool:
+def _leaves_out(number: int, model: TransferGP, own: SingleStudyGP | None) -> bool:
     """Whether this trial goes without the past: all do if that says nothing, and some since it may mislead.
 
     ``own``: once there are enough results to be asked for an opinion.

@@ -24,8 +24,8 @@ from ..model.encoding import Array, Cube, encode
 from ..model.kernels import Kernel
 from ..model.past_studies import PastStudies
 from ..model.rank_scores import is_scored
-from ..model.response_surface import Surface, surface_of
-from ..model.trial_cost import Costs
+from ..model.response_surface import ResponseSurface, surface_of
+from ..model.trial_cost import TrialCostModel
 from ..study.search_space import Space, fit_params
 
 PORTFOLIO_SIZE = 4
@@ -52,7 +52,7 @@ class PriorConfig:
 class Candidates:
     """The best trials of past studies, and what each would have done in every one of them."""
 
-    surfaces: tuple[Surface, ...]
+    surfaces: tuple[ResponseSurface, ...]
     params: tuple[dict[str, Any], ...]
     trials: tuple[TrialRecord, ...]
     owner: NDArray[np.intp]  # (candidates,): whose trial it is, as a place in ``surfaces``
@@ -110,14 +110,14 @@ def _predicted(known: Sequence[StudyRecord], space: Space, points: Array) -> Arr
 
 
 def _costs(known: Sequence[StudyRecord], space: Space, points: Array) -> Array:
-    return Costs(known, Cube(space)).of(points, points[:0], np.zeros(0))
+    return TrialCostModel(known, Cube(space)).of(points, points[:0], np.zeros(0))
 
 
-def _best(surface: Surface, most: int) -> list[TrialRecord]:
+def _best(surface: ResponseSurface, most: int) -> list[TrialRecord]:
     return [trial for trial in surface.trials[:most] if is_scored(trial)]
 
 
-def _shared_params(surface: Surface, trial: TrialRecord) -> dict[str, Any]:
+def _shared_params(surface: ResponseSurface, trial: TrialRecord) -> dict[str, Any]:
     return {name: trial.params[name] for name in surface.shared if name in trial.params}
 
 

@@ -13,7 +13,7 @@ from ..study.proposal import Proposal
 from ..study.search_space import distributions
 from ..study.study_state import Study, TrialPhase, TrialView
 from ..study.sweep_task import SweepTask
-from ..study.trial_worth import Expected
+from ..study.trial_worth import NextTrialWorth
 from .portfolio import portfolio_size
 from .transfer_sampler import TransferSampler
 
@@ -49,7 +49,7 @@ class Proposer:
         prior = self._sampler.prior(number)
         return Proposal(number, params, "prior" if prior else "sampler", prior.note if prior else "")
 
-    def expected(self, study: Study) -> Expected | None:
+    def expected(self, study: Study) -> NextTrialWorth | None:
         """What the next trial is expected to improve the metric by, and to cost; None while nothing can be said."""
         return self._sampler.expected(self._memory(study, self._task.next_number(study.trials)))
 

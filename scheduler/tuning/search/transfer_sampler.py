@@ -19,16 +19,16 @@ from optuna.trial import FrozenTrial, TrialState
 from ...core.study import StudyRecord
 from ..model.encoding import Array, Cube
 from ..model.rank_scores import ranked
-from ..model.trial_cost import Costs
+from ..model.trial_cost import TrialCostModel
 from ..study.optuna_records import CostOf, PastStudy, record_of, trial_records
 from ..study.search_space import NO_FIT, Space, distributions, fit, spec_of
-from ..study.trial_worth import Expected
+from ..study.trial_worth import NextTrialWorth
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
 
 LEAST_VALUES = 6  # completed trials: fewer say nothing of what is still to be gained
 
 if TYPE_CHECKING:
-    from .acquisition import Search, Tried
+    from .acquisition import Search, TriedTrials
 
 
 class TransferSampler(BaseSampler):
@@ -102,7 +102,7 @@ class TransferSampler(BaseSampler):
             row = known.search.at_random(tried, rng) if at_random else known.search.next(trial.number, tried, rng)
             return known.cube.config(row)
 
-    def expected(self, study: Study) -> Expected | None:
+    def expected(self, study: Study) -> NextTrialWorth | None:
         """What the next trial is expected to improve, and to cost.
 
         None while fewer than six trials are completed: nothing can be said yet.
@@ -126,7 +126,7 @@ class TransferSampler(BaseSampler):
         choice = found.choice(number)
         gain = max(0.0, float(found.gain[choice])) * _value_of_a_score(best_first, found.scores)
         known = tried.costs[np.isfinite(tried.costs)]
-        return Expected(gain, float(found.cost[choice] / known.mean()) if len(known) else 1.0)
+        return NextTrialWorth(gain, float(found.cost[choice] / known.mean()) if len(known) else 1.0)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -149,20 +149,20 @@ class TransferSampler(BaseSampler):
         key = repr(sorted(space.items()))
         if key not in self._spaces:
             cube = Cube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
-            costs = None if self._cost_of is None else Costs(self._history, cube)
+            costs = None if self._cost_of is None else TrialCostModel(self._history, cube)
             self._spaces[key] = _InSpace(cube, Search(cube, PastStudies(self._history, cube), self._seed, costs))
         return self._spaces[key]
 
-    def _tried(self, trials: Sequence[FrozenTrial], goal: str, known: _InSpace) -> Tried:
-        from .acquisition import Tried
+    def _tried(self, trials: Sequence[FrozenTrial], goal: str, known: _InSpace) -> TriedTrials:
+        from .acquisition import TriedTrials
 
         over = {trial.number: trial for trial in _without_retried(trials)}
         best_first = ranked(trial_records(over.values(), self._cost_of), goal)
-        flying = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
-        return Tried(
+        pending = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+        return TriedTrials(
             rows=known.rows([over[trial.number] for trial in best_first]),
             numbers=np.array([trial.number for trial in best_first], dtype=float),
-            flying=known.cube.rows([params for params in flying if params]),
+            pending=known.cube.rows([params for params in pending if params]),
             costs=np.array([trial.seconds or np.nan for trial in best_first]),
         )
 

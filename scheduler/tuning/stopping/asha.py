@@ -20,19 +20,19 @@ Curve = Sequence[tuple[int, float]]  # (epoch, value), by epoch
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class TrialVerdict:
     """Whether a trial is to be stopped, and why."""
 
     stop: bool
     reason: str = ""
 
 
-GO_ON = Verdict(stop=False)
+GO_ON = TrialVerdict(stop=False)
 
 
 def judge(
     curves: Mapping[int, Curve], trial: int, rule: StoppingRule, *, goal: str, max_epochs: int | None = None
-) -> Verdict:
+) -> TrialVerdict:
     """Whether ``trial`` goes on, asked when the last point of its curve has just been recorded.
 
     Only the report that first reaches a rung is judged; a program that reports every few epochs is judged at the
@@ -54,4 +54,4 @@ def judge(
     if better < max(1, math.floor(len(recorded) / rule.reduction_factor)):
         return GO_ON
     place = f"place {better + 1} of {len(recorded)} at epoch {rung}"
-    return Verdict(stop=True, reason=f"{place}: not among the best 1/{rule.reduction_factor}")
+    return TrialVerdict(stop=True, reason=f"{place}: not among the best 1/{rule.reduction_factor}")

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from ..model.blas_threads import one_thread
 from ..model.encoding import Array, Cube
-from ..model.learning_curves import Belief, CurveModel
+from ..model.learning_curves import CurveModel, FinalResults
 from ..model.past_studies import PastStudies
 from ..model.rank_scores import normal_scores
 from ..model.single_study_gp import kernel_of
-from ..model.trial_cost import Costs
+from ..model.trial_cost import TrialCostModel
 from ..search.acquisition import SURE, candidates, pool_of
-from .gittins_index import Index
+from .gittins_index import GittinsIndex
 
 AT_RANDOM = 6  # trials of a study that nothing is known of
 DOUBT = 6  # trials, from which on the past may be left out every other time
@@ -53,7 +53,7 @@ class Begin:
     row: Array  # (parameters,): its configuration
 
 
-class Freezing:
+class FreezeThaw:
     """Chooses. It has no memory: a choice follows from the trials and the seed."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Freezing:
         first: Array,
         *,
         seed: int,
-        costs: Costs | None = None,
+        costs: TrialCostModel | None = None,
     ) -> None:
         """Args:
         levels: shares of a whole training, rising to 1.
@@ -92,7 +92,7 @@ class Freezing:
         fresh = ~self._cube.is_among(rows, begun.rows) if may_begin else np.zeros(len(rows), dtype=bool)
         price = DEAR
         while price >= CHEAP:
-            index = Index(self._past.agreement.orders[:, -1], self._steps, START, price)
+            index = GittinsIndex(self._past.agreement.orders[:, -1], self._steps, START, price)
             own = np.full(count, np.inf)
             for place in np.flatnonzero(begun.free | (reached == len(self._levels) - 1)):
                 one = slice(place, place + 1)
@@ -124,7 +124,7 @@ class Freezing:
         found = self._costs.of(self._cube.columns(rows), columns, begun.costs)
         return found / known.mean() if len(known) else found
 
-    def _beliefs(self, begun: Begun, new: Array) -> tuple[Belief, Belief]:
+    def _beliefs(self, begun: Begun, new: Array) -> tuple[FinalResults, FinalResults]:
         columns = self._cube.columns(begun.rows)
         if self._past.count:
             per_length = self._past.kernel.per_length

@@ -11,15 +11,15 @@ from ..model.blas_threads import one_thread
 from ..model.encoding import Array, Cube
 from ..model.fidelities import value_at
 from ..model.past_studies import PastStudies
-from ..model.trial_cost import Costs, seconds_of
+from ..model.trial_cost import TrialCostModel, seconds_of
 from ..search.portfolio import choose, portfolio_size
 from ..study.proposal import Proposal, Thaw
 from ..study.study_state import Study, TrialPhase, TrialView
 from ..study.sweep_task import SweepTask
-from .freeze_thaw import Begin, Begun, Freezing
+from .freeze_thaw import Begin, Begun, FreezeThaw
 
 
-class Thawing:
+class FreezeThawTrials:
     """Chooses for one sweep. It keeps nothing of the sweep: all it knows it is told at each call."""
 
     @one_thread()
@@ -34,8 +34,8 @@ class Thawing:
         levels = tuple(rung / task.epochs for rung in self._rungs)
         past = PastStudies(task.priors, self._cube, levels=levels)
         rows = self._cube.rows([config.params for config in self._first])
-        costs = Costs(task.priors, self._cube)
-        self._freezing = Freezing(self._cube, past, levels, rows, seed=task.seed or 0, costs=costs)
+        costs = TrialCostModel(task.priors, self._cube)
+        self._freeze_thaw = FreezeThaw(self._cube, past, levels, rows, seed=task.seed or 0, costs=costs)
 
     def is_due(self, trial: TrialView) -> bool:
         """Whether the last report of a trial is the first at a rung, so that others may be preferred now."""
@@ -62,7 +62,7 @@ class Thawing:
             costs=np.array([seconds_of(study.trials[n], self._task.epochs) for n in numbers], dtype=float),  # None: NaN
             running=None if running is None else numbers.index(running),
         )
-        choice = self._freezing.choose(begun, may_begin=may_begin)
+        choice = self._freeze_thaw.choose(begun, may_begin=may_begin)
         if choice is None:
             return None
         return self._proposal(study, choice.row) if isinstance(choice, Begin) else Thaw(numbers[choice.place])

@@ -22,7 +22,7 @@ _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
 
-class Index:
+class GittinsIndex:
     """Indices of trials, in the unit of their results; low is good."""
 
     def __init__(self, agreement: Array, costs: Array, start: float, price: float) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from ..model.trial_cost import machine_seconds
 from ..study.study_state import Study
-from ..study.trial_worth import Expected, Price, StopRule
+from ..study.trial_worth import MachinePrice, NextTrialWorth, StopRule
 
 LEAST_TRIALS = 10  # that are over, before a sweep ends by this rule
 
 
-def usd_per_trial(study: Study, price: Price) -> float | None:
+def usd_per_trial(study: Study, price: MachinePrice) -> float | None:
     """Mean over the trials that are over, on this machine; None while there is none that took time."""
     over = [trial for trial in study.trials.values() if trial.phase.is_final]
     seconds = sum(machine_seconds(trial) for trial in over)
     return seconds / len(over) / price.hour_s * price.usd_per_hour if seconds > 0.0 else None
 
 
-def enough(study: Study, expected: Expected | None, rule: StopRule, price: Price) -> str:
+def enough(study: Study, expected: NextTrialWorth | None, rule: StopRule, price: MachinePrice) -> str:
     """Why the sweep ends, for people; empty while it goes on.
 
     ``expected``: of the next trial. Later ones are expected to improve the metric by less for their cost, so that this

@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 from ..study.study_state import Study, TrialView
 from ..study.sweep_task import SweepTask
-from .asha import GO_ON, Verdict, judge
+from .asha import GO_ON, TrialVerdict, judge
 
 
-def judge_report(study: Study, number: int, task: SweepTask) -> Verdict:
+def judge_report(study: Study, number: int, task: SweepTask) -> TrialVerdict:
     """Whether a trial goes on, asked when its last report has just been folded into ``study``.
 
     Only for an epoch that the trial had not reported before: one repeated after a resume is not judged again.
@@ -18,7 +18,7 @@ def judge_report(study: Study, number: int, task: SweepTask) -> Verdict:
     if rule is None:
         return GO_ON
     if reports[max(reports)] is None:
-        return Verdict(stop=True, reason=f"{task.metric} is not a finite number")
+        return TrialVerdict(stop=True, reason=f"{task.metric} is not a finite number")
     if task.freezes:
         return GO_ON  # whether it goes on now depends on what else could: the host decides
     curves = {n: trial.curve for n, trial in study.trials.items() if trial.curve}

@@ -64,7 +64,7 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class TrialEnded:
     """The process of a trial is gone."""
 
     time: datetime
@@ -86,19 +86,19 @@ class Finished:
     reason: str = ""  # where it ended before all its trials were tried
 
 
-Event = Asked | Started | Reported | Ended | Finished
+StudyEvent = Asked | Started | Reported | TrialEnded | Finished
 
-_TYPES: dict[str, type[Event]] = {
+_TYPES: dict[str, type[StudyEvent]] = {
     "asked": Asked,
     "started": Started,
     "reported": Reported,
-    "ended": Ended,
+    "ended": TrialEnded,
     "finished": Finished,
 }
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
-def event_to_json(event: Event) -> dict[str, Any]:
+def event_to_json(event: StudyEvent) -> dict[str, Any]:
     """The event as its JSON object."""
     fields = {name: getattr(event, name) for name in event.__dataclass_fields__}
     fields["time"] = event.time.isoformat()
@@ -107,7 +107,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
     return {"event": _NAMES[type(event)], **fields}
 
 
-def event_from_json(data: Mapping[str, Any]) -> Event:
+def event_from_json(data: Mapping[str, Any]) -> StudyEvent:
     """The event of a JSON object. Unknown keys are ignored, so that older readers accept newer files.
 
     Raises:
@@ -118,7 +118,7 @@ def event_from_json(data: Mapping[str, Any]) -> Event:
     fields["time"] = datetime.fromisoformat(fields["time"])
     if kind is Started:
         fields["share"] = Fraction(fields["share"])
-    if kind is Ended:
+    if kind is TrialEnded:
         fields["state"] = EndState(fields["state"])
     return kind(**fields)
 
@@ -139,7 +139,7 @@ class StudyLog:
         if self._file.tell() and not self.path.read_bytes().endswith(b"\n"):
             self._write(b"\n")  # a killed writer left half a line: end it, so that ours stays whole
 
-    def append(self, event: Event) -> None:
+    def append(self, event: StudyEvent) -> None:
         """Write the event; when this returns, it is on disk, and published."""
         self._write(json.dumps(event_to_json(event), separators=(",", ":"), allow_nan=False).encode() + b"\n")
 
@@ -154,13 +154,13 @@ class StudyLog:
             self._publish(self.path.name, self.path.read_bytes())
 
 
-def read_events(folder: Path) -> Iterator[Event]:
+def read_events(folder: Path) -> Iterator[StudyEvent]:
     """All events, attempt after attempt: of each trial in the order in which they happened."""
     for path in host_files(folder):
         yield from parse_events(path.read_bytes())
 
 
-def parse_events(data: bytes) -> Iterator[Event]:
+def parse_events(data: bytes) -> Iterator[StudyEvent]:
     """The events in a file's bytes; lines that are torn or not events are skipped."""
     for line in data.splitlines():
         try:
@@ -176,11 +176,11 @@ class StudyTail:
         self._folder, self._own = folder, own
         self._read: dict[Path, int] = {}  # bytes of whole lines
 
-    def new(self) -> list[Event]:
+    def new(self) -> list[StudyEvent]:
         """What was added to the others' files since the last call: at first, all of it."""
         return [event for path in host_files(self._folder) if path != self._own for event in self._new_of(path)]
 
-    def _new_of(self, path: Path) -> Iterator[Event]:
+    def _new_of(self, path: Path) -> Iterator[StudyEvent]:
         offset = self._read.get(path, 0)
         if path.stat().st_size <= offset:
             return

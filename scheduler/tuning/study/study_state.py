@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from .events import Asked, Ended, EndState, Event, Finished, Reported, Started, host_files, read_events
+from .events import Asked, EndState, Finished, Reported, Started, StudyEvent, TrialEnded, host_files, read_events
 
 
 class TrialPhase(StrEnum):
@@ -33,7 +33,7 @@ class TrialPhase(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class TrialHold:
     """Capacity that a trial held.
 
     ``end`` is None while it lasts, and for good where the host was killed: then it ends with the attempt.
@@ -59,7 +59,7 @@ class TrialView:
     reports: dict[int, float | None] = field(default_factory=dict)  # by epoch; a resumed trial's newest report counts
     end_value: float | None = None
     reason: str = ""
-    holds: tuple[Hold, ...] = ()
+    holds: tuple[TrialHold, ...] = ()
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:
@@ -99,7 +99,7 @@ def read_study(folder: Path | str) -> Study:
     return fold(read_events(Path(folder)))
 
 
-def fold(events: Iterable[Event], study: Study | None = None) -> Study:
+def fold(events: Iterable[StudyEvent], study: Study | None = None) -> Study:
     """The study after these events, in order. Pure; events of trials that were never asked are skipped."""
     study = study or Study()
     trials, newest = dict(study.trials), dict(study.newest)
@@ -124,23 +124,23 @@ def fold(events: Iterable[Event], study: Study | None = None) -> Study:
     return Study(left, finished, newest, updated_at, end_reason)
 
 
-def _apply(trial: TrialView, event: Started | Reported | Ended) -> TrialView:
+def _apply(trial: TrialView, event: Started | Reported | TrialEnded) -> TrialView:
     match event:
         case Started():
-            hold = Hold(event.attempt, event.time, None, event.share)
+            hold = TrialHold(event.attempt, event.time, None, event.share)
             holds = (*_closed(trial.holds, event.attempt, event.time), hold)
             return replace(trial, phase=TrialPhase.RUNNING, reason="", holds=holds)
         case Reported():
             reports = {**trial.reports, event.epoch: event.value}
             return replace(trial, epoch=event.epoch, reports=reports)
-        case Ended():
+        case TrialEnded():
             phase = TrialPhase(event.state.value)
             value = None if event.state in (EndState.PAUSED, EndState.FROZEN) else event.value
             holds = _closed(trial.holds, event.attempt, event.time)
             return replace(trial, phase=phase, end_value=value, reason=event.reason, holds=holds)
 
 
-def _closed(holds: tuple[Hold, ...], attempt: int, end: datetime) -> tuple[Hold, ...]:
+def _closed(holds: tuple[TrialHold, ...], attempt: int, end: datetime) -> tuple[TrialHold, ...]:
     """End the last hold if it is open and of this attempt; a killed host's hold stays open until its attempt's end."""
     if not holds or holds[-1].end is not None or holds[-1].attempt != attempt:
         return holds

@@ -11,7 +11,7 @@ from typing import Any
 from ...core.errors import InputError
 from ...core.study import StudyRecord
 from ...core.study_json import study_from_json, study_to_json
-from .trial_worth import Price, StopRule
+from .trial_worth import MachinePrice, StopRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class SweepTask:
     hosts: int = 1
     priors: tuple[StudyRecord, ...] = ()
     stop_when: StopRule | None = None
-    price: Price | None = None  # of the attempt's machine, where the environment tells
+    price: MachinePrice | None = None  # of the attempt's machine, where the environment tells
 
     def __post_init__(self) -> None:
         if self.goal not in ("maximize", "minimize"):
@@ -123,7 +123,7 @@ class SweepTask:
             workdir=environ.get("SPOTWISE_WORKDIR", task.workdir),
             host=int(environ.get("SPOTWISE_HOST", task.host)),
             hosts=int(environ.get("SPOTWISE_HOSTS", task.hosts)),
-            price=Price.of(environ),
+            price=MachinePrice.of(environ),
         )
 
     @classmethod

@@ -15,7 +15,7 @@ class StopRule:
     per_usd: float
 
 
-class Expected(NamedTuple):
+class NextTrialWorth(NamedTuple):
     """What is expected of the next trial."""
 
     gain: float  # by how much it improves on the best, in the unit of the metric
@@ -23,14 +23,14 @@ class Expected(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class MachinePrice:
     """What the machine costs that the host runs on."""
 
     usd_per_hour: float
     hour_s: float  # seconds of wall clock that one billed hour takes
 
     @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Price | None:
+    def of(cls, environ: Mapping[str, str]) -> MachinePrice | None:
         """As the scheduler states it for an attempt; None where it does not."""
         try:
             return cls(float(environ["SPOTWISE_USD_PER_HOUR"]), float(environ["SPOTWISE_HOUR_S"]))

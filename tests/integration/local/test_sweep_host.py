@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from spotwise.checkpoints.progress import read_progress
-from spotwise.scheduler.tuning.host.ray_workdir import Scratch
+from spotwise.scheduler.tuning.host.ray_workdir import RayWorkdir
 from spotwise.scheduler.tuning.study.study_state import Study, TrialPhase, read_study
 from spotwise.scheduler.tuning.study.sweep_task import StoppingRule, SweepTask
 
@@ -133,7 +133,7 @@ def test_sweep_outlives_a_preemption_and_a_killed_driver(tmp_path: Path) -> None
         assert epochs == sorted(set(epochs)), f"trial {number} repeated epochs: {epochs}"
     assert processes_of(tmp_path) == []
     assert list(tmp_path.rglob("*.pkl")) == []
-    assert Scratch(str(tmp_path)).existing() == []
+    assert RayWorkdir(str(tmp_path)).existing() == []
 
 
 def test_trials_are_set_aside_and_go_on_where_they_stopped(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_wish_is_seen_at_the_next_look(make_attempt: MakeAttempt) -> None:
     attempt.ask(UNTIL_TOLD)
     agent = attempt.start()
     attempt.wait_for_line("ready")
-    attempt.wish(grace_s=30.0)
+    attempt.stop_request(grace_s=30.0)
     assert agent.wait(60) == 75
     assert attempt.event("ended")["cause"] == "terminated"
 

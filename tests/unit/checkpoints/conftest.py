@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spotwise.checkpoints import Session, Settings, Storage
+from spotwise.checkpoints import Session, SessionSettings, Storage
 
 BATCHES = 5
 
@@ -43,7 +43,7 @@ class Training:
 
     def __init__(self, folder: Path, storage: Storage | None = None, **settings: object) -> None:
         random.seed(7)
-        self.settings = Settings(
+        self.settings = SessionSettings(
             checkpoint_url=str(folder / "checkpoints"), progress_url=str(folder / "progress.jsonl"), **settings
         )
         self.walk = Walk()

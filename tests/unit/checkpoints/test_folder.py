@@ -16,8 +16,8 @@ from spotwise.checkpoints import (
     CorruptError,
     Manifest,
     NoSpaceError,
-    Position,
     SaveError,
+    TrainingPosition,
     latest_checkpoint,
 )
 from spotwise.checkpoints.folder import HashingStream, surplus
@@ -91,7 +91,7 @@ def payload(text: str) -> Callable[[HashingStream], None]:
 
 
 def draft(step: int, *, batch: int = 0) -> Manifest:
-    return Manifest(Position(1, step, batch), utc_now(), {"loss": 0.5}, host="here")
+    return Manifest(TrainingPosition(1, step, batch), utc_now(), {"loss": 0.5}, host="here")
 
 
 def save(folder: CheckpointFolder, step: int) -> Manifest:

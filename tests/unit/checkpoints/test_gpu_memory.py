@@ -12,7 +12,7 @@ import pytest
 from spotwise.checkpoints.gpu_memory import peak_gpu_memory_gib
 from spotwise.checkpoints.progress import ProgressEvent, read_progress
 from spotwise.checkpoints.progress_log import ProgressLog
-from spotwise.checkpoints.schedule import Position
+from spotwise.checkpoints.schedule import TrainingPosition
 
 PutInPlace = Callable[..., None]
 
@@ -58,5 +58,5 @@ def test_without_pytorch_nothing_is_said_and_it_is_not_imported(monkeypatch: pyt
 def test_the_progress_file_tells_it(pytorch: PutInPlace, tmp_path: Path) -> None:
     pytorch(3 * 2**30)
     url = str(tmp_path / "progress.jsonl")
-    ProgressLog(url, attempt=1).write(ProgressEvent.PROGRESS, Position(), checkpoint=None)
+    ProgressLog(url, attempt=1).write(ProgressEvent.PROGRESS, TrainingPosition(), checkpoint=None)
     assert [record.gpu_memory_gib for record in read_progress(url)] == [3.0]

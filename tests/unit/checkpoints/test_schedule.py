@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import pytest
 
-from spotwise.checkpoints import Every, Position, SettingsError, parse_every
+from spotwise.checkpoints import Every, SettingsError, TrainingPosition, parse_every
 
-START = Position()
+START = TrainingPosition()
 
 
 @pytest.mark.parametrize(
     ("every", "last", "now", "minutes", "due"),
     [
         # every      last saved at        now at               minutes  due   why
-        ("1 epochs", START, Position(1, 10), 0.0, True),  #                  1 - 0 >= 1
-        ("1 epochs", START, Position(0, 9, 9), 99.0, False),  #              the epoch is not over
-        ("2 epochs", START, Position(1, 10), 0.0, False),  #                 1 - 0 < 2
-        ("2 epochs", Position(1, 10), Position(3, 30), 0.0, True),  #        3 - 1 >= 2
+        ("1 epochs", START, TrainingPosition(1, 10), 0.0, True),  #                  1 - 0 >= 1
+        ("1 epochs", START, TrainingPosition(0, 9, 9), 99.0, False),  #              the epoch is not over
+        ("2 epochs", START, TrainingPosition(1, 10), 0.0, False),  #                 1 - 0 < 2
+        ("2 epochs", TrainingPosition(1, 10), TrainingPosition(3, 30), 0.0, True),  #        3 - 1 >= 2
         (
             "2 epochs",
-            Position(1, 13, 3),
-            Position(2, 20),
+            TrainingPosition(1, 13, 3),
+            TrainingPosition(2, 20),
             0.0,
             False,
         ),  #    an early save in epoch 1 counts as one in it
-        ("100 steps", START, Position(0, 99, 99), 0.0, False),  #            99 < 100
-        ("100 steps", START, Position(0, 100, 100), 0.0, True),  #           100 >= 100
-        ("100 steps", Position(0, 60, 60), Position(2, 159), 0.0, False),  # 159 - 60 < 100
-        ("5 minutes", START, Position(0, 1, 1), 4.9, False),
-        ("5 minutes", START, Position(0, 1, 1), 5.0, True),
-        ("0.5 minutes", START, Position(0, 1, 1), 0.6, True),
-        ("5 minutes", Position(1, 10), Position(1, 10), 60.0, False),  #     nothing was done since
+        ("100 steps", START, TrainingPosition(0, 99, 99), 0.0, False),  #            99 < 100
+        ("100 steps", START, TrainingPosition(0, 100, 100), 0.0, True),  #           100 >= 100
+        ("100 steps", TrainingPosition(0, 60, 60), TrainingPosition(2, 159), 0.0, False),  # 159 - 60 < 100
+        ("5 minutes", START, TrainingPosition(0, 1, 1), 4.9, False),
+        ("5 minutes", START, TrainingPosition(0, 1, 1), 5.0, True),
+        ("0.5 minutes", START, TrainingPosition(0, 1, 1), 0.6, True),
+        ("5 minutes", TrainingPosition(1, 10), TrainingPosition(1, 10), 60.0, False),  #     nothing was done since
     ],
 )
-def test_due(every: str, last: Position, now: Position, minutes: float, due: bool) -> None:
+def test_due(every: str, last: TrainingPosition, now: TrainingPosition, minutes: float, due: bool) -> None:
     assert parse_every(every).is_due(last, now, minutes) is due
 
 

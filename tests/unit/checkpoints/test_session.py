@@ -21,7 +21,7 @@ from spotwise.checkpoints import (
     SaveError,
     Session,
     SessionError,
-    Settings,
+    SessionSettings,
     StateError,
     Unit,
     latest_checkpoint,
@@ -190,7 +190,7 @@ def test_only_the_newest_are_kept(training: Callable[..., Any], tmp_path: Path) 
 
 def test_minutes_are_counted_by_the_clock_it_is_given(tmp_path: Path) -> None:
     minutes = iter(range(100))  # each look at the clock is a minute later
-    settings = Settings(str(tmp_path / "checkpoints"), str(tmp_path / "progress.jsonl"), Every(10, Unit.MINUTES))
+    settings = SessionSettings(str(tmp_path / "checkpoints"), str(tmp_path / "progress.jsonl"), Every(10, Unit.MINUTES))
     session = Session(settings, {}, clock=lambda: next(minutes) * 60.0)
     for _ in session.epochs(7):
         session.report()
@@ -468,7 +468,7 @@ def test_only_the_first_rank_looks_for_requests(
 
 
 def test_own_generators_continue_too(tmp_path: Path) -> None:
-    settings = Settings(str(tmp_path / "checkpoints"), str(tmp_path / "progress.jsonl"))
+    settings = SessionSettings(str(tmp_path / "checkpoints"), str(tmp_path / "progress.jsonl"))
 
     def draw(epochs: int) -> list[float]:
         generator = random.Random(3)
@@ -507,7 +507,7 @@ def test_from_env_needs_no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_checkpoints_of_a_bucket_work_as_those_of_a_disk(training: Callable[..., Any], tmp_path: Path) -> None:
     url = f"memory://{tmp_path.name}"
-    settings = Settings(f"{url}/checkpoints", f"{url}/progress.jsonl", keep=2)
+    settings = SessionSettings(f"{url}/checkpoints", f"{url}/progress.jsonl", keep=2)
     for epochs in (2, 4):
         session = Session(settings, {})
         for _ in session.epochs(epochs):

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from spotwise.checkpoints import Settings, SettingsError, parse_every
+from spotwise.checkpoints import SessionSettings, SettingsError, parse_every
 
 
 def test_without_a_scheduler_everything_has_a_default() -> None:
-    assert Settings.from_env({}) == Settings()
+    assert SessionSettings.from_env({}) == SessionSettings()
 
 
 def test_everything_the_scheduler_says_is_read() -> None:
-    settings = Settings.from_env(
+    settings = SessionSettings.from_env(
         {
             "SPOTWISE_CHECKPOINT_URL": "s3://bucket/run/",
             "SPOTWISE_CHECKPOINT_EVERY": "100 steps",
@@ -23,7 +23,7 @@ def test_everything_the_scheduler_says_is_read() -> None:
             "SPOTWISE_SAVE_REQUEST": "/run/save-now",
         }
     )
-    assert settings == Settings(
+    assert settings == SessionSettings(
         checkpoint_url="s3://bucket/run",
         progress_url="/home/progress.jsonl",
         every=parse_every("100 steps"),
@@ -35,7 +35,7 @@ def test_everything_the_scheduler_says_is_read() -> None:
 
 
 def test_progress_lies_beside_the_checkpoints_unless_told() -> None:
-    assert Settings.from_env({"SPOTWISE_CHECKPOINT_URL": "/a/b"}).progress_url == "/a/b/progress.jsonl"
+    assert SessionSettings.from_env({"SPOTWISE_CHECKPOINT_URL": "/a/b"}).progress_url == "/a/b/progress.jsonl"
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_progress_lies_beside_the_checkpoints_unless_told() -> None:
 )
 def test_a_bad_value_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
-        Settings.from_env({name: value})
+        SessionSettings.from_env({name: value})

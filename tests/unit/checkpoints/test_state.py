@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from spotwise.checkpoints import CheckpointFolder, Manifest, NoSpaceError, Position, StateError
+from spotwise.checkpoints import CheckpointFolder, Manifest, NoSpaceError, StateError, TrainingPosition
 from spotwise.checkpoints.progress_log import utc_now
 from spotwise.checkpoints.rng import capture_rng, restore_rng
 from spotwise.checkpoints.state import TrainingState
@@ -202,10 +202,10 @@ def test_a_full_disk_is_told_as_such_though_torch_hides_it(tmp_path: Path) -> No
 
     write = state_writer("state.pt", {"model": torch.zeros(100_000)})
     with pytest.raises(NoSpaceError):
-        CheckpointFolder(FullStorage(tmp_path)).commit(Manifest(Position(1, 1), utc_now()), "state.pt", write)
+        CheckpointFolder(FullStorage(tmp_path)).commit(Manifest(TrainingPosition(1, 1), utc_now()), "state.pt", write)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_where_torch_is_in_use_it_writes_the_state() -> None:
-    assert state_file_name(Position(1, 5)) == "state.pt"
-    assert state_file_name(Position(1, 7, 2)) == "state-batch-2.pt"
+    assert state_file_name(TrainingPosition(1, 5)) == "state.pt"
+    assert state_file_name(TrainingPosition(1, 7, 2)) == "state-batch-2.pt"

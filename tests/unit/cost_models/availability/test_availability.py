@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fitting import fit, log_likelihood
 
-from spotwise.cost_models.availability import Belief, PoolModel, Sightings, believe, shipped_model
+from spotwise.cost_models.availability import AvailabilityBelief, AvailabilityHistory, PoolModel, believe, shipped_model
 from spotwise.cost_models.availability.model import PHASES, TICK_HOURS
 from spotwise.cost_models.errors import CostModelError
 
@@ -18,10 +18,10 @@ def model(up: float, down: float, *, up2: float = 0.5, down2: float = 0.5, shift
     return PoolModel(hazard, np.array([[1 - shift, shift], [shift, 1 - shift]]), np.array([0.5, 0.5]))
 
 
-def seen(*looks: bool, held: bool = False) -> Sightings:
-    chain: Sightings | None = None
+def seen(*looks: bool, held: bool = False) -> AvailabilityHistory:
+    chain: AvailabilityHistory | None = None
     for tick, available in enumerate(looks):
-        chain = Sightings(tick * TICK_HOURS, available, chain, held and tick > 0)
+        chain = AvailabilityHistory(tick * TICK_HOURS, available, chain, held and tick > 0)
     assert chain is not None
     return chain
 
@@ -41,7 +41,7 @@ def test_two_short_steps_are_about_one_long_one() -> None:
 
 def test_of_an_unseen_pool_the_long_run_is_believed() -> None:
     known = model(0.1, 0.3, up2=0.1, down2=0.3)
-    assert Belief.of_an_unseen_pool(known).chance_available == pytest.approx(0.75, abs=1e-3)
+    assert AvailabilityBelief.of_an_unseen_pool(known).chance_available == pytest.approx(0.75, abs=1e-3)
 
 
 def test_a_belief_is_the_share_of_sampled_histories() -> None:
@@ -81,7 +81,10 @@ def test_sightings_are_worked_in_once_and_in_any_order_of_reading() -> None:
 
 def test_what_a_model_holds_for_impossible_is_no_fault() -> None:
     belief = (
-        Belief.of_an_unseen_pool(model(0.1, 0.1)).given(available=True).later(1.0, held=True).given(available=False)
+        AvailabilityBelief.of_an_unseen_pool(model(0.1, 0.1))
+        .given(available=True)
+        .later(1.0, held=True)
+        .given(available=False)
     )
     assert belief.weights.sum() == pytest.approx(1.0)
 

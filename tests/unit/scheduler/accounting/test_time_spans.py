@@ -8,7 +8,7 @@ import pytest
 from factories import T0, at, attempt, record
 
 from spotwise.scheduler.accounting.ledger import Category, book
-from spotwise.scheduler.accounting.time_spans import Hold, epochs_kept, sweep_spans, training_spans
+from spotwise.scheduler.accounting.time_spans import CapacityShare, epochs_kept, sweep_spans, training_spans
 from spotwise.scheduler.core.run import AttemptState
 
 OVERHEAD, PRODUCTIVE, LOST = Category.OVERHEAD, Category.PRODUCTIVE, Category.LOST_WORK
@@ -82,8 +82,8 @@ def test_clocks_that_disagree_never_leave_the_interval():
     book(ended(AttemptState.COMPLETED), spans)
 
 
-def hold(trial: int, start: float, end: float | None, outcome: str = "completed") -> Hold:
-    return Hold(trial, at(start), None if end is None else at(end), Fraction(1, 2), outcome)
+def hold(trial: int, start: float, end: float | None, outcome: str = "completed") -> CapacityShare:
+    return CapacityShare(trial, at(start), None if end is None else at(end), Fraction(1, 2), outcome)
 
 
 def trial_records(*records):

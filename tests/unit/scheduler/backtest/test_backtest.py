@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotwise.scheduler.backtest.omniscient import omniscient
-from spotwise.scheduler.backtest.replay import Episode, Outcome, Rules, episodes, replay
+from spotwise.scheduler.backtest.replay import Episode, EpisodeOutcome, Rules, episodes, replay
 from spotwise.scheduler.backtest.study import POLICIES, run_policy
 from spotwise.scheduler.backtest.trace import Trace, read_trace
 from spotwise.scheduler.cli import main
@@ -33,7 +33,7 @@ def trace(
     return Trace(name, "made", name, "gpu", TICK, there, tuple(map(Decimal, prices)), Decimal(on_demand))
 
 
-def checked(outcome: Outcome, traces: tuple[Trace, ...], rules: Rules) -> None:
+def checked(outcome: EpisodeOutcome, traces: tuple[Trace, ...], rules: Rules) -> None:
     """The bill, the work and the legality of a log of choices; knows nothing of how they were made."""
     cost, work, starting, before = 0.0, rules.work_hours, 0.0, (".", -1)
     for tick, (choice, zone) in enumerate(zip(outcome.choices, outcome.zones, strict=True)):

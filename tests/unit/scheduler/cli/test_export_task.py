@@ -27,9 +27,9 @@ from spotwise.scheduler.engines.skypilot.offers import pool_offers
 from spotwise.scheduler.jobfile import skypilot_keys
 from spotwise.scheduler.jobfile.job_spec import JobKeys, parse_job
 from spotwise.scheduler.jobfile.settings import SkyPool
-from spotwise.scheduler.planning.market_snapshot import Knowledge
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import Plan, make_plan
-from spotwise.scheduler.planning.work_estimate import Work
+from spotwise.scheduler.planning.work_estimate import WorkEstimate
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "export"
 
@@ -72,7 +72,7 @@ OFFERS = (
 )
 
 
-def known(offers=OFFERS, **changes) -> Knowledge:
+def known(offers=OFFERS, **changes) -> MarketSnapshot:
     values = {
         "offers": tuple(offers),
         "available": {},
@@ -82,15 +82,15 @@ def known(offers=OFFERS, **changes) -> Knowledge:
         "cost_basis": CostBasis.ESTIMATED,
         "one_machine": False,
     }
-    return Knowledge(**{**values, **changes})
+    return MarketSnapshot(**{**values, **changes})
 
 
-def planned(text: str, market: Knowledge | None = None, hours: float | None = 6.0) -> Plan:
-    return make_plan(parse_job(text, source="job"), Work(hours, "test", "T4"), market or known(), T0)
+def planned(text: str, market: MarketSnapshot | None = None, hours: float | None = 6.0) -> Plan:
+    return make_plan(parse_job(text, source="job"), WorkEstimate(hours, "test", "T4"), market or known(), T0)
 
 
 def export(
-    text: str = PLAIN, market: Knowledge | None = None, pools=(), *, pin=False, hours: float | None = 6.0
+    text: str = PLAIN, market: MarketSnapshot | None = None, pools=(), *, pin=False, hours: float | None = 6.0
 ) -> str:
     plan = planned(text, market, hours)
     return exported(parse_job(text, source="job"), plan, pools, T0, pin=pin, source="job.yaml")

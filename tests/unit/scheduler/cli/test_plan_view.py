@@ -15,9 +15,9 @@ from spotwise.cost_models.offer import Market, Offer, Pool
 from spotwise.scheduler.cli.plan_view import print_plan
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.market_snapshot import Knowledge
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import Plan, make_plan
-from spotwise.scheduler.planning.work_estimate import Work
+from spotwise.scheduler.planning.work_estimate import WorkEstimate
 
 JOB = JOB_YAML + "deadline: 12h\n"
 OFFERS = (  # names that a narrow terminal can hold in one line
@@ -30,8 +30,8 @@ OFFERS = (  # names that a narrow terminal can hold in one line
 def plan(hours: float | None = 2.0, offers: tuple[Offer, ...] = OFFERS) -> Plan:
     beliefs = {o.pool: HazardBelief(10, 200, "test") for o in offers if o.is_spot}
     overheads = Overheads(0.05, 0.05, 0.01)
-    market = Knowledge(offers, {}, beliefs, overheads, Decimal(3600), CostBasis.ESTIMATED, one_machine=True)
-    return make_plan(parse_job(JOB, source="job"), Work(hours, "test", "T4"), market, T0)
+    market = MarketSnapshot(offers, {}, beliefs, overheads, Decimal(3600), CostBasis.ESTIMATED, one_machine=True)
+    return make_plan(parse_job(JOB, source="job"), WorkEstimate(hours, "test", "T4"), market, T0)
 
 
 def shown(found: Plan, width: int) -> str:

@@ -17,11 +17,11 @@ from spotwise.cost_models.estimate import Quantiles
 from spotwise.cost_models.offer import Market, Pool
 from spotwise.scheduler.cli.status_view import RunView, RunWatcher, run_detail, status_json, status_table
 from spotwise.scheduler.core.progress import Progress
-from spotwise.scheduler.core.remaining import ChanceOf, Rest
+from spotwise.scheduler.core.remaining import ChanceOf, Remaining
 from spotwise.scheduler.core.run import Attempt, AttemptState, RunState
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.store import Event, Store
+from spotwise.scheduler.store import RunEvent, Store
 from spotwise.scheduler.tuning.savings.expected import Saving
 
 RUN_ID = "shelf-detector-nightly-377k2f"
@@ -107,7 +107,7 @@ def test_a_run_and_an_attempt_have_one_line_each_where_there_is_room() -> None:
     assert {str(SPOT.pool), "spot", "2.00", "0.800"} < set(line.split())
 
 
-PLACED = Event(RUN_ID, at(3), "placed", "the cheapest", ATTEMPTS[1].id)
+PLACED = RunEvent(RUN_ID, at(3), "placed", "the cheapest", ATTEMPTS[1].id)
 LAUNCHING = ATTEMPTS[1].evolve(state=AttemptState.LAUNCHING, launched_at=PLACED.at - timedelta(milliseconds=2))
 UP = LAUNCHING.evolve(launched_at=at(3.1))  # as the engine saw it
 
@@ -165,7 +165,7 @@ def test_why_a_live_attempt_was_placed_is_not_shown_as_its_end(width: int) -> No
     assert "placed: the cheapest" in shown(run_detail(view()), width)
 
 
-REST = Rest(
+REMAINING = Remaining(
     at=at(8),
     share=0.7,
     offer=SPOT.key,
@@ -180,9 +180,9 @@ REST = Rest(
 
 
 def ahead(width: int = 150, *, deadline: float | None = 20, state: RunState = RunState.RUNNING, **changes: Any) -> str:
-    rest = replace(REST, **changes)
+    remaining = replace(REMAINING, **changes)
     of = run(RUN_ID, state=state, deadline_at=None if deadline is None else at(deadline))
-    return " ".join(shown(run_detail(view(run=of, rest=rest)), width).split())
+    return " ".join(shown(run_detail(view(run=of, remaining=remaining)), width).split())
 
 
 @pytest.mark.parametrize("width", [80, 150])
@@ -228,7 +228,7 @@ def test_no_deadline_and_no_rest_have_no_line() -> None:
 
 
 def test_json_has_the_rest_with_all_digits() -> None:
-    document = status_json(view(rest=REST))
+    document = status_json(view(remaining=REMAINING))
     assert document["rest"] == {
         "at": at(8).isoformat(),
         "share_of_work": 0.7,

@@ -16,7 +16,7 @@ from spotwise.scheduler.cli import main
 from spotwise.scheduler.cli.doctor_view import checks_json, exit_code
 from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.diagnostics import doctor
-from spotwise.scheduler.diagnostics.check import Check, Verdict
+from spotwise.scheduler.diagnostics.check import Check, CheckStatus
 from spotwise.scheduler.diagnostics.doctor import examine
 from spotwise.scheduler.store import Store
 
@@ -34,7 +34,7 @@ def examined(home: Path, settings: str = "", engine: str | None = None) -> dict[
 
 def test_a_new_installation_is_well_and_looking_at_it_makes_nothing(home: Path) -> None:
     found = examined(home)
-    assert {check.verdict for check in found.values()} == {Verdict.OK}
+    assert {check.verdict for check in found.values()} == {CheckStatus.OK}
     assert found["settings"].found == "no file, so the defaults hold; engine local"
     assert "made on first use" in found["home"].found
     assert not home.exists()
@@ -47,7 +47,7 @@ def test_the_settings_file_and_its_engine_are_named(home: Path) -> None:
 
 def test_all_faults_of_the_settings_are_said_and_the_rest_is_still_looked_at(home: Path) -> None:
     found = examined(home, "engin: local\ntick: soon\n")
-    assert found["settings"].verdict is Verdict.FAILED
+    assert found["settings"].verdict is CheckStatus.FAILED
     assert "engin: unknown key" in found["settings"].found
     assert "tick" in found["settings"].found
     assert set(found) == {"settings", "home", "disk"}
@@ -56,12 +56,12 @@ def test_all_faults_of_the_settings_are_said_and_the_rest_is_still_looked_at(hom
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which not even root can write")
 def test_a_home_that_cannot_be_written_must_be_mended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert doctor.home_check(Path("/proc/spotwise")).verdict is Verdict.FAILED
+    assert doctor.home_check(Path("/proc/spotwise")).verdict is CheckStatus.FAILED
 
 
 def test_a_home_that_is_a_file_must_be_mended(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("")
-    assert doctor.home_check(tmp_path / "home").verdict is Verdict.FAILED
+    assert doctor.home_check(tmp_path / "home").verdict is CheckStatus.FAILED
 
 
 @pytest.mark.parametrize(("free_gib", "verdict"), [(50, "OK"), (2.0, "OK"), (1.9, "WARNING"), (0.09, "FAILED")])
@@ -70,7 +70,7 @@ def test_free_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_gib: f
 
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_gib * doctor.GIB))
     check = doctor.disk_check(tmp_path)
-    assert check.verdict is Verdict[verdict]
+    assert check.verdict is CheckStatus[verdict]
     assert f"{free_gib:.1f} GiB free" in check.found
 
 
@@ -84,7 +84,7 @@ def test_the_store_says_what_is_in_it(home: Path) -> None:
 def test_a_store_that_does_not_open_must_be_mended(home: Path) -> None:
     home.mkdir()
     (home / "spotwise.db").write_text("no database" * 100)
-    assert examined(home)["store"].verdict is Verdict.FAILED
+    assert examined(home)["store"].verdict is CheckStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_store_that_does_not_open_must_be_mended(home: Path) -> None:
     ],
 )
 def test_the_clock(now: datetime, wall: timedelta, verdict: str) -> None:
-    assert doctor.clock_check(now, wall, SECOND).verdict is Verdict[verdict]
+    assert doctor.clock_check(now, wall, SECOND).verdict is CheckStatus[verdict]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_the_clock(now: datetime, wall: timedelta, verdict: str) -> None:
 )
 def test_what_sweeps_need(engine: str, ray: str | None, verdict: str, says: str) -> None:
     check = doctor.sweeps_check(engine, {"optuna": "5.0", "ray": ray})
-    assert check.verdict is Verdict[verdict]
+    assert check.verdict is CheckStatus[verdict]
     assert says in check.found
 
 
@@ -127,7 +127,7 @@ def test_an_engine_that_does_not_exist_is_bad_input(home: Path) -> None:
 
 @pytest.mark.parametrize(("verdicts", "code"), [(["OK"], 0), (["OK", "WARNING"], 0), (["WARNING", "FAILED", "OK"], 2)])
 def test_only_what_must_be_mended_is_a_failure(verdicts: list[str], code: int) -> None:
-    checks = [Check("x", Verdict[verdict], "found") for verdict in verdicts]
+    checks = [Check("x", CheckStatus[verdict], "found") for verdict in verdicts]
     assert exit_code(checks) == code
     assert checks_json(checks)["ok"] is (code == 0)
 

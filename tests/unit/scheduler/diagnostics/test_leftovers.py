@@ -22,11 +22,11 @@ from spotwise.scheduler.core.clock import ManualClock, SystemClock
 from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.core.run import AttemptState
 from spotwise.scheduler.diagnostics import leftovers
-from spotwise.scheduler.diagnostics.leftovers import Standing, look, to_end
+from spotwise.scheduler.diagnostics.leftovers import ClusterOwnership, look, to_end
 from spotwise.scheduler.engines.skypilot import public
 from spotwise.scheduler.engines.skypilot.sky import Cluster, ClusterState, Failure, RequestState, SkyUnreachableError
 from spotwise.scheduler.node_agent.processes import FOLDER_VARIABLE
-from spotwise.scheduler.store import Event, Store
+from spotwise.scheduler.store import RunEvent, Store
 
 RUN = "digits-aaaaaa"
 MINE, OTHER = f"spotwise-{RUN}-a1", "spotwise-other-bbbbbb-a1"
@@ -75,7 +75,7 @@ def save(store: Store, **changes) -> None:
     store.release(RUN, "me")
 
 
-def standing(store: Store, hours: float = 1.0, books: Books | None = None) -> Standing:
+def standing(store: Store, hours: float = 1.0, books: Books | None = None) -> ClusterOwnership:
     return look(books or Books(), store, at(hours))[0].standing
 
 
@@ -85,7 +85,7 @@ def standing(store: Store, hours: float = 1.0, books: Books | None = None) -> St
 @pytest.mark.parametrize("state", [AttemptState.LAUNCHING, AttemptState.RUNNING])
 def test_the_cluster_of_a_live_attempt_is_in_use(store, state) -> None:
     save(store, state=state)
-    assert standing(store, hours=1000) is Standing.IN_USE
+    assert standing(store, hours=1000) is ClusterOwnership.IN_USE
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def test_the_cluster_of_a_live_attempt_is_in_use(store, state) -> None:
 )
 def test_a_cluster_is_left_over_five_minutes_after_its_attempt_ended(store, minutes_ago, expected) -> None:
     save(store, state=AttemptState.PREEMPTED, ended_at=at(1) - timedelta(minutes=minutes_ago))
-    assert standing(store) is Standing[expected]
+    assert standing(store) is ClusterOwnership[expected]
 
 
 def test_an_attempt_that_never_came_up_ended_when_that_was_noted(store) -> None:
     """It is booked to end where it began, twenty minutes before it was given up."""
     save(store, state=AttemptState.REFUSED, ended_at=at(0.5))
-    assert standing(store) is Standing.LEFT_OVER
-    store.note(Event(RUN, at(0.95), "refused", "no capacity", f"{RUN}-a1"))
-    assert standing(store) is Standing.BEING_ENDED
+    assert standing(store) is ClusterOwnership.LEFT_OVER
+    store.note(RunEvent(RUN, at(0.95), "refused", "no capacity", f"{RUN}-a1"))
+    assert standing(store) is ClusterOwnership.BEING_ENDED
 
 
 def test_a_cluster_that_the_store_does_not_know_is_not_of_this_installation(store) -> None:
-    assert standing(store, books=Books([OTHER])) is Standing.UNKNOWN
+    assert standing(store, books=Books([OTHER])) is ClusterOwnership.UNKNOWN
 
 
 def test_clusters_without_our_name_are_no_concern_of_ours(store) -> None:
@@ -121,25 +121,27 @@ def test_an_attempt_that_starts_during_the_look_is_not_mistaken(store) -> None:
             save(store, state=AttemptState.LAUNCHING)
             return known
 
-    assert standing(store, books=Late()) is Standing.IN_USE
+    assert standing(store, books=Late()) is ClusterOwnership.IN_USE
 
 
 # which are ended
 
 
-def found(*pairs: tuple[str, Standing]) -> list[leftovers.Found]:
+def found(*pairs: tuple[str, ClusterOwnership]) -> list[leftovers.FoundCluster]:
     made = [attempt(id=name.removeprefix("spotwise-")) for name, _ in pairs]
     return [
-        leftovers.Found(Cluster(name, ClusterState.UP, T0), standing, None if standing is Standing.UNKNOWN else known)
+        leftovers.FoundCluster(
+            Cluster(name, ClusterState.UP, T0), standing, None if standing is ClusterOwnership.UNKNOWN else known
+        )
         for (name, standing), known in zip(pairs, made, strict=True)
     ]
 
 
 EVERY_STANDING = found(
-    ("spotwise-a", Standing.IN_USE),
-    ("spotwise-b", Standing.BEING_ENDED),
-    ("spotwise-c", Standing.LEFT_OVER),
-    ("spotwise-d", Standing.UNKNOWN),
+    ("spotwise-a", ClusterOwnership.IN_USE),
+    ("spotwise-b", ClusterOwnership.BEING_ENDED),
+    ("spotwise-c", ClusterOwnership.LEFT_OVER),
+    ("spotwise-d", ClusterOwnership.UNKNOWN),
 )
 
 
@@ -170,14 +172,14 @@ def test_a_name_that_is_not_there_is_bad_input() -> None:
 
 def test_ending_waits_until_they_are_gone() -> None:
     clock, books = ManualClock(T0), Books(["a", "b"], looks=4)
-    assert leftovers.end(books, ["a", "b"], clock) == leftovers.Ended(("a", "b"), {})
+    assert leftovers.end(books, ["a", "b"], clock) == leftovers.EndedClusters(("a", "b"), {})
     assert clock.now() == T0 + timedelta(seconds=15)
 
 
 def test_ending_gives_up_after_ten_minutes() -> None:
     clock = ManualClock(T0)
     assert leftovers.end(Books(looks=10**6), [MINE], clock).left == {MINE: "SkyPilot is still at it"}
-    assert clock.now() == T0 + leftovers.PATIENCE
+    assert clock.now() == T0 + leftovers.TIMEOUT
 
 
 def test_what_cannot_be_ended_is_said_with_the_reason() -> None:

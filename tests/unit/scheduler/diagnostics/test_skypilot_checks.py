@@ -13,8 +13,8 @@ from spotwise.checkpoints import storage as storage_module
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.core.clock import ManualClock, SystemClock
 from spotwise.scheduler.diagnostics import skypilot_checks, storage_checks
-from spotwise.scheduler.diagnostics.check import Check, Verdict
-from spotwise.scheduler.diagnostics.leftovers import Found, Standing
+from spotwise.scheduler.diagnostics.check import Check, CheckStatus
+from spotwise.scheduler.diagnostics.leftovers import ClusterOwnership, FoundCluster
 from spotwise.scheduler.engines.skypilot.sky import Cluster, ClusterState, SkyUnreachableError
 from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings, SkyPool
 from spotwise.scheduler.store import Store
@@ -58,13 +58,13 @@ def made(tmp_path: Path, server: Server, offers=lambda: [factories.offer()], **s
 
 def test_a_sound_installation_is_ok_throughout(tmp_path: Path) -> None:
     found = made(tmp_path, Server(), pools=[pool("slurm/aws/spot")])
-    assert {c.name for c in found.values() if c.verdict is not Verdict.OK} <= {"SkyPilot"}
+    assert {c.name for c in found.values() if c.verdict is not CheckStatus.OK} <= {"SkyPilot"}
     assert {"API server", "clouds", "pools", "reach", "offers", "clusters", "storage"} <= set(found)
 
 
 def test_where_the_server_does_not_answer_nothing_more_is_asked(tmp_path: Path) -> None:
     found = made(tmp_path, SilentServer())
-    assert found["API server"].verdict is Verdict.FAILED
+    assert found["API server"].verdict is CheckStatus.FAILED
     assert "has not answered for 60 s" in found["API server"].found
     assert not {"clouds", "offers", "clusters"} & set(found)
 
@@ -73,7 +73,7 @@ def test_where_the_server_does_not_answer_nothing_more_is_asked(tmp_path: Path) 
     ("version", "verdict"), [("0.14.1", "OK"), ("0.14.3", "OK"), ("0.15.0", "WARNING"), (None, "FAILED")]
 )
 def test_the_version_of_skypilot(version: str | None, verdict: str) -> None:
-    assert skypilot_checks.version_check(version).verdict is Verdict[verdict]
+    assert skypilot_checks.version_check(version).verdict is CheckStatus[verdict]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_the_version_of_skypilot(version: str | None, verdict: str) -> None:
 )
 def test_clouds(infras: list[str], wanted: list[str] | None, verdict: str, says: str) -> None:
     check = skypilot_checks.clouds_check(infras, wanted)
-    assert (check.verdict, check.found) == (Verdict[verdict], says)
-    assert "sky check" in check.fix or check.verdict is Verdict.OK
+    assert (check.verdict, check.found) == (CheckStatus[verdict], says)
+    assert "sky check" in check.fix or check.verdict is CheckStatus.OK
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_clouds(infras: list[str], wanted: list[str] | None, verdict: str, says:
 )
 def test_pools_lie_in_clusters_that_skypilot_knows(infra: str, known: list[str], is_known: bool) -> None:
     check = skypilot_checks.pools_check([pool(infra)], known)
-    assert (check.verdict is Verdict.OK) is is_known
+    assert (check.verdict is CheckStatus.OK) is is_known
     assert infra in check.found
 
 
@@ -122,12 +122,12 @@ def test_pools_lie_in_clusters_that_skypilot_knows(infra: str, known: list[str],
 )
 def test_autostop_is_whole_minutes(autostop: timedelta, verdict: str, fix: str) -> None:
     check = skypilot_checks.autostop_check(autostop)
-    assert (check.verdict, check.fix) == (Verdict[verdict], fix)
+    assert (check.verdict, check.fix) == (CheckStatus[verdict], fix)
 
 
 @pytest.mark.parametrize(("minutes", "verdict"), [(2, "WARNING"), (3, "OK"), (20, "OK"), (120, "OK"), (121, "WARNING")])
 def test_a_launch_is_given_up_after_a_sensible_time(minutes: int, verdict: str) -> None:
-    assert skypilot_checks.provision_check(minutes * MINUTE).verdict is Verdict[verdict]
+    assert skypilot_checks.provision_check(minutes * MINUTE).verdict is CheckStatus[verdict]
 
 
 def test_offers_are_counted_by_cloud() -> None:
@@ -136,16 +136,19 @@ def test_offers_are_counted_by_cloud() -> None:
 
 
 def test_no_offer_at_all_must_be_mended() -> None:
-    assert skypilot_checks.offers_check(list).verdict is Verdict.FAILED
+    assert skypilot_checks.offers_check(list).verdict is CheckStatus.FAILED
 
 
 def test_clusters_that_are_left_over_are_a_warning(tmp_path: Path) -> None:
     cluster = Cluster("spotwise-a", ClusterState.UP, factories.T0)
-    left, foreign = Found(cluster, Standing.LEFT_OVER), Found(cluster, Standing.UNKNOWN)
+    left, foreign = FoundCluster(cluster, ClusterOwnership.LEFT_OVER), FoundCluster(cluster, ClusterOwnership.UNKNOWN)
     check = skypilot_checks.leftovers_check([left, foreign])
-    assert (check.verdict, check.fix) == (Verdict.WARNING, "spotwise gc ends them")
+    assert (check.verdict, check.fix) == (CheckStatus.WARNING, "spotwise gc ends them")
     assert check.found == "left over: spotwise-a; 1 not of this installation"
-    assert skypilot_checks.leftovers_check([foreign, Found(cluster, Standing.IN_USE)]).verdict is Verdict.OK
+    assert (
+        skypilot_checks.leftovers_check([foreign, FoundCluster(cluster, ClusterOwnership.IN_USE)]).verdict
+        is CheckStatus.OK
+    )
 
 
 # the storage
@@ -169,7 +172,7 @@ def test_a_storage_that_cannot_be_used_is_explained(storage: str | None, says: s
     check = storage_checks.storage_problem(storage)
     assert check is not None
     assert says in check.found
-    assert check.verdict is Verdict.FAILED
+    assert check.verdict is CheckStatus.FAILED
     assert check.fix
 
 
@@ -189,7 +192,7 @@ def test_a_storage_that_is_nearly_right_is_corrected(storage: str, fix: str) -> 
 
 def test_a_storage_that_works_is_left_as_it_was(tmp_path: Path) -> None:
     (check,) = storage_checks.storage_checks(str(tmp_path), SystemClock())
-    assert check == Check("storage", Verdict.OK, f"{tmp_path}: written, read, listed, deleted")
+    assert check == Check("storage", CheckStatus.OK, f"{tmp_path}: written, read, listed, deleted")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -214,13 +217,13 @@ def test_a_storage_that_refuses_is_said_with_its_words(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(storage_module.LocalStorage, "put", refuse)
     check = storage_checks.storage_works(str(tmp_path), SystemClock())
-    assert check.verdict is Verdict.FAILED
+    assert check.verdict is CheckStatus.FAILED
     assert "Permission denied" in check.found
 
 
 def test_a_network_drive_with_another_time_is_a_warning(tmp_path: Path) -> None:
     check = storage_checks.storage_works(str(tmp_path), ManualClock(SystemClock().now() + timedelta(seconds=90)))
-    assert check.verdict is Verdict.WARNING
+    assert check.verdict is CheckStatus.WARNING
     assert "its clock is 9" in check.found
     assert "s behind" in check.found
 
@@ -238,7 +241,7 @@ def test_a_network_drive_with_another_time_is_a_warning(tmp_path: Path) -> None:
 def test_a_folder_is_no_storage_for_nodes_of_a_cloud(infras, clouds, pools, verdict) -> None:
     settings = SkyPilotSettings(storage="/srv/shared", clouds=clouds, pools=[pool(p) for p in pools])
     (check,) = storage_checks.reach_checks(settings, infras)
-    assert check.verdict is Verdict[verdict]
+    assert check.verdict is CheckStatus[verdict]
 
 
 def test_a_url_needs_no_look_at_who_sees_it() -> None:

@@ -17,7 +17,7 @@ from spotwise.scheduler.core.run import CostBasis, Run
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.engines.base import LaunchRequest
 from spotwise.scheduler.execution.context import App
-from spotwise.scheduler.execution.situation import Outlook
+from spotwise.scheduler.execution.situation import SituationReader
 from spotwise.scheduler.execution.submission import prepare, submit
 from spotwise.scheduler.execution.supervisor import Supervisor
 from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings
@@ -183,7 +183,7 @@ def test_a_sweep_without_hours_is_planned_and_steered_by_its_related_studies(pla
     assert json.loads(run.plan_json)["expected_saving"]["studies"] == 3
     forget_studies(place.app.store, [f"past-{number}" for number in range(3)])
     app = place.app
-    situation, _ = Outlook(app.store, app.engine, app.settings, app.clock).situation(
+    situation, _ = SituationReader(app.store, app.engine, app.settings, app.clock).situation(
         run, prepared.job, Progress(0.0, 0, ""), [], None
     )
     assert situation.work_is_known
@@ -205,7 +205,7 @@ def test_a_sweep_keeps_off_gpus_that_its_related_studies_trials_would_not_fit_on
     run, _ = submit(place.app, prepared)
     forget_studies(place.app.store, [f"past-{number}" for number in range(3)])
     app = place.app
-    situation, _ = Outlook(app.store, app.engine, app.settings, app.clock).situation(
+    situation, _ = SituationReader(app.store, app.engine, app.settings, app.clock).situation(
         run, prepared.job, Progress(0.0, 0, ""), [], None
     )
     assert [candidate.offer for candidate in situation.candidates] == [large]
@@ -218,8 +218,8 @@ def test_a_sweep_that_uses_no_past_study_is_not_planned_by_any(place: Place, tmp
     plan = prepare(place.app, path).plan
     assert (plan.work.hours, plan.trial_hours) == (None, None)
     assert plan.priors == ("none are used, as the job file says",)
-    assert plan.learned is not None
-    assert plan.learned.saving is None
+    assert plan.warm_start is not None
+    assert plan.warm_start.saving is None
 
 
 def test_a_deadline_that_related_trials_cannot_meet_is_refused(place: Place, tmp_path: Path) -> None:

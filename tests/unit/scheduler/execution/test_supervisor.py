@@ -70,12 +70,12 @@ def test_what_is_left_is_estimated_anew_while_a_run_goes_on(world):
     world.submit(text=job_yaml(deadline="12h"), deadline_at=deadline)
     supervisor = world.supervisor()
     supervisor.tick()
-    first = world.store.rest(RUN_ID)
+    first = world.store.remaining(RUN_ID)
     assert (first.share, first.is_held, first.offer) == (1.0, True, world.live().offer.key)
     world.pass_time(supervisor, 1)
     world.progress(record("checkpoint", 1, epoch=5, checkpoint="step-5"))
     world.pass_time(supervisor, 0.1)
-    half = world.store.rest(RUN_ID)
+    half = world.store.remaining(RUN_ID)
     assert half.share == 0.5
     assert half.expected_usd < first.expected_usd
     assert half.on_demand_usd < first.on_demand_usd
@@ -84,8 +84,8 @@ def test_what_is_left_is_estimated_anew_while_a_run_goes_on(world):
     world.engine.sold_out = {offer.key for offer in world.engine.offers() if offer.is_spot}
     world.engine.preempt(world.live().id)
     world.pass_time(supervisor, 0.5)
-    assert world.store.rest(RUN_ID).share == 0.5
-    assert world.store.rest(RUN_ID).at > half.at
+    assert world.store.remaining(RUN_ID).share == 0.5
+    assert world.store.remaining(RUN_ID).at > half.at
 
 
 def test_a_sold_out_pool_is_passed_over(world):

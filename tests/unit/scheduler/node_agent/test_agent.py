@@ -126,7 +126,7 @@ def test_a_wish_to_terminate_is_obeyed_though_the_agent_is_in_no_haste(attempt: 
     attempt.ask(UNTIL_TOLD)
     agent = attempt.start(SPOTWISE_NODE_PATIENCE="1")
     attempt.wait_for_line("ready")
-    attempt.wish(grace_s=30.0)
+    attempt.stop_request(grace_s=30.0)
     wait_until(lambda: "ended" in attempt.names(), "the end")
     assert agent.wait(60) == 75
     assert attempt.event("terminating")["grace_s"] == 30.0
@@ -135,7 +135,7 @@ def test_a_wish_to_terminate_is_obeyed_though_the_agent_is_in_no_haste(attempt: 
 
 def test_an_attempt_that_was_ended_before_it_began_runs_nothing(attempt: Attempt) -> None:
     attempt.ask("echo never", setup="echo never")
-    attempt.wish(grace_s=60.0)
+    attempt.stop_request(grace_s=60.0)
     assert attempt.start().wait(60) == 143
     assert attempt.names() == ["up", "terminating", "ended"]
     message = "terminated before the program started"
@@ -152,7 +152,7 @@ def test_when_the_grace_is_over_the_whole_process_tree_is_killed(attempt: Attemp
     agent = attempt.start()
     attempt.wait_for_line("ready")
     wait_until((attempt.folder / "work" / "far").exists, "the process in a session of its own")
-    attempt.wish(grace_s=0.3)
+    attempt.stop_request(grace_s=0.3)
     assert agent.wait(60) == 137
     pids = [int((attempt.folder / "work" / name).read_text()) for name in ("near", "far")]
     assert [is_running(pid) for pid in pids] == [False, False]
@@ -163,9 +163,9 @@ def test_a_second_wish_with_less_grace_counts_and_one_with_more_does_not(attempt
     attempt.ask("trap '' TERM; echo ready; while :; do sleep 0.05; done")
     agent = attempt.start()
     attempt.wait_for_line("ready")
-    attempt.wish(grace_s=600.0)
+    attempt.stop_request(grace_s=600.0)
     wait_until(lambda: "terminating" in attempt.names(), "the first wish")
-    attempt.wish(grace_s=0.2)
+    attempt.stop_request(grace_s=0.2)
     assert agent.wait(60) == 137
 
 
@@ -287,7 +287,7 @@ def test_fifty_megabytes_printed_at_once_cost_no_memory_and_no_heartbeat(attempt
     beats = attempt.read("node-0.json")
     wait_until(lambda: attempt.read("node-0.json") != beats, "another beat")
     peak = _peak_memory(agent.pid)
-    attempt.wish(grace_s=30.0)
+    attempt.stop_request(grace_s=30.0)
     assert agent.wait(60) == 75
     assert attempt.output().stat().st_size == len(attempt.read("log-0.txt")) > 50_000_000
     assert peak < 60_000_000
@@ -309,7 +309,7 @@ def test_a_reader_of_the_output_that_stalls_keeps_nothing_from_being_seen(attemp
     attempt.agents.append(agent)
     os.close(writing)
     wait_until(lambda: "ready" in attempt.log(), "the program")
-    attempt.wish(grace_s=30.0)
+    attempt.stop_request(grace_s=30.0)
     assert agent.wait(60) == 75
     os.close(reading)
     assert attempt.event("ended")["cause"] == "terminated"

@@ -7,13 +7,13 @@ import pytest
 
 from spotwise.scheduler.engines.base import EndCause, Phase
 from spotwise.scheduler.engines.local.observation import observation, settled
-from spotwise.scheduler.node_agent.events import Event, append_event, read_events
+from spotwise.scheduler.node_agent.events import NodeEvent, append_event, read_events
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def make_event(name: str, second: float = 0, **data: object) -> Event:
-    return Event(name, START + timedelta(seconds=second), data)
+def make_event(name: str, second: float = 0, **data: object) -> NodeEvent:
+    return NodeEvent(name, START + timedelta(seconds=second), data)
 
 
 def test_events_are_read_as_they_were_appended(tmp_path: Path) -> None:

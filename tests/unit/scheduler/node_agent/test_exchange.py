@@ -13,9 +13,9 @@ from spotwise.checkpoints.storage import Storage
 from spotwise.scheduler.node_agent.bucket import Bucket
 from spotwise.scheduler.node_agent.exchange import SharedFolder, exchange_for
 from spotwise.scheduler.node_agent.node_name import NodeName
-from spotwise.scheduler.node_agent.timeouts import Patience
+from spotwise.scheduler.node_agent.timeouts import Timeouts
 
-USUAL = Patience()
+USUAL = Timeouts()
 FIRST = NodeName("job-a2", 2, 0)
 SECOND = NodeName("job-a2", 2, 1)
 
@@ -176,10 +176,10 @@ def test_logs_wait_for_their_own_turn_and_the_longer_they_are_the_longer(
     write(bucket, FIRST.log, "x" * (10 << 20))
     bucket.push()
     assert there.files("attempts") == {}
-    bucket.haul()
+    bucket.upload_logs()
     assert there.files("attempts") == {FIRST.log: 10 << 20}
     assert bucket.haul_pause_s == 40.0
-    bucket.haul()
+    bucket.upload_logs()
     assert bucket.haul_pause_s == 3.0  # nothing new
 
 

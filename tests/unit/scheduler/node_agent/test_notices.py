@@ -24,10 +24,10 @@ from spotwise.scheduler.node_agent.notice_answers import (
     gcp_preempted,
 )
 from spotwise.scheduler.node_agent.notice_sources import AzureSource, GcpSource
-from spotwise.scheduler.node_agent.notices import Notice, NoticeKind, NoticeWatcher, Pace, watcher_for
+from spotwise.scheduler.node_agent.notices import Notice, NoticeKind, NoticeWatcher, PollTimes, watcher_for
 
 PATIENCE_S = 10.0  # until a test gives up on what should happen at once
-QUICK = Pace(poll_s=0.01, longest_s=0.04, connect_s=PATIENCE_S, answer_s=PATIENCE_S, hang_s=1)
+QUICK = PollTimes(poll_s=0.01, longest_s=0.04, connect_s=PATIENCE_S, answer_s=PATIENCE_S, hang_s=1)
 NOW = datetime(2026, 11, 24, 8, 20, tzinfo=UTC)
 SOON = NOW + timedelta(minutes=2)
 ACTION = "/latest/meta-data/spot/instance-action"
@@ -225,7 +225,7 @@ class Watch:
         return self._servers[-1]
 
     def start(
-        self, cloud: str, environ: Mapping[str, str], pace: Pace = QUICK, **how: Any
+        self, cloud: str, environ: Mapping[str, str], pace: PollTimes = QUICK, **how: Any
     ) -> tuple[NoticeWatcher, Told]:
         told = Told()
         watcher = watcher_for(cloud, environ, told.notices.put, pace=pace, **{"clock": lambda: NOW, **how})
@@ -381,7 +381,7 @@ def test_gcp_notice_from_before_the_watcher_is_told_at_once(watch: Watch) -> Non
     """The question that waits for a change would wait for another one."""
     gcp = watch.serve(Gcp)
     gcp.change("TRUE")
-    _, told = watch.start("gcp", gcp.environ, Pace(0.01, 0.04, hang_s=3600))
+    _, told = watch.start("gcp", gcp.environ, PollTimes(0.01, 0.04, hang_s=3600))
     assert told.next().kind is NoticeKind.PREEMPTION
 
 
@@ -396,13 +396,13 @@ def test_gcp_notice_between_two_questions_is_not_missed(watch: Watch) -> None:
             gcp.change("TRUE")
         return NOW
 
-    _, told = watch.start("gcp", gcp.environ, Pace(0.01, 0.04, hang_s=3600), clock=clock)
+    _, told = watch.start("gcp", gcp.environ, PollTimes(0.01, 0.04, hang_s=3600), clock=clock)
     assert told.next().kind is NoticeKind.PREEMPTION
 
 
 def test_gcp_asks_on_after_a_wait_without_a_change(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
     gcp = watch.serve(Gcp)
-    _, told = watch.start("gcp", gcp.environ, Pace(0.01, 0.04, hang_s=0))
+    _, told = watch.start("gcp", gcp.environ, PollTimes(0.01, 0.04, hang_s=0))
     gcp.wait_for_looks("/computeMetadata/v1/instance/preempted?wait_for_change=true", more=4)
     assert told.nothing_more()
     assert caplog.text == ""
@@ -431,7 +431,7 @@ def test_gcp_server_without_etags_is_asked_again_and_again(watch: Watch) -> None
 def test_gcp_maintenance_that_ends_the_machine_is_a_recommendation(watch: Watch) -> None:
     gcp = watch.serve(Gcp)
     gcp.maintenance = "MIGRATE_ON_HOST_MAINTENANCE"  # training does not notice it
-    _, told = watch.start("gcp", gcp.environ, Pace(0.01, 0.04, hang_s=0))
+    _, told = watch.start("gcp", gcp.environ, PollTimes(0.01, 0.04, hang_s=0))
     gcp.wait_for_looks("/computeMetadata/v1/instance/maintenance-event")
     assert told.nothing_more()
     gcp.maintenance = "TERMINATE_ON_HOST_MAINTENANCE"
@@ -442,7 +442,7 @@ def test_gcp_maintenance_that_ends_the_machine_is_a_recommendation(watch: Watch)
 
 def test_gcp_maintenance_that_was_called_off_and_comes_back_is_told_again(watch: Watch) -> None:
     gcp = watch.serve(Gcp)
-    _, told = watch.start("gcp", gcp.environ, Pace(0.01, 0.04, hang_s=0))
+    _, told = watch.start("gcp", gcp.environ, PollTimes(0.01, 0.04, hang_s=0))
     for _ in range(2):
         gcp.maintenance = "TERMINATE_ON_HOST_MAINTENANCE"
         assert told.next().kind is NoticeKind.REBALANCE
@@ -490,7 +490,7 @@ def test_a_server_that_never_answers_is_given_up_and_asked_again(
     watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     silent = watch.serve(Silent)
-    watch.start("aws", silent.environ, Pace(0.01, 0.04, answer_s=0.05))
+    watch.start("aws", silent.environ, PollTimes(0.01, 0.04, answer_s=0.05))
     silent.wait_for_looks("/latest/api/token", more=4)
     assert caplog.text.count("TimeoutError") == 1
 
@@ -545,7 +545,7 @@ def test_pauses_grow_with_faults_up_to_the_longest_and_fall_back(watch: Watch, m
             aws.faults = {} if len(pauses) == 6 else aws.faults
             return len(pauses) > 7
 
-    fresh = watcher_for("aws", aws.environ, lambda _: None, pace=Pace(0.01, 0.05))
+    fresh = watcher_for("aws", aws.environ, lambda _: None, pace=PollTimes(0.01, 0.05))
     monkeypatch.setattr(fresh, "_stopped", Stopwatch())
     fresh._watch()
     assert pauses == [0.0, 0.01, 0.02, 0.04, 0.05, 0.05, 0.01, 0.01]
@@ -605,7 +605,7 @@ def test_stop_ends_a_question_that_waits_for_its_answer(
     watch: Watch, caplog: pytest.LogCaptureFixture, kind: Any
 ) -> None:
     server = watch.serve(kind)
-    watcher, told = watch.start("gcp", server.environ, Pace(0.01, 0.04, answer_s=3600, hang_s=3600))
+    watcher, told = watch.start("gcp", server.environ, PollTimes(0.01, 0.04, answer_s=3600, hang_s=3600))
     server.wait_for(lambda: getattr(server, "hanging", server.requests), "a question that waits")
     watcher.stop()
     assert not watcher._thread.is_alive()
@@ -615,7 +615,7 @@ def test_stop_ends_a_question_that_waits_for_its_answer(
 
 def test_stop_ends_a_pause(watch: Watch) -> None:
     aws = watch.serve(Aws)
-    watcher, _ = watch.start("aws", aws.environ, Pace(3600, 3600))
+    watcher, _ = watch.start("aws", aws.environ, PollTimes(3600, 3600))
     aws.wait_for(lambda: aws.count(REBALANCE), "the first look")
     watcher.stop()
     assert not watcher._thread.is_alive()

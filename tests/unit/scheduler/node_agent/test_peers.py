@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from spotwise.scheduler.node_agent.peers import NodeState, PeerFault, Peers
-from spotwise.scheduler.node_agent.timeouts import Patience
+from spotwise.scheduler.node_agent.timeouts import Timeouts
 
-USUAL = Patience()
+USUAL = Timeouts()
 
 
 def make_peers(rank: int = 0, nodes: int = 3) -> Peers:

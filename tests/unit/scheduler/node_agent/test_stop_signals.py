@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from spotwise.scheduler.node_agent.stop_signals import Reasons
+from spotwise.scheduler.node_agent.stop_signals import StopSignals
 from spotwise.scheduler.node_agent.task import NodeTask
-from spotwise.scheduler.node_agent.timeouts import Patience
+from spotwise.scheduler.node_agent.timeouts import Timeouts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -28,10 +28,10 @@ class Machine:
     def record(self, name: str, at: datetime | None = None, **data: object) -> None: ...
 
 
-def reasons(stop_after_s: float | None) -> Reasons:
+def reasons(stop_after_s: float | None) -> StopSignals:
     task = NodeTask("job-a1", "job", NOW, setup="", command="c", stop_after_s=stop_after_s, stop_grace_s=20.0)
-    quiet = SimpleNamespace(wish=None, peers=SimpleNamespace(fault=lambda: None))
-    return Reasons(task, cast("Any", quiet), Path("save"), Patience(), lambda: NOW)
+    quiet = SimpleNamespace(stop_request=None, peers=SimpleNamespace(fault=lambda: None))
+    return StopSignals(task, cast("Any", quiet), Path("save"), Timeouts(), lambda: NOW)
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,15 @@ def reasons(stop_after_s: float | None) -> Reasons:
 def test_a_budget_ends_while_the_boot_can_still_be_paid(stop_after_s: float, leaves_after_s: float) -> None:
     watched, machine = reasons(stop_after_s), Machine()
     ends_at = NOW + timedelta(seconds=leaves_after_s)
-    watched.heed(machine, ends_at - timedelta(seconds=0.1))
+    watched.handle(machine, ends_at - timedelta(seconds=0.1))
     assert machine.told == []
-    watched.heed(machine, ends_at)
-    watched.heed(machine, ends_at + timedelta(seconds=1))
+    watched.handle(machine, ends_at)
+    watched.handle(machine, ends_at + timedelta(seconds=1))
     assert machine.told == [("terminated", ends_at + timedelta(seconds=20))]
 
 
 @pytest.mark.parametrize("stop_after_s", [None, 1e15])
 def test_without_a_budget_that_ends_nobody_is_told(stop_after_s: float | None) -> None:
     watched, machine = reasons(stop_after_s), Machine()
-    watched.heed(machine, NOW + timedelta(days=3650))
+    watched.handle(machine, NOW + timedelta(days=3650))
     assert machine.told == []

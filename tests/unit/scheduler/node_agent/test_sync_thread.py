@@ -16,14 +16,14 @@ from spotwise.scheduler.node_agent.bucket import Bucket
 from spotwise.scheduler.node_agent.exchange import Exchange, SharedFolder
 from spotwise.scheduler.node_agent.node_name import NodeName
 from spotwise.scheduler.node_agent.peers import NodeState
-from spotwise.scheduler.node_agent.sync_thread import Liaison
-from spotwise.scheduler.node_agent.task import Wish
-from spotwise.scheduler.node_agent.timeouts import Patience
+from spotwise.scheduler.node_agent.sync_thread import SyncThread
+from spotwise.scheduler.node_agent.task import StopRequest
+from spotwise.scheduler.node_agent.timeouts import Timeouts
 
 FIRST = NodeName("job-a1", 1, 0)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-QUICK = Patience.from_env({"SPOTWISE_NODE_PATIENCE": "0.01"})
-WISH = Wish(NOW, 7.0)
+QUICK = Timeouts.from_env({"SPOTWISE_NODE_PATIENCE": "0.01"})
+STOP_REQUEST = StopRequest(NOW, 7.0)
 
 
 class Away(Bucket):
@@ -58,116 +58,116 @@ def bucket(tmp_path: Path) -> Iterator[Away]:
     made.go_on.set()
 
 
-def make_liaison(exchange: Exchange, node: NodeName = FIRST, nodes: int = 1, patience: Patience = QUICK) -> Liaison:
-    return Liaison(exchange, node, nodes, patience, lambda: NOW)
+def make_liaison(exchange: Exchange, node: NodeName = FIRST, nodes: int = 1, timeouts: Timeouts = QUICK) -> SyncThread:
+    return SyncThread(exchange, node, nodes, timeouts, lambda: NOW)
 
 
 def test_a_wish_that_is_there_before_the_start_is_known_when_start_returns(tmp_path: Path) -> None:
     shared = SharedFolder(tmp_path, 60.0)
-    storage_for(str(tmp_path)).put(f"{FIRST.attempt}/terminate.json", WISH.to_json().encode())
-    liaison = make_liaison(shared)
-    liaison.start()
-    assert liaison.wish == WISH
-    liaison.stop()
+    storage_for(str(tmp_path)).put(f"{FIRST.attempt}/terminate.json", STOP_REQUEST.to_json().encode())
+    sync = make_liaison(shared)
+    sync.start()
+    assert sync.stop_request == STOP_REQUEST
+    sync.stop()
 
 
 def test_a_wish_behind_a_url_is_seen_at_the_next_look(bucket: Away) -> None:
-    liaison = make_liaison(bucket)
-    liaison.start()
-    assert liaison.wish is None
-    bucket.storage.put(f"{FIRST.attempt}/terminate.json", WISH.to_json().encode())
-    wait_until(lambda: liaison.wish == WISH, "the wish")
-    liaison.stop()
+    sync = make_liaison(bucket)
+    sync.start()
+    assert sync.stop_request is None
+    bucket.storage.put(f"{FIRST.attempt}/terminate.json", STOP_REQUEST.to_json().encode())
+    wait_until(lambda: sync.stop_request == STOP_REQUEST, "the wish")
+    sync.stop()
 
 
 def test_a_wish_stays_known_when_its_file_is_gone(bucket: Away) -> None:
-    liaison = make_liaison(bucket)
-    bucket.storage.put(f"{FIRST.attempt}/terminate.json", WISH.to_json().encode())
-    liaison.start()
+    sync = make_liaison(bucket)
+    bucket.storage.put(f"{FIRST.attempt}/terminate.json", STOP_REQUEST.to_json().encode())
+    sync.start()
     (bucket.folder / FIRST.attempt / "terminate.json").unlink()
     bucket.storage.delete(f"{FIRST.attempt}/terminate.json")
-    liaison.look_again(5.0)
-    assert liaison.wish == WISH
-    liaison.stop()
+    sync.look_again(5.0)
+    assert sync.stop_request == STOP_REQUEST
+    sync.stop()
 
 
 def test_what_is_written_while_the_storage_is_away_arrives_later(
     bucket: Away, caplog: pytest.LogCaptureFixture
 ) -> None:
-    liaison = make_liaison(bucket)
+    sync = make_liaison(bucket)
     bucket.is_away = True
-    liaison.start()
+    sync.start()
     (bucket.folder / "progress.jsonl").write_text("one\n")
-    liaison.look_again(5.0)
-    liaison.look_again(5.0)
+    sync.look_again(5.0)
+    sync.look_again(5.0)
     assert bucket.storage.files("") == {}
     bucket.is_away = False
     wait_until(lambda: "progress.jsonl" in bucket.storage.files(""), "progress")
-    liaison.stop()
-    assert liaison.finish()
+    sync.stop()
+    assert sync.finish()
     assert sum("cannot write" in line for line in caplog.messages) == 1  # said once, however often it was tried
 
 
 def test_a_network_that_hangs_keeps_nobody_waiting(bucket: Away) -> None:
     """look_again() is called while SIGTERM's grace runs."""
-    liaison = make_liaison(bucket)
-    liaison.start()
+    sync = make_liaison(bucket)
+    sync.start()
     bucket.go_on.clear()
-    liaison.look_again(0.05)
-    liaison.tell(NodeState(0, cause="preempted"))
-    liaison.hurry()
-    liaison.stop()
-    assert not liaison.finish()
+    sync.look_again(0.05)
+    sync.tell(NodeState(0, cause="preempted"))
+    sync.hurry()
+    sync.stop()
+    assert not sync.finish()
 
 
 def test_the_last_files_are_tried_again_until_the_storage_is_back(bucket: Away) -> None:
-    liaison = make_liaison(bucket, patience=Patience())
-    liaison.start()
-    liaison.stop()
+    sync = make_liaison(bucket, timeouts=Timeouts())
+    sync.start()
+    sync.stop()
     bucket.is_away = True
     (bucket.folder / "progress.jsonl").write_text("last\n")
     threading.Timer(0.2, lambda: setattr(bucket, "is_away", False)).start()
-    assert liaison.finish()
+    assert sync.finish()
     assert bucket.storage.read("progress.jsonl") == b"last\n"
 
 
 def test_a_storage_that_stays_away_is_given_up(bucket: Away) -> None:
-    liaison = make_liaison(bucket)
-    liaison.start()
-    liaison.stop()
+    sync = make_liaison(bucket)
+    sync.start()
+    sync.stop()
     bucket.is_away = True
-    assert not liaison.finish()
+    assert not sync.finish()
 
 
 def test_a_node_beats_as_long_as_it_lives_and_keeps_what_it_told(tmp_path: Path) -> None:
-    liaison = make_liaison(SharedFolder(tmp_path, 0.01), nodes=2)
-    liaison.start()
-    liaison.tell(NodeState(0, cause="preempted", grace_s=9.0))
+    sync = make_liaison(SharedFolder(tmp_path, 0.01), nodes=2)
+    sync.start()
+    sync.tell(NodeState(0, cause="preempted", grace_s=9.0))
 
     def state() -> NodeState | None:
         return NodeState.from_json((tmp_path / FIRST.state).read_bytes())
 
     wait_until(lambda: (seen := state()) is not None and seen.cause == "preempted" and seen.beat > 5, "beats")
-    liaison.stop()
+    sync.stop()
 
 
 def test_the_others_are_heard_and_one_that_cannot_be_read_is_none(tmp_path: Path) -> None:
-    liaison = make_liaison(SharedFolder(tmp_path, 0.01), nodes=3)
+    sync = make_liaison(SharedFolder(tmp_path, 0.01), nodes=3)
     storage = storage_for(str(tmp_path))
     storage.put(f"{FIRST.attempt}/node-1.json", b"garbage")
     storage.put(f"{FIRST.attempt}/node-2.json", NodeState(2, 1, cause="preempted").to_json())
-    liaison.start()
-    fault = liaison.peers.fault()
+    sync.start()
+    fault = sync.peers.fault()
     assert fault is not None
     assert fault.rank == 2
-    liaison.stop()
+    sync.stop()
 
 
 def test_a_node_that_is_over_hears_when_the_first_has_ended(tmp_path: Path) -> None:
-    liaison = make_liaison(SharedFolder(tmp_path, 0.01), NodeName("job-a1", 1, 1), nodes=2)
+    sync = make_liaison(SharedFolder(tmp_path, 0.01), NodeName("job-a1", 1, 1), nodes=2)
     storage_for(str(tmp_path)).put(FIRST.events, b'{"event": "ended", "time": "2026-01-01T00:00:00+00:00"}\n')
-    liaison.start()
-    assert not liaison.first_has_ended
-    liaison.tell(NodeState(1, is_over=True, cause="exited", exit_code=3))
-    wait_until(lambda: liaison.first_has_ended, "the first node's end")
-    liaison.stop()
+    sync.start()
+    assert not sync.first_has_ended
+    sync.tell(NodeState(1, is_over=True, cause="exited", exit_code=3))
+    wait_until(lambda: sync.first_has_ended, "the first node's end")
+    sync.stop()

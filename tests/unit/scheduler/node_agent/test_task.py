@@ -8,8 +8,8 @@ import pytest
 
 from spotwise.checkpoints.lent_packages import PACKAGES_VARIABLE
 from spotwise.scheduler.node_agent.place import Place
-from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, Wish
-from spotwise.scheduler.node_agent.timeouts import Patience
+from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, StopRequest
+from spotwise.scheduler.node_agent.timeouts import Timeouts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = NodeTask("job-a1", "job", NOW, setup="s", command="c", nodes=2, cloud="aws", stop_after_s=1.5)
@@ -33,14 +33,14 @@ def test_a_request_of_another_format_is_refused() -> None:
 
 
 def test_a_wish_is_read_as_it_was_written() -> None:
-    wish = Wish(NOW, 12.5)
-    assert Wish.from_json(wish.to_json(), seen_at=datetime.now(UTC)) == wish
+    stop_request = StopRequest(NOW, 12.5)
+    assert StopRequest.from_json(stop_request.to_json(), seen_at=datetime.now(UTC)) == stop_request
 
 
 @pytest.mark.parametrize("grace", ["NaN", "Infinity", "-1", "1e300", '"soon"', "null"])
 def test_a_wish_whose_grace_is_no_time_has_none(grace: str) -> None:
     text = f'{{"asked_at": "2026-01-01T00:00:00+00:00", "grace_s": {grace}}}'
-    assert Wish.from_json(text, seen_at=NOW) == Wish(NOW, 0.0)
+    assert StopRequest.from_json(text, seen_at=NOW) == StopRequest(NOW, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -73,5 +73,5 @@ def test_the_program_keeps_its_own_environment(tmp_path: Path) -> None:
 
 
 def test_one_factor_shortens_all_patience() -> None:
-    assert Patience.from_env({"SPOTWISE_NODE_PATIENCE": "0.5"}).silent_s == Patience().silent_s / 2
-    assert Patience.from_env({}) == Patience()
+    assert Timeouts.from_env({"SPOTWISE_NODE_PATIENCE": "0.5"}).silent_s == Timeouts().silent_s / 2
+    assert Timeouts.from_env({}) == Timeouts()

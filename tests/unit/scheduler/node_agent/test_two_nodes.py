@@ -107,7 +107,7 @@ def test_a_wish_to_terminate_ends_both(attempt: Attempt) -> None:
     agents = start_both(attempt, UNTIL_TOLD)
     for rank in (0, 1):
         attempt.wait_for_line("ready", rank)
-    attempt.wish(grace_s=30.0)
+    attempt.stop_request(grace_s=30.0)
     assert [agent.wait(60) for agent in agents] == [75, 75]
     end = attempt.event("ended")
     assert (end["cause"], end["exit_code"]) == ("terminated", 75)
@@ -119,7 +119,7 @@ def test_a_node_that_saves_longer_than_the_other_keeps_its_time(attempt: Attempt
     agents = start_both(attempt, by_rank(slow, FOREVER))
     for rank in (0, 1):
         attempt.wait_for_line("ready", rank)
-    attempt.wish(grace_s=60.0)
+    attempt.stop_request(grace_s=60.0)
     assert [agent.wait(60) for agent in agents] == [75, 75]
     assert "saved" in attempt.log(0).splitlines()
 
@@ -156,6 +156,6 @@ def test_garbage_in_the_other_nodes_file_is_passed_over(attempt: Attempt, garbag
     first = attempt.start(0)
     attempt.wait_for_line("ready")
     attempt.put("node-1.json", garbage)
-    attempt.wish(grace_s=30.0)
+    attempt.stop_request(grace_s=30.0)
     assert first.wait(60) == 75
     assert attempt.event("ended")["cause"] == "terminated"

@@ -6,17 +6,17 @@ from decimal import Decimal
 import pytest
 from factories import T0, attempt, offer
 
-from spotwise.cost_models.availability import Sightings
+from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.core.run import AttemptState
-from spotwise.scheduler.planning.availability_history import REMEMBERED_HOURS, sightings
+from spotwise.scheduler.planning.availability_history import REMEMBERED_HOURS, availability_histories
 from spotwise.scheduler.policies.base import EPOCH
 
 HOUR = timedelta(hours=1)
 CLOCK = (T0 - EPOCH) / HOUR
 
 
-def told(chain: Sightings | None) -> list[tuple[float, bool, bool]]:
+def told(chain: AvailabilityHistory | None) -> list[tuple[float, bool, bool]]:
     """(hours after T0, whether there was capacity, whether it was held since the look before), the oldest first."""
     looks = []
     while chain is not None:
@@ -27,7 +27,7 @@ def told(chain: Sightings | None) -> list[tuple[float, bool, bool]]:
 
 def seen(*attempts, now=T0 + 2 * HOUR) -> list[tuple[float, bool, bool]]:
     pool = attempts[0].offer.pool
-    return told(sightings(attempts, now).get(pool))
+    return told(availability_histories(attempts, now).get(pool))
 
 
 def test_what_ran_saw_capacity_all_the_while_and_its_preemption_the_end_of_it() -> None:
@@ -53,16 +53,16 @@ def test_attempts_in_one_pool_are_told_as_they_happened_and_others_apart() -> No
     second = attempt(2, state=AttemptState.REFUSED, ended_at=T0 + HOUR / 2)
     elsewhere = attempt(3, offer=offer("b"), state=AttemptState.REFUSED, ended_at=T0)
     assert seen(first, second, elsewhere) == [(0.5, False, False), (1.0, False, False)]
-    assert len(sightings([first, elsewhere], T0 + HOUR)) == 2
+    assert len(availability_histories([first, elsewhere], T0 + HOUR)) == 2
 
 
 def test_on_demand_capacity_and_what_was_long_ago_do_not_count() -> None:
-    assert sightings([attempt(offer=offer(market=Market.ON_DEMAND), started_at=T0)], T0 + HOUR) == {}
+    assert availability_histories([attempt(offer=offer(market=Market.ON_DEMAND), started_at=T0)], T0 + HOUR) == {}
     late = T0 + (REMEMBERED_HOURS + 3) * HOUR
-    assert sightings([attempt(state=AttemptState.REFUSED, ended_at=T0)], late) == {}
+    assert availability_histories([attempt(state=AttemptState.REFUSED, ended_at=T0)], late) == {}
 
 
 def test_the_clock_is_of_billed_hours() -> None:
     one = attempt(state=AttemptState.REFUSED, ended_at=T0, hour_s=Decimal(10))
-    (chain,) = sightings([one], T0).values()
+    (chain,) = availability_histories([one], T0).values()
     assert chain.at_hours == pytest.approx((T0 - EPOCH) / timedelta(seconds=10))

@@ -15,10 +15,10 @@ from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.market_snapshot import Knowledge
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import make_plan, make_situation
 from spotwise.scheduler.planning.plan_json import plan_json
-from spotwise.scheduler.planning.work_estimate import Work
+from spotwise.scheduler.planning.work_estimate import WorkEstimate
 
 CHEAP = offer("a", price="0.20")
 DEAR = offer("b", price="0.30")
@@ -36,11 +36,11 @@ def known(*offers, hazard_per_hour=0.05, one_machine=True, **changes):
         "cost_basis": CostBasis.ESTIMATED,
         "one_machine": one_machine,
     }
-    return Knowledge(**{**values, **changes})
+    return MarketSnapshot(**{**values, **changes})
 
 
 def plan(text=JOB_YAML, hours=2.0, market=None, **changes):
-    work = Work(hours, "test", "T4")
+    work = WorkEstimate(hours, "test", "T4")
     return make_plan(parse_job(text, source="job"), work, market or known(), T0, **changes)
 
 
@@ -186,7 +186,7 @@ def test_unknown_cost_within_a_team_budget_needs_a_budget_of_its_own():
 
 def test_the_files_checkpoint_interval_is_that_of_the_whole_work_on_the_offers_machine():
     """10 epochs in 2 h: an epoch is 0.2 h, also when only a tenth of the work is left."""
-    job, work = parse_job(JOB_YAML, source="job"), Work(2.0, "test", "T4")
+    job, work = parse_job(JOB_YAML, source="job"), WorkEstimate(2.0, "test", "T4")
     terms = {"deadline_at": None, "money_left": None}
     for left in (1.0, 0.1):
         situation = make_situation(job, work, [CHEAP], known(), T0, left=left, **terms)

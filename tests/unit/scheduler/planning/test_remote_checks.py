@@ -11,7 +11,7 @@ from factories import offer
 from spotwise.scheduler.cli import main
 from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.remote_checks import check_elsewhere, notes_elsewhere
+from spotwise.scheduler.planning.remote_checks import check_remote, remote_notes
 
 T4, BARE = offer("a"), offer("b", accelerator=None, accelerator_count=0)
 
@@ -24,7 +24,7 @@ def job(to: str = "", more: str = ""):
 @pytest.mark.parametrize("to", ["checkpoints", "./out", "~/checkpoints"])
 def test_checkpoints_in_a_folder_that_each_node_has_its_own_of_are_refused(to: str) -> None:
     with pytest.raises(InputError, match=rf"checkpoint.to: found '{to}'.*lost with the node; allowed: a URL such as"):
-        check_elsewhere(job(to))
+        check_remote(job(to))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_checkpoints_in_a_folder_that_each_node_has_its_own_of_are_refused(to: s
     ],
 )
 def test_checkpoints_that_outlive_their_node_are_not(to: str, more: str) -> None:
-    check_elsewhere(job(to, more))
+    check_remote(job(to, more))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_checkpoints_that_outlive_their_node_are_not(to: str, more: str) -> None
     ],
 )
 def test_a_folder_that_nobody_is_known_to_share_is_noted(to: str, more: str, is_noted: bool) -> None:
-    notes = notes_elsewhere(job(to, more), [BARE])
+    notes = remote_notes(job(to, more), [BARE])
     assert notes == ([f"checkpoint.to: every node must see the folder {to}, or checkpoints are lost with the node"]
                      if is_noted else [])  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_a_folder_that_nobody_is_known_to_share_is_noted(to: str, more: str, is_
     ],
 )
 def test_a_job_without_accelerators_is_told_that_only_machines_with_them_are_known(resources, offers, is_noted) -> None:
-    notes = notes_elsewhere(job(more=f"resources: {resources}\n"), offers)
+    notes = remote_notes(job(more=f"resources: {resources}\n"), offers)
     assert bool(notes) is is_noted
     assert all("machines without are never chosen" in note for note in notes)
 

@@ -17,7 +17,7 @@ from spotwise.cost_models.throughput import relative_speed
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.core.study import Machine, StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.jobfile.job_spec import JobSpec, parse_job
-from spotwise.scheduler.planning.market_snapshot import Knowledge
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.trial_duration import (
     disagreement,
     fitting_times,
@@ -25,8 +25,15 @@ from spotwise.scheduler.planning.trial_duration import (
     related_hours,
     trial_hours,
 )
-from spotwise.scheduler.planning.warm_start import Learned
-from spotwise.scheduler.planning.work_estimate import STATED_SIGMA, SWEEP_SIGMA, Measured, Work, as_planned, work_of
+from spotwise.scheduler.planning.warm_start import WarmStart
+from spotwise.scheduler.planning.work_estimate import (
+    STATED_SIGMA,
+    SWEEP_SIGMA,
+    Measured,
+    WorkEstimate,
+    as_planned,
+    work_of,
+)
 from spotwise.scheduler.tuning.search.related_studies import RelatedStudy
 
 SPACE: dict[str, dict[str, Any]] = {
@@ -166,17 +173,17 @@ def sweep(work: str = "", trials: str = "8") -> JobSpec:
     return parse_job(SWEEP.format(work=work, trials=trials), source="job.yaml")
 
 
-def learned(*studies: StudyRecord) -> Learned:
-    return Learned(tuple(RelatedStudy(each, "named") for each in studies), (), 8, None)
+def warm_start(*studies: StudyRecord) -> WarmStart:
+    return WarmStart(tuple(RelatedStudy(each, "named") for each in studies), (), 8, None)
 
 
-def market(hour_s: int = 3600, basis: CostBasis = CostBasis.ESTIMATED) -> Knowledge:
-    return Knowledge((offer(),), {}, {}, Overheads(), Decimal(hour_s), basis, one_machine=False)
+def market(hour_s: int = 3600, basis: CostBasis = CostBasis.ESTIMATED) -> MarketSnapshot:
+    return MarketSnapshot((offer(),), {}, {}, Overheads(), Decimal(hour_s), basis, one_machine=False)
 
 
 def test_a_sweep_without_hours_is_planned_by_its_related_studies() -> None:
     job = sweep()
-    hours = related_hours(job, learned(study(), study(seed=1), study(seed=2)), (), market())
+    hours = related_hours(job, warm_start(study(), study(seed=1), study(seed=2)), (), market())
     work = work_of(job, None, hours)
     assert work.hours == pytest.approx(8.0, rel=0.05)
     assert work.reference == "T4"
@@ -186,13 +193,13 @@ def test_a_sweep_without_hours_is_planned_by_its_related_studies() -> None:
 
 def test_stated_and_measured_hours_stay_as_they_are() -> None:
     job = sweep("work: {hours: 0.1, reference: V100}")
-    hours = related_hours(job, learned(study()), (), market())
+    hours = related_hours(job, warm_start(study()), (), market())
     assert work_of(job, None, hours) == work_of(job, None)
     assert work_of(job, Measured(1, 3.0, "T4", STATED_SIGMA), hours).hours == 3.0
 
 
 def test_hours_that_are_far_from_related_ones_are_noted() -> None:
-    past = learned(study(), study(seed=1))
+    past = warm_start(study(), study(seed=1))
     note = {
         h: disagreement(job := sweep(f"work: {{hours: {h}, reference: T4}}"), related_hours(job, past, (), market()))
         for h in (0.1, 0.6, 1.9, 5)
@@ -205,7 +212,7 @@ def test_hours_that_are_far_from_related_ones_are_noted() -> None:
 
 def test_a_sweep_that_no_number_of_trials_bounds_has_no_work_in_hours() -> None:
     job = parse_job(SWEEP.format(work="budget: 5 USD", trials="1").replace("  trials: 1\n", ""), source="job.yaml")
-    work = work_of(job, None, related_hours(job, learned(study()), (), market()))
+    work = work_of(job, None, related_hours(job, warm_start(study()), (), market()))
     assert work.hours is None
     assert "1 h a trial" in work.source
 
@@ -225,7 +232,7 @@ def test_times_of_another_pace_do_not_count() -> None:
 
 def test_a_run_keeps_the_work_that_it_was_planned_with() -> None:
     said = '{"work_hours": 8.5, "work_source": "from 3 studies", "work_reference": "T4", "work_sigma": 0.6}'
-    unknown, stated = Work(None, "nobody knows"), Work(2.0, "work.hours of the job file")
+    unknown, stated = WorkEstimate(None, "nobody knows"), WorkEstimate(2.0, "work.hours of the job file")
     work = as_planned(unknown, said)
     assert (work.hours, work.reference, work.sigma) == (8.5, "T4", 0.6)
     assert as_planned(stated, said) == stated

@@ -18,11 +18,11 @@ from spotwise.cost_models.offer import Offer, Pool
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.market_snapshot import Knowledge
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import Plan, make_plan
 from spotwise.scheduler.planning.plan_json import plan_json
 from spotwise.scheduler.planning.trial_gpu_memory import too_small, trial_memory
-from spotwise.scheduler.planning.work_estimate import Work, as_planned
+from spotwise.scheduler.planning.work_estimate import WorkEstimate, as_planned
 
 T4 = offer("a", price="0.20")
 A10G = offer("a", price="1.00", accelerator="A10G", pool=Pool("aws", "us-east-1", "a", "g5.xlarge"))
@@ -36,7 +36,7 @@ def study(*gib: float | None) -> StudyRecord:
 
 
 def planned(gib: float | None, *offers: Offer, text: str = ANY_GPU, one_machine: bool = False) -> Plan:
-    known = Knowledge(
+    known = MarketSnapshot(
         offers=offers,
         available={},
         beliefs={each.pool: HazardBelief(10, 200, "test") for each in offers},
@@ -45,7 +45,7 @@ def planned(gib: float | None, *offers: Offer, text: str = ANY_GPU, one_machine:
         cost_basis=CostBasis.ESTIMATED,
         one_machine=one_machine,
     )
-    return make_plan(parse_job(text, source="job"), Work(None, "test", gpu_memory_gib=gib), known, T0)
+    return make_plan(parse_job(text, source="job"), WorkEstimate(None, "test", gpu_memory_gib=gib), known, T0)
 
 
 def test_what_past_trials_took() -> None:
@@ -109,4 +109,4 @@ def test_where_all_offers_are_this_machine_their_names_say_nothing_of_its_memory
 
 def test_a_run_keeps_what_its_plan_said() -> None:
     said = json.dumps(plan_json(planned(18.0, T4, A10G)))
-    assert as_planned(Work(2.0, "measured"), said).gpu_memory_gib == 18.0
+    assert as_planned(WorkEstimate(2.0, "measured"), said).gpu_memory_gib == 18.0

@@ -15,16 +15,23 @@ from rich.console import Console
 
 from spotwise.cost_models.estimate import Overheads, Quantiles
 from spotwise.cost_models.hazard import HazardBelief
-from spotwise.scheduler.cli.plan_view import learned_line, print_plan
+from spotwise.scheduler.cli.plan_view import print_plan, warm_start_line
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.market_snapshot import Knowledge
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import Plan, make_plan
 from spotwise.scheduler.planning.plan_json import plan_json
-from spotwise.scheduler.planning.warm_start import Learned, learned_of, saving_json, trial_usd, usd_per_trial, worth_usd
+from spotwise.scheduler.planning.warm_start import (
+    WarmStart,
+    saving_json,
+    trial_usd,
+    usd_per_trial,
+    warm_start_of,
+    worth_usd,
+)
 from spotwise.scheduler.planning.warm_start_text import expected_text, prior_texts, realised_text
-from spotwise.scheduler.planning.work_estimate import Work
+from spotwise.scheduler.planning.work_estimate import WorkEstimate
 from spotwise.scheduler.tuning.savings.expected import Saving
 from spotwise.scheduler.tuning.search.portfolio import choose
 from spotwise.scheduler.tuning.search.proposer import Proposer
@@ -49,18 +56,18 @@ def past(study_id: str = "past-1", **changes: Any) -> StudyRecord:
     return replace(made, **changes)
 
 
-def learned(saving: Saving | None = SAVING, studies: int = 5) -> Learned:
+def warm_start(saving: Saving | None = SAVING, studies: int = 5) -> WarmStart:
     related = tuple(RelatedStudy(past(f"past-{n}"), "same metric acc") for n in range(studies))
-    return Learned(related, (), 20, saving)
+    return WarmStart(related, (), 20, saving)
 
 
-def plan(known: Learned | None, hours: float | None = 2.0) -> Plan:
+def plan(known: WarmStart | None, hours: float | None = 2.0) -> Plan:
     offers = (offer(),)
-    market = Knowledge(
+    market = MarketSnapshot(
         offers, {}, {o.pool: HazardBelief(10, 200, "test") for o in offers}, Overheads(), Decimal(3600),
         CostBasis.ESTIMATED, one_machine=True,
     )  # fmt: skip
-    return make_plan(parse_job(SWEEP, source="job"), Work(hours, "test", "T4"), market, T0, learned=known)
+    return make_plan(parse_job(SWEEP, source="job"), WorkEstimate(hours, "test", "T4"), market, T0, warm_start=known)
 
 
 def shown(found: Plan) -> str:
@@ -77,7 +84,7 @@ def test_a_plan_names_what_the_sweep_will_try_first_though_some_trials_are_deare
         past(f"past-{n}", trials=tuple(replace(t, value=1 - abs(t.number - 8 + n) / 10) for t in dear)) for n in (0, 1)
     ]
     job = parse_job(SWEEP, source="job")
-    found = learned_of(job, [RelatedStudy(study, "same metric acc") for study in studies])
+    found = warm_start_of(job, [RelatedStudy(study, "same metric acc") for study in studies])
     assert found is not None
     assert [config.params for config in found.first] == [
         config.params for config in choose(studies, SPACE, 4, by_cost=True)
@@ -90,7 +97,7 @@ def test_a_plan_names_what_the_sweep_will_try_first_though_some_trials_are_deare
 
 
 def test_a_plan_says_what_past_studies_are_expected_to_save() -> None:
-    found = plan(learned())
+    found = plan(warm_start())
     chosen = found.chosen
     assert chosen is not None
     assert chosen.estimate is not None
@@ -102,39 +109,39 @@ def test_a_plan_says_what_past_studies_are_expected_to_save() -> None:
     assert "expected to save 9 trials (10-90 %: 4 to 13)" in text
     assert f"{usd.expected:.3f} USD ({usd.p10:.3f} to {usd.p90:.3f})" in text
     assert "the first 4 trials are as good as 13 without, by leaving out each of 5 studies in turn" in text
-    assert (learned_line(found) or "").startswith(
+    assert (warm_start_line(found) or "").startswith(
         "learns from past-0, past-1, past-2, past-3, past-4; expected to save"
     )
 
 
 def test_a_plan_that_knows_no_cost_says_trials_alone() -> None:
-    for found in (plan(learned(), hours=None), plan(replace(learned(), trials=None))):
+    for found in (plan(warm_start(), hours=None), plan(replace(warm_start(), trials=None))):
         assert found.usd_per_trial is None
         assert "(10-90 %: 4 to 13): the first 4" in shown(found)
         assert plan_json(found)["expected_saving"]["saved_usd"] is None
 
 
 def test_an_expected_loss_is_called_one() -> None:
-    text = expected_text(learned(LOSS), Decimal("0.10"))
+    text = expected_text(warm_start(LOSS), Decimal("0.10"))
     assert text is not None
     assert text.startswith("expected to cost 4 trials more (10-90 %: 1 to 9), 0.400 USD (0.100 to 0.900):")
     nothing = Saving(3, 4, Quantiles(4.2, 2.0, 6.0))
-    assert "expected to save nothing (10-90 %: -2 to 2)" in (expected_text(learned(nothing), Decimal(1)) or "")
+    assert "expected to save nothing (10-90 %: -2 to 2)" in (expected_text(warm_start(nothing), Decimal(1)) or "")
     assert realised_text(LOSS, None).startswith(
         "estimated to have cost 4 trials more (10-90 %: 1 to 9): the 10 trials from"
     )
 
 
 def test_too_few_studies_are_said_and_nothing_is_guessed() -> None:
-    found = plan(learned(None, studies=1))
+    found = plan(warm_start(None, studies=1))
     assert "too few to tell what they save: 3 with 5 trials each are needed, 1 is there" in shown(found)
     assert plan_json(found)["expected_saving"] is None
-    assert expected_text(learned(None, studies=0), None) is None
+    assert expected_text(warm_start(None, studies=0), None) is None
     assert expected_text(None, None) is None
 
 
 def test_the_keys_of_a_plan_are_stable_and_its_money_is_text() -> None:
-    document = json.loads(json.dumps(plan_json(plan(learned()))))
+    document = json.loads(json.dumps(plan_json(plan(warm_start()))))
     assert document["prior_studies"][0] == {"study": "past-0", "trials": 10, "reason": "same metric acc"}
     saving = document["expected_saving"]
     assert list(saving) == [
@@ -178,7 +185,7 @@ def test_money_is_never_made_up() -> None:
 )
 def test_what_is_used_is_named(priors: str, found: int, words: str) -> None:
     job = parse_job(SWEEP + priors, source="job")
-    known = learned_of(job, [RelatedStudy(past(f"past-{n}"), "same metric acc") for n in range(found)])
+    known = warm_start_of(job, [RelatedStudy(past(f"past-{n}"), "same metric acc") for n in range(found)])
     lines = prior_texts(job, known)
     assert lines[0].startswith(words)
     assert sum(line.startswith("trial ") for line in lines) == (4 if found else 0)

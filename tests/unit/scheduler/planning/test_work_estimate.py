@@ -12,10 +12,10 @@ from spotwise.cost_models.estimate import Overheads
 from spotwise.scheduler.accounting.ledger import Category, Span, book
 from spotwise.scheduler.core.run import AttemptState, CostBasis, RunKind, RunState
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.market_snapshot import Knowledge
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.work_estimate import (
     MEASURED_SIGMA,
-    Seen,
+    MeasuredRuns,
     epochs_share,
     measure,
     overhead_hours,
@@ -55,12 +55,12 @@ def completed(run_id, hours, overhead=0.5, text=JOB_YAML, nodes=1, **changes):
     return run(run_id, state=RunState.COMPLETED, job_yaml=text), ended, book(ended, spans)
 
 
-MARKET = Knowledge((), {}, {}, Overheads(), Decimal(3600), CostBasis.ESTIMATED, one_machine=True)
+MARKET = MarketSnapshot((), {}, {}, Overheads(), Decimal(3600), CostBasis.ESTIMATED, one_machine=True)
 
 
 def seen(*stories, market=MARKET):
     runs, attempts, charges = zip(*stories, strict=True)
-    return Seen.under(market, runs, attempts, [charge for each in charges for charge in each])
+    return MeasuredRuns.under(market, runs, attempts, [charge for each in charges for charge in each])
 
 
 def test_a_stated_figure_is_used_and_known_to_be_rough():

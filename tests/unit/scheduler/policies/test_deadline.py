@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from spotwise.cost_models.availability import Sightings
+from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.scheduler.policies import policy_named
 from spotwise.scheduler.policies.base import Decision, Move, Stay, Stop, Wait
 from spotwise.scheduler.policies.choice import wait
@@ -91,7 +91,7 @@ def test_what_was_seen_of_a_pool_counts(world, spot, on_demand) -> None:
     """Of two pools at one price the one that lasted is taken; the other lost its capacity again and again."""
     steady, shaky = spot("steady"), spot("shaky")
     now = world.situation.clock_hours
-    lasted, flickered = Sightings(now - 48, True), Sightings(now - 48, True)
+    lasted, flickered = AvailabilityHistory(now - 48, True), AvailabilityHistory(now - 48, True)
     for tick in range(1, 48 * 6 + 1):
         lasted = lasted.then(now - 48 + tick / 6, True)
         flickered = flickered.then(now - 48 + tick / 6, tick % 3 != 0 or tick == 48 * 6)
@@ -247,13 +247,15 @@ def test_it_does_not_return_to_a_pool_that_just_preempted(world, spot, on_demand
     ],
 )
 def test_a_pool_is_asked_again_once_not_asking_has_cost_as_much_as_asking(
-    *, world, spot, on_demand, vain_hours, asked_hours_ago, asks
+    *, world, spot, on_demand, failed_probe_hours, asked_hours_ago, asks
 ) -> None:
     held = on_demand("od", 9, hours=30)
-    refused = Sightings(world.situation.clock_hours - asked_hours_ago, available=False)
+    refused = AvailabilityHistory(world.situation.clock_hours - asked_hours_ago, available=False)
     pool = replace(spot("spot", 4, available=None, hours=30), seen=refused)
     there = world.having(held, pool).holding(held, age_hours=5.0).with_hours_left(50)
-    decision = policy_named("deadline", cooldown_hours=0.0).decide(replace(there.situation, vain_hours=vain_hours))
+    decision = policy_named("deadline", cooldown_hours=0.0).decide(
+        replace(there.situation, failed_probe_hours=failed_probe_hours)
+    )
     assert zone(decision) == ("spot" if asks else "Stay")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spotwise.checkpoints import Position, Session, Settings, latest_checkpoint
+from spotwise.checkpoints import Session, SessionSettings, TrainingPosition, latest_checkpoint
 from spotwise.scheduler.retraining.fetch import newest_checkpoint
 
 
@@ -24,7 +24,7 @@ class Counter:
 def train(url: str, tmp_path: Path) -> None:
     environ = {"SPOTWISE_CHECKPOINT_URL": url, "SPOTWISE_PROGRESS_URL": str(tmp_path / "progress.jsonl")}
     counter = Counter()
-    session = Session(Settings.from_env(environ), {"counter": counter})
+    session = Session(SessionSettings.from_env(environ), {"counter": counter})
     for _ in session.epochs(3):
         counter.epochs += 1
         session.report(loss=1.0)
@@ -46,7 +46,7 @@ def test_a_remote_checkpoint_is_copied_whole_and_verifies(tmp_path: Path) -> Non
     assert copied is not None
     assert copied.name == found.folder.name
     assert (found.epoch, found.metrics) == (copied.position.epoch, copied.metrics)
-    assert copied.position == Position(epoch=3, step=copied.position.step, batch=0)
+    assert copied.position == TrainingPosition(epoch=3, step=copied.position.step, batch=0)
 
 
 def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from retraining_world import Crash, World
 from spotwise.scheduler.core.errors import ExitCode, InputError, SpotwiseError
 from spotwise.scheduler.core.run import RunState
 from spotwise.scheduler.retraining.nightly import run_id_for
-from spotwise.scheduler.retraining.occurrences import Occurrence, Outcome
+from spotwise.scheduler.retraining.occurrences import Occurrence, OccurrenceOutcome
 
 TONIGHT = "2026-11-23"
 RUN = "digits-20261123"
@@ -23,7 +23,7 @@ def champion_of(world: World) -> str | None:
 
 def test_the_first_night_promotes_the_first_model(world: World) -> None:
     result = world.nightly()
-    assert (result.exit_code, result.outcome, result.run_id) == (ExitCode.DONE, Outcome.PROMOTED, RUN)
+    assert (result.exit_code, result.outcome, result.run_id) == (ExitCode.DONE, OccurrenceOutcome.PROMOTED, RUN)
     assert champion_of(world) == RUN
     assert "first retraining, no champion yet" in result.message
     assert "Cost 3.20 USD. Next due 2026-11-24 02:00 UTC." in result.message
@@ -40,10 +40,14 @@ def test_again_at_once_there_is_nothing_to_do(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("accuracy", "outcome", "champion"),
-    [(0.98, Outcome.PROMOTED, "digits-20261124"), (0.97, Outcome.KEPT, RUN), (0.5, Outcome.KEPT, RUN)],
+    [
+        (0.98, OccurrenceOutcome.PROMOTED, "digits-20261124"),
+        (0.97, OccurrenceOutcome.KEPT, RUN),
+        (0.5, OccurrenceOutcome.KEPT, RUN),
+    ],
 )
 def test_the_next_night_is_judged_against_the_champion(
-    world: World, accuracy: float, outcome: Outcome, champion: str
+    world: World, accuracy: float, outcome: OccurrenceOutcome, champion: str
 ) -> None:
     world.nightly()
     world.clock.sleep(86_400)
@@ -52,7 +56,11 @@ def test_the_next_night_is_judged_against_the_champion(
     assert (result.exit_code, result.outcome) == (ExitCode.DONE, outcome)
     assert champion_of(world) == champion
     judged = world.judgements["digits-20261124"]
-    assert (judged.value, judged.champion_value, judged.promoted) == (accuracy, 0.97, outcome is Outcome.PROMOTED)
+    assert (judged.value, judged.champion_value, judged.promoted) == (
+        accuracy,
+        0.97,
+        outcome is OccurrenceOutcome.PROMOTED,
+    )
 
 
 def test_the_stored_reason_says_why_it_ran_and_how_it_was_judged(world: World) -> None:
@@ -71,7 +79,7 @@ def test_the_stored_reason_says_why_it_ran_and_how_it_was_judged(world: World) -
 def test_a_run_without_a_usable_metric_never_promotes(world: World, accuracy: float | None) -> None:
     world.accuracy = accuracy
     result = world.nightly()
-    assert (result.exit_code, result.outcome) == (ExitCode.DONE, Outcome.KEPT)
+    assert (result.exit_code, result.outcome) == (ExitCode.DONE, OccurrenceOutcome.KEPT)
     assert champion_of(world) is None
     assert world.judgements[RUN].value is None
 
@@ -87,7 +95,7 @@ def test_a_run_without_a_usable_metric_never_promotes(world: World, accuracy: fl
 def test_a_run_that_does_not_complete_is_stored_as_failed(world: World, state: RunState, code: ExitCode) -> None:
     world.state = state
     result = world.nightly()
-    assert (result.exit_code, result.outcome) == (code, Outcome.FAILED)
+    assert (result.exit_code, result.outcome) == (code, OccurrenceOutcome.FAILED)
     assert f"run {RUN} {state}: see the log" in result.message
     assert champion_of(world) is None
     assert world.nightly().exit_code == ExitCode.NOTHING_TO_DO  # the same night is not tried again by itself
@@ -98,7 +106,7 @@ def test_the_night_after_a_failed_one_runs_as_usual(world: World) -> None:
     world.nightly()
     world.clock.sleep(86_400)
     world.state = RunState.COMPLETED
-    assert world.nightly().outcome is Outcome.PROMOTED
+    assert world.nightly().outcome is OccurrenceOutcome.PROMOTED
 
 
 def test_force_tries_a_failed_night_again_under_a_new_run(world: World) -> None:
@@ -107,8 +115,8 @@ def test_force_tries_a_failed_night_again_under_a_new_run(world: World) -> None:
     assert world.nightly(force=True).run_id == f"{RUN}-r2"
     world.state = RunState.COMPLETED
     result = world.nightly(force=True)
-    assert (result.run_id, result.outcome) == (f"{RUN}-r3", Outcome.PROMOTED)
-    assert world.outcome(TONIGHT) is Outcome.PROMOTED
+    assert (result.run_id, result.outcome) == (f"{RUN}-r3", OccurrenceOutcome.PROMOTED)
+    assert world.outcome(TONIGHT) is OccurrenceOutcome.PROMOTED
     assert "--force" in result.message
 
 
@@ -121,7 +129,7 @@ def test_force_continues_an_unfinished_run_instead_of_starting_a_second(world: W
 def test_a_refused_run_is_stored_with_its_reason(world: World) -> None:
     world.refusal = "budget 1 USD, expected cost 3.20 USD"
     result = world.nightly()
-    assert (result.exit_code, result.outcome) == (ExitCode.REFUSED, Outcome.REFUSED)
+    assert (result.exit_code, result.outcome) == (ExitCode.REFUSED, OccurrenceOutcome.REFUSED)
     record = world.get("digits", TONIGHT)
     assert record is not None
     assert "budget 1 USD" in record.reason
@@ -132,7 +140,7 @@ def test_a_corrupt_checkpoint_fails_the_night_and_keeps_the_champion(world: Worl
     world.clock.sleep(86_400)
     world.accuracy, world.corrupt = 0.99, True
     result = world.nightly()
-    assert (result.exit_code, result.outcome) == (ExitCode.RUN_FAILED, Outcome.FAILED)
+    assert (result.exit_code, result.outcome) == (ExitCode.RUN_FAILED, OccurrenceOutcome.FAILED)
     assert "the champion stays" in result.message
     assert champion_of(world) == RUN
 
@@ -147,7 +155,7 @@ def test_missed_nights_collapse_into_one_run_and_each_has_a_stored_reason(world:
     for missed in ("2026-11-24", "2026-11-25", "2026-11-26"):
         record = world.get("digits", missed)
         assert record is not None
-        assert (record.outcome, record.reason) == (Outcome.SKIPPED, "missed; 2026-11-27 stands in for it")
+        assert (record.outcome, record.reason) == (OccurrenceOutcome.SKIPPED, "missed; 2026-11-27 stands in for it")
 
 
 def test_a_second_nightly_at_once_leaves_the_first_alone(world: World) -> None:
@@ -229,8 +237,8 @@ def test_what_a_crash_left_is_settled_first_on_the_next_night(world: World) -> N
     world.clock.sleep(86_400)
     world.accuracy = 0.98
     result = world.nightly()
-    assert world.outcome(TONIGHT) is Outcome.PROMOTED
-    assert world.outcome("2026-11-24") is Outcome.PROMOTED
+    assert world.outcome(TONIGHT) is OccurrenceOutcome.PROMOTED
+    assert world.outcome("2026-11-24") is OccurrenceOutcome.PROMOTED
     assert champion_of(world) == "digits-20261124"
     first, second = result.message.splitlines()
     assert "digits 2026-11-23: promoted. continued what began 2026-11-23 02:05 UTC" in first
@@ -244,7 +252,7 @@ def test_a_gate_that_changed_during_a_crash_does_not_take_back_a_promotion(world
     world.crash_at = ""
     other = "run: x\nretrain: {model: digits, triggers: {calendar: {at: '02:00'}}, gate: {metric: f1, goal: maximize}}"
     result = world.nightly(other)
-    assert result.outcome is Outcome.PROMOTED
+    assert result.outcome is OccurrenceOutcome.PROMOTED
     assert "promoted before a restart" in result.message
     assert (world.judgements[RUN].metric, world.judgements[RUN].value) == ("val_accuracy", 0.97)
     assert champion_of(world) == RUN

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import pytest
 
 from spotwise.scheduler.retraining.calendar import Calendar
-from spotwise.scheduler.retraining.occurrences import OccurrenceRecord, Outcome
+from spotwise.scheduler.retraining.occurrences import OccurrenceOutcome, OccurrenceRecord
 from spotwise.scheduler.retraining.triggers import CalendarTrigger, Fired, NotFired, TriggerState, evaluate_all
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 TRIGGER = CalendarTrigger(Calendar("02:00"))
 
 
-def finished(occurrence_id: str, outcome: Outcome = Outcome.KEPT) -> OccurrenceRecord:
+def finished(occurrence_id: str, outcome: OccurrenceOutcome = OccurrenceOutcome.KEPT) -> OccurrenceRecord:
     return OccurrenceRecord("digits", occurrence_id, f"digits-{occurrence_id}", NOW, NOW, outcome)
 
 
@@ -43,8 +43,10 @@ def test_missed_nights_collapse_into_one_and_are_counted() -> None:
     assert "stands in for 3 missed (2026-11-20 to 2026-11-22)" in fired.reason
 
 
-@pytest.mark.parametrize("outcome", [Outcome.PROMOTED, Outcome.KEPT, Outcome.FAILED, Outcome.REFUSED])
-def test_a_finished_night_is_quiet_whatever_came_of_it(outcome: Outcome) -> None:
+@pytest.mark.parametrize(
+    "outcome", [OccurrenceOutcome.PROMOTED, OccurrenceOutcome.KEPT, OccurrenceOutcome.FAILED, OccurrenceOutcome.REFUSED]
+)
+def test_a_finished_night_is_quiet_whatever_came_of_it(outcome: OccurrenceOutcome) -> None:
     quiet = TRIGGER.evaluate(state(finished("2026-11-23", outcome)))
     assert isinstance(quiet, NotFired)
     assert f"2026-11-23 is done ({outcome}, run digits-2026-11-23)" in quiet.reason

@@ -60,5 +60,5 @@ def test_a_store_of_an_older_spotwise_is_brought_up_to_date(tmp_path):
         store = Store.open(f"sqlite:///{path}")
         run = store.run("digits-aaaaaa")
         assert (run.storage, run.hosts, run.mounts_json) == ("", 1, "{}")
-        assert store.rest("digits-aaaaaa") is None
+        assert store.remaining("digits-aaaaaa") is None
         store.close()

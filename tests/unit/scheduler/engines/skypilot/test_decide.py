@@ -22,16 +22,16 @@ from spotwise.scheduler.engines.skypilot.decide import (
     MOST_LAUNCHES,
     SLACK,
     CloserLook,
+    EndInProgress,
     Facts,
-    Leaving,
     Step,
     closed,
     decide,
     reason_to_leave,
 )
 from spotwise.scheduler.engines.skypilot.sky import Cluster, ClusterState, Failure, RequestState
-from spotwise.scheduler.node_agent.events import Event
-from spotwise.scheduler.node_agent.task import Wish
+from spotwise.scheduler.node_agent.events import NodeEvent
+from spotwise.scheduler.node_agent.task import StopRequest
 
 NAME = "spotwise-job-x1-a1"
 TIMEOUT = timedelta(minutes=20)
@@ -46,17 +46,17 @@ def minute(minutes: float) -> datetime:
     return T0 + timedelta(minutes=minutes)
 
 
-def event(name: str, minutes: float, **data: Any) -> Event:
-    return Event(name, minute(minutes), data)
+def event(name: str, minutes: float, **data: Any) -> NodeEvent:
+    return NodeEvent(name, minute(minutes), data)
 
 
 SPEAKS = (event("up", 0.5),)
 RUNS = (*SPEAKS, event("started", 0.6))
 ENDED = (*RUNS, event("ended", 0.9, cause="exited", exit_code=0, message=""))
 TAKEN = (*RUNS, event("notice", 0.7), event("ended", 0.9, cause="preempted", exit_code=75, message="saved"))
-WISH = Wish(minute(1), 60.0)
-OVER = Leaving(EndCause.EXITED, minute(1), 0)
-PREEMPTED = Leaving(EndCause.PREEMPTED, minute(1), 75, is_away=True)
+STOP_REQUEST = StopRequest(minute(1), 60.0)
+OVER = EndInProgress(EndCause.EXITED, minute(1), 0)
+PREEMPTED = EndInProgress(EndCause.PREEMPTED, minute(1), 75, is_away=True)
 LIVE = {"launch": DONE, "cluster": UP, "up_at": minute(0.2), "events": RUNS, "heard_at": minute(0.9)}
 SILENT = {**LIVE, "is_silent": True}
 BROKE = {"launch": FAILED, "cluster": INIT, "closer": CloserLook(INIT)}
@@ -108,10 +108,14 @@ def rows(*table: tuple[str, dict[str, Any], Any]) -> Any:
     ("too late", {"now": minute(20), "launch": UNDER_WAY}, Step.CANCEL_LAUNCH),
     ("late, but never asked for: SkyPilot was away", {"now": minute(20)}, Step.LAUNCH),
     ("late, but it speaks", {**LIVE, "now": minute(20)}, Step.REST),
-    ("unwanted before its launch", {"wish": WISH}, Step.CLOSE),
-    ("unwanted while it comes up", {"wish": WISH, "launch": UNDER_WAY, "cluster": INIT}, Step.CANCEL_LAUNCH),
-    ("unwanted before it spoke", {"wish": WISH, "launch": DONE, "cluster": UP}, Step.DOWN),
-    ("unwanted, within its grace", {**LIVE, "wish": WISH}, Step.REST),
+    ("unwanted before its launch", {"stop_request": STOP_REQUEST}, Step.CLOSE),
+    (
+        "unwanted while it comes up",
+        {"stop_request": STOP_REQUEST, "launch": UNDER_WAY, "cluster": INIT},
+        Step.CANCEL_LAUNCH,
+    ),
+    ("unwanted before it spoke", {"stop_request": STOP_REQUEST, "launch": DONE, "cluster": UP}, Step.DOWN),
+    ("unwanted, within its grace", {**LIVE, "stop_request": STOP_REQUEST}, Step.REST),
 )
 def test_what_is_done_next_for_an_attempt_that_is_not_over(known: dict[str, Any], expected: Step) -> None:
     assert decide(facts(**known)).step is expected
@@ -150,10 +154,12 @@ def test_what_the_market_took_waits_for_nobody(known: dict[str, Any], expected: 
 
 @pytest.mark.parametrize("leaving", [OVER, PREEMPTED])
 @pytest.mark.parametrize("spoken", [(), RUNS, ENDED])
-def test_neither_agent_nor_wish_changes_how_it_is_ended(leaving: Leaving, spoken: tuple[Event, ...]) -> None:
+def test_neither_agent_nor_wish_changes_how_it_is_ended(leaving: EndInProgress, spoken: tuple[NodeEvent, ...]) -> None:
     for launch, cluster, down in product((None, *RequestState), (None, INIT, UP, STOPPED), (None, *RequestState)):
         books = facts(launch=launch, cluster=cluster, down=down, leaving=leaving)
-        more = replace(books, events=spoken, wish=WISH, is_silent=True, closer=CloserLook(None), can_launch=False)
+        more = replace(
+            books, events=spoken, stop_request=STOP_REQUEST, is_silent=True, closer=CloserLook(None), can_launch=False
+        )
         assert decide(more).step is decide(books).step
 
 
@@ -163,12 +169,28 @@ def test_neither_agent_nor_wish_changes_how_it_is_ended(leaving: Leaving, spoken
 @rows(
     ("the agent says how", {**LIVE, "events": ENDED}, EndCause.EXITED),
     ("the agent says that it was taken", {**LIVE, "events": TAKEN}, EndCause.PREEMPTED),
-    ("the agent's word counts more than the wish", {**LIVE, "events": TAKEN, "wish": WISH}, EndCause.PREEMPTED),
+    (
+        "the agent's word counts more than the request to stop",
+        {**LIVE, "events": TAKEN, "stop_request": STOP_REQUEST},
+        EndCause.PREEMPTED,
+    ),
     ("the agent's word counts more than silence", {**SILENT, "events": ENDED}, EndCause.EXITED),
-    ("unwanted before anything ran", {"wish": WISH}, EndCause.TERMINATED),
-    ("unwanted, and its launch failed", {"wish": WISH, "launch": FAILED, "failure": NO_GPU}, EndCause.TERMINATED),
-    ("unwanted, and its grace is over", {**LIVE, "wish": WISH, "now": minute(2) + SLACK}, EndCause.TERMINATED),
-    ("unwanted, and gone within its grace", {**SILENT, "wish": WISH, "closer": CloserLook(None)}, EndCause.PREEMPTED),
+    ("unwanted before anything ran", {"stop_request": STOP_REQUEST}, EndCause.TERMINATED),
+    (
+        "unwanted, and its launch failed",
+        {"stop_request": STOP_REQUEST, "launch": FAILED, "failure": NO_GPU},
+        EndCause.TERMINATED,
+    ),
+    (
+        "unwanted, and its grace is over",
+        {**LIVE, "stop_request": STOP_REQUEST, "now": minute(2) + SLACK},
+        EndCause.TERMINATED,
+    ),
+    (
+        "unwanted, and gone within its grace",
+        {**SILENT, "stop_request": STOP_REQUEST, "closer": CloserLook(None)},
+        EndCause.PREEMPTED,
+    ),
     ("no capacity", {"launch": FAILED, "failure": NO_GPU}, EndCause.NO_CAPACITY),
     ("a launch that broke", {"launch": FAILED, "failure": BAD_MOUNT}, EndCause.LAUNCH_FAILED),
     ("a launch that no machine can mend", {"launch": FAILED, "failure": BAD_TASK}, EndCause.UNLAUNCHABLE),
@@ -202,8 +224,8 @@ def test_a_launch_that_broke_on_a_machine_is_judged_by_what_became_of_it(known: 
 
 
 def test_a_program_that_was_told_to_leave_has_its_grace_and_some_slack() -> None:
-    end = WISH.asked_at + timedelta(seconds=WISH.grace_s) + SLACK
-    told = facts(**LIVE, wish=WISH)
+    end = STOP_REQUEST.asked_at + timedelta(seconds=STOP_REQUEST.grace_s) + SLACK
+    told = facts(**LIVE, stop_request=STOP_REQUEST)
     assert reason_to_leave(replace(told, now=end - timedelta(seconds=1))) is None
     assert reason_to_leave(replace(told, now=end)) is not None
 
@@ -297,7 +319,7 @@ def test_a_machine_that_went_away_is_billed_until_it_was_last_heard(known: dict[
 
 @pytest.mark.parametrize("cause", EndCause)
 def test_what_never_came_up_costs_nothing_and_is_no_ones_crash(cause: EndCause) -> None:
-    end = closed(facts(launch=GONE), Leaving(cause, minute(1), message="why"))
+    end = closed(facts(launch=GONE), EndInProgress(cause, minute(1), message="why"))
     assert (end.launched_at, end.started_at, end.message) == (None, None, "why")
     assert end.cause is (cause if cause in NO_LACK else EndCause.NO_CAPACITY)
 
@@ -313,16 +335,16 @@ def examples(count: int) -> settings:
 moments = st.integers(-60, 3600).map(lambda seconds: T0 + timedelta(seconds=seconds))
 clusters = st.sampled_from([None, INIT, UP, STOPPED])
 requests = st.sampled_from([None, *RequestState])
-leavings = st.builds(Leaving, st.sampled_from(EndCause), moments, st.none() | st.integers(0, 255))
+leavings = st.builds(EndInProgress, st.sampled_from(EndCause), moments, st.none() | st.integers(0, 255))
 looks = st.builds(CloserLook, clusters, st.booleans())
 
 
 @st.composite
-def spoken(draw: st.DrawFn) -> tuple[Event, ...]:
+def spoken(draw: st.DrawFn) -> tuple[NodeEvent, ...]:
     """What an agent has said so far: clocks of machines may disagree, so its times may be anything."""
     names = ["up", "started", "notice", "ended"][: draw(st.integers(0, 4))]
     end = {"cause": draw(st.sampled_from(["exited", "preempted", "terminated", "setup_failed", "vanished"]))}
-    return tuple(Event(name, draw(moments), end if name == "ended" else {}) for name in names)
+    return tuple(NodeEvent(name, draw(moments), end if name == "ended" else {}) for name in names)
 
 
 any_facts = st.builds(
@@ -331,7 +353,7 @@ any_facts = st.builds(
     asked_at=st.just(T0),
     is_spot=st.booleans(),
     provision_timeout=st.just(TIMEOUT),
-    wish=st.none() | st.builds(Wish, moments, st.floats(0, 600)),
+    stop_request=st.none() | st.builds(StopRequest, moments, st.floats(0, 600)),
     events=spoken(),
     heard_at=st.none() | moments,
     is_silent=st.booleans(),
@@ -354,13 +376,13 @@ def test_nothing_is_launched_that_may_be_there_or_is_over(seen: Facts) -> None:
     decision = decide(seen)
     if decision.step is Step.LAUNCH:
         assert seen.can_launch
-        assert (seen.events, decision.leaving, seen.wish) == ((), None, None)
+        assert (seen.events, decision.leaving, seen.stop_request) == ((), None, None)
         assert seen.launch is GONE or (seen.launch, seen.cluster) == (None, None)
 
 
 @given(any_facts, leavings)
 @examples(500)
-def test_a_decided_leaving_never_changes(seen: Facts, leaving: Leaving) -> None:
+def test_a_decided_leaving_never_changes(seen: Facts, leaving: EndInProgress) -> None:
     assert decide(replace(seen, leaving=leaving)).leaving == leaving
 
 
@@ -388,7 +410,7 @@ def test_a_step_out_is_taken_only_with_a_reason(seen: Facts) -> None:
 @given(any_facts, leavings, st.booleans())
 @examples(1000)
 def test_the_times_of_an_end_are_in_order_and_nothing_is_billed_that_never_was(
-    seen: Facts, leaving: Leaving, is_away: bool
+    seen: Facts, leaving: EndInProgress, is_away: bool
 ) -> None:
     end = closed(seen, replace(leaving, is_away=is_away))
     if end.launched_at is None:
@@ -473,14 +495,14 @@ class Place:
         self.job_ticks -= 1
         if "up" not in names:
             self._says("up")
-        elif self.facts.wish is not None or self.job_ticks <= 0:
-            cause = "exited" if self.facts.wish is None else "terminated"
+        elif self.facts.stop_request is not None or self.job_ticks <= 0:
+            cause = "exited" if self.facts.stop_request is None else "terminated"
             self._says("ended", cause=cause)
         elif "started" not in names:
             self._says("started")
 
     def _says(self, name: str, **data: Any) -> None:
-        self.knows(events=(*self.facts.events, Event(name, self.facts.now, data)))
+        self.knows(events=(*self.facts.events, NodeEvent(name, self.facts.now, data)))
 
     def _is_alive(self) -> bool:
         is_up = self.facts.cluster is not None and self.facts.cluster.state is ClusterState.UP
@@ -489,7 +511,7 @@ class Place:
     def _is_silent(self) -> bool:
         return not self._is_alive() and (bool(self.facts.events) or self.facts.launch is DONE)
 
-    def do(self, step: Step, leaving: Leaving | None) -> None:
+    def do(self, step: Step, leaving: EndInProgress | None) -> None:
         self.knows(leaving=leaving)
         if step is Step.LAUNCH:
             assert self.facts.cluster is None or self.facts.launch is GONE, "two clusters"
@@ -507,12 +529,12 @@ class Place:
 
 
 quiet_starts = st.builds(
-    lambda launch, cluster, events, wish, leaving, down: facts(
+    lambda launch, cluster, events, stop_request, leaving, down: facts(
         launch=launch,
         failure=BAD_MOUNT if launch is FAILED else None,
         cluster=cluster,
         events=events,
-        wish=wish,
+        stop_request=stop_request,
         leaving=leaving,
         down=down,
         up_at=T0 if cluster is UP else None,
@@ -521,7 +543,7 @@ quiet_starts = st.builds(
     requests,
     clusters,
     st.sampled_from([(), SPEAKS, RUNS, ENDED, TAKEN]),
-    st.sampled_from([None, WISH]),
+    st.sampled_from([None, STOP_REQUEST]),
     st.none() | leavings,
     requests,
 )
@@ -547,16 +569,16 @@ def test_from_every_state_an_attempt_comes_to_its_end(start: Facts, luck: list[i
 
 def test_the_simulated_place_can_be_left_in_every_way() -> None:
     """Else the test above would prove little."""
-    found = {left_by(Random(seed), wish) for seed in range(100) for wish in (None, WISH)}
+    found = {left_by(Random(seed), stop_request) for seed in range(100) for stop_request in (None, STOP_REQUEST)}
     assert found == set(EndCause) - {EndCause.SETUP_FAILED}
 
 
-def left_by(random: Random, wish: Wish | None) -> EndCause:
+def left_by(random: Random, stop_request: StopRequest | None) -> EndCause:
     luck = [random.randrange(1000) for _ in range(40)]
     place = Place(facts(), luck, is_taken=False, is_dead=False, job_ticks=10)
     while (decision := decide(place.facts)).step is not Step.CLOSE:
         place.do(decision.step, decision.leaving)
         place.tick()
-        place.knows(wish=wish if place.facts.now > minute(3) else None)
+        place.knows(stop_request=stop_request if place.facts.now > minute(3) else None)
     assert decision.leaving is not None
     return decision.leaving.cause

@@ -18,14 +18,14 @@ from factories import T0, at
 from spotwise.checkpoints import Storage, storage_for
 from spotwise.checkpoints.storage import LocalStorage
 from spotwise.scheduler.engines.base import EndCause, Handle, Observation, Phase
-from spotwise.scheduler.engines.skypilot.decide import Leaving
-from spotwise.scheduler.engines.skypilot.files import AttemptFiles, Journal, Mirror, written, written_end
-from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, Wish
+from spotwise.scheduler.engines.skypilot.decide import EndInProgress
+from spotwise.scheduler.engines.skypilot.files import AttemptFiles, Journal, LocalCopy, written, written_end
+from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, StopRequest
 
 ID = "job-x1-a1"
 FOLDER = f"attempts/{ID}"
 TASK = NodeTask(ID, "job-x1", T0, "pip install x", "python train.py")
-LEFT = Leaving(EndCause.PREEMPTED, at(2), 75, "saved", is_away=True)
+LEFT = EndInProgress(EndCause.PREEMPTED, at(2), 75, "saved", is_away=True)
 END = Observation(Phase.ENDED, at(1), at(1.5), at(1.8), at(2), EndCause.PREEMPTED, 75, "saved")
 
 # An attempt's whole life as its journal holds it, and what is known after each entry.
@@ -97,7 +97,7 @@ def test_every_end_is_read_as_it_was_written(files: AttemptFiles, cause: EndCaus
 
 @pytest.mark.parametrize("cause", EndCause)
 def test_every_leaving_is_read_as_it_was_written(files: AttemptFiles, cause: EndCause) -> None:
-    leaving = Leaving(cause, at(1.23456789), None, "line 1\nline 2, ü")
+    leaving = EndInProgress(cause, at(1.23456789), None, "line 1\nline 2, ü")
     files.note("leaving", at(2), **written(leaving))
     assert files.journal().leaving == leaving
 
@@ -115,7 +115,7 @@ def test_every_entry_is_one_line_that_says_what_and_when(files: AttemptFiles) ->
 
 
 def test_an_attempt_that_nobody_asked_for_has_nothing(files: AttemptFiles) -> None:
-    found = (files.task(), files.wish(T0), files.events(), files.sign_of_life(), files.journal())
+    found = (files.task(), files.stop_request(T0), files.events(), files.sign_of_life(), files.journal())
     assert found == (None, None, [], b"", Journal())
 
 
@@ -133,16 +133,16 @@ def test_a_damaged_request_is_a_fault_that_names_its_file(files: AttemptFiles) -
 
 
 def test_a_later_wish_takes_the_place_of_an_earlier_one(files: AttemptFiles) -> None:
-    for wish in (Wish(at(1), 600.0), Wish(at(1.1), 5.0)):
-        files.wish_for_the_end(wish)
-        assert files.wish(at(9)) == wish
+    for stop_request in (StopRequest(at(1), 600.0), StopRequest(at(1.1), 5.0)):
+        files.request_stop(stop_request)
+        assert files.stop_request(at(9)) == stop_request
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"asked_at": "soon", "grace_s": 1}', b'{"grace_s": 5}'])
 def test_a_damaged_wish_is_one_without_grace_from_when_it_was_first_seen(files: AttemptFiles, damaged: bytes) -> None:
     """Were it always of now, the time that an agent has to heed it would never run out."""
     files.storage.put(f"{FOLDER}/terminate.json", damaged)
-    assert [files.wish(at(hours)) for hours in (1, 2)] == [Wish(at(1), 0.0)] * 2
+    assert [files.stop_request(at(hours)) for hours in (1, 2)] == [StopRequest(at(1), 0.0)] * 2
 
 
 # the mirror
@@ -164,14 +164,14 @@ def test_all_that_grows_is_brought_and_nothing_else(handle: Handle, there: Stora
     unwanted = [f"{FOLDER}/node-0.json", "attempts/job-x1-a2/log-0.txt", "checkpoints/x.jsonl", "trials/0001/model.pt"]
     for name in (*wanted, *unwanted):
         there.put(name, b"line\n")
-    Mirror(handle).sync()
+    LocalCopy(handle).sync()
     assert [copy(handle, name) for name in wanted] == [b"line\n"] * len(wanted)
     assert [copy(handle, name) for name in unwanted] == [None] * len(unwanted)
 
 
 def test_only_what_is_new_is_fetched(handle: Handle, there: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched = []
-    mirror = Mirror(handle)
+    mirror = LocalCopy(handle)
     read = type(there).read
 
     def noted(storage, name, start=0):
@@ -195,7 +195,7 @@ def test_a_file_that_shrank_leaves_its_copy_as_it_is(handle: Handle, there: Stor
         (b"1\n2\n3\n4\n5\n", b"one\ntwo\n5\n"),
     ):
         there.put("progress.jsonl", text)
-        Mirror(handle).sync()
+        LocalCopy(handle).sync()
         assert copy(handle, "progress.jsonl") == expected
 
 
@@ -205,16 +205,16 @@ def test_a_copy_that_was_cut_short_is_completed(handle: Handle, there: Storage) 
     path = Path(handle.folder) / FOLDER / "log-0.txt"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"one\nt")
-    Mirror(handle).sync()
+    LocalCopy(handle).sync()
     assert path.read_bytes() == b"one\ntwo\n"
 
 
 def test_a_log_is_brought_when_it_is_asked_for(handle: Handle, there: Storage) -> None:
-    assert not Mirror(handle).bring_log(0).exists()
+    assert not LocalCopy(handle).bring_log(0).exists()
     for text in (b"a\n", b"a\nb\n"):
         there.put(f"{FOLDER}/log-1.txt", text)
-        assert Mirror(handle).bring_log(1).read_bytes() == text
-    assert not Mirror(handle).bring_log(0).exists()
+        assert LocalCopy(handle).bring_log(1).read_bytes() == text
+    assert not LocalCopy(handle).bring_log(0).exists()
 
 
 @pytest.mark.parametrize("as_url", [str, lambda path: "", lambda path: f"{path}/", lambda path: path.as_uri()])
@@ -222,7 +222,7 @@ def test_files_that_are_here_already_are_not_copied_onto_themselves(tmp_path: Pa
     there = LocalStorage(tmp_path)
     for name in ("progress.jsonl", f"{FOLDER}/log-0.txt"):
         there.put(name, b"line\n")
-    mirror = Mirror(Handle(ID, str(tmp_path), as_url(tmp_path)))
+    mirror = LocalCopy(Handle(ID, str(tmp_path), as_url(tmp_path)))
     mirror.sync()
     assert mirror.bring_log(0).read_bytes() == b"line\n"
     assert there.read("progress.jsonl") == b"line\n"

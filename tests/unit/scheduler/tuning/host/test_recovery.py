@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from spotwise.scheduler.tuning.host.recovery import recover
-from spotwise.scheduler.tuning.study.events import Asked, Ended, EndState, Event, Reported, Started, StudyLog
+from spotwise.scheduler.tuning.study.events import Asked, EndState, Reported, Started, StudyEvent, StudyLog, TrialEnded
 from spotwise.scheduler.tuning.study.study_state import TrialPhase, TrialView, read_study
 from spotwise.scheduler.tuning.study.sweep_task import StoppingRule, SweepTask
 
@@ -24,12 +24,16 @@ def at(minutes: float) -> datetime:
     return NOW + timedelta(minutes=minutes)
 
 
-def begun(number: int) -> list[Event]:
+def begun(number: int) -> list[StudyEvent]:
     return [Asked(NOW, 1, number, {"lr": 0.1}, "sampler"), Started(NOW, 1, number, Fraction(1, 4))]
 
 
-def whole(number: int, value: float) -> list[Event]:
-    return [*begun(number), Reported(NOW, 1, number, 1, value), Ended(NOW, 1, number, EndState.COMPLETED, value, 1, "")]
+def whole(number: int, value: float) -> list[StudyEvent]:
+    return [
+        *begun(number),
+        Reported(NOW, 1, number, 1, value),
+        TrialEnded(NOW, 1, number, EndState.COMPLETED, value, 1, ""),
+    ]
 
 
 def write_progress(task: SweepTask, number: int, *lines: tuple[str, float, int, float | None]) -> None:
@@ -44,7 +48,7 @@ def write_progress(task: SweepTask, number: int, *lines: tuple[str, float, int, 
             file.write(json.dumps(line | common) + "\n")
 
 
-def recovered(task: SweepTask, events: list[Event]) -> dict[int, TrialView]:
+def recovered(task: SweepTask, events: list[StudyEvent]) -> dict[int, TrialView]:
     old = StudyLog(task.study_folder, 1)
     for event in events:
         old.append(event)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from spotwise.scheduler.core.clock import ManualClock
-from spotwise.scheduler.tuning.host.sweep import Exit, LiveSweep
+from spotwise.scheduler.tuning.host.sweep import LiveSweep, TrialExit
 from spotwise.scheduler.tuning.study.events import StudyLog
 from spotwise.scheduler.tuning.study.proposal import Proposal, Thaw
 from spotwise.scheduler.tuning.study.study_state import Study, TrialPhase, TrialView, read_study
 from spotwise.scheduler.tuning.study.sweep_task import StoppingRule, SweepTask
-from spotwise.scheduler.tuning.study.trial_worth import Expected, Price, StopRule
+from spotwise.scheduler.tuning.study.trial_worth import MachinePrice, NextTrialWorth, StopRule
 
 MakeTask = Callable[..., SweepTask]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,8 +29,8 @@ class Counting:
         number = len(study.trials)
         return Proposal(number, {"lr": number}, "sampler")
 
-    def expected(self, study: Study) -> Expected | None:
-        return Expected(gain=1.0 / max(1, len(study.trials)), cost=1.0)
+    def expected(self, study: Study) -> NextTrialWorth | None:
+        return NextTrialWorth(gain=1.0 / max(1, len(study.trials)), cost=1.0)
 
 
 def live(task: SweepTask, killed: list[int] | None = None) -> LiveSweep:
@@ -45,7 +45,7 @@ def run_trial(sweep: LiveSweep, values: list[float], code: int = 0) -> int:
     sweep.started(trial.number, NOW)
     for epoch, value in enumerate(values, start=1):
         sweep.reported(trial.number, epoch, value, NOW)
-    sweep.exited(trial.number, Exit(code, NOW, "Traceback\nValueError: no"))
+    sweep.exited(trial.number, TrialExit(code, NOW, "Traceback\nValueError: no"))
     return trial.number
 
 
@@ -55,7 +55,7 @@ def test_hands_out_as_many_as_may_run_at_once_and_no_more_than_asked_for(make_ta
     assert sweep.take() is None
     sweep.started(0, NOW)
     sweep.reported(0, 1, 0.5, NOW)
-    sweep.exited(0, Exit(0, NOW))
+    sweep.exited(0, TrialExit(0, NOW))
     third = sweep.take()
     assert third is not None
     assert third.number == 2
@@ -120,7 +120,7 @@ def test_exit_without_the_metric_is_a_failure_that_says_what_was_reported(make_t
     sweep = live(make_task())
     sweep.take()
     sweep.started(0, NOW)
-    sweep.exited(0, Exit(0, NOW, seen_metrics=("loss",)))
+    sweep.exited(0, TrialExit(0, NOW, seen_metrics=("loss",)))
     assert sweep.study.trials[0].phase is TrialPhase.FAILED
     assert "ended without accuracy: it reported loss" in sweep.study.trials[0].reason
 
@@ -134,7 +134,7 @@ def test_process_killed_from_outside_continues_until_it_gains_nothing(make_task:
         sweep.started(0, NOW)
         for epoch in epochs:
             sweep.reported(0, epoch, 0.5, NOW)
-        outcomes.append(sweep.exited(0, Exit(137, NOW)))
+        outcomes.append(sweep.exited(0, TrialExit(137, NOW)))
     assert outcomes == [True, True, True, True, True, False]
     assert sweep.study.trials[0].phase is TrialPhase.FAILED
 
@@ -249,20 +249,20 @@ def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: 
     assert not sweep.reported(0, 2, 0.6, NOW).stop, "it is asked to leave, and watched until it has"
     assert left == [0]
     sweep.reported(0, 3, 0.7, NOW)  # what it still did before it left
-    assert not sweep.exited(0, Exit(75, NOW))
+    assert not sweep.exited(0, TrialExit(75, NOW))
     trial = sweep.study.trials[0]
     assert (trial.phase, trial.epoch) == (TrialPhase.FROZEN, 3)
     assert "a new configuration promises more" in trial.reason
 
     assert begin(sweep, 1) == 1
     assert left == [0, 1]
-    sweep.exited(1, Exit(143, NOW))
+    sweep.exited(1, TrialExit(143, NOW))
     assert sweep.take() is None
     assert sweep.is_over
     thawing.favourite = 0
     assert not sweep.is_over
     assert begin(sweep, 1) == 0
-    sweep.exited(0, Exit(0, NOW))
+    sweep.exited(0, TrialExit(0, NOW))
     sweep.finish()
     assert [t.phase for t in read_study(make_task().study_folder).trials.values()] == [
         TrialPhase.COMPLETED,
@@ -276,7 +276,7 @@ def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrup
     task = make_task(parallel=2, trials=2, early_stopping=rule, epochs=4)
     first = freezing(task, Preferring(9))
     begin(first, 1)
-    first.exited(0, Exit(75, NOW))
+    first.exited(0, TrialExit(75, NOW))
     first.take()
     first.started(1, NOW)
     first.close()
@@ -294,7 +294,7 @@ def test_a_program_that_ends_as_it_is_asked_to_leave_is_complete(make_task: Make
     rule = StoppingRule(1, 2, freezes=True)
     sweep = freezing(make_task(parallel=1, trials=1, early_stopping=rule, epochs=2), Preferring(9))
     begin(sweep, 2)
-    sweep.exited(0, Exit(0, NOW))
+    sweep.exited(0, TrialExit(0, NOW))
     assert sweep.study.trials[0].phase is TrialPhase.COMPLETED
     assert sweep.is_over
 
@@ -305,7 +305,7 @@ def test_it_ends_before_its_last_trial_where_more_money_is_not_worth_it(
 ) -> None:
     """Each trial takes an hour of half a machine at 3 USD, and the next one gains 1 / trials: 0.067 a USD after ten."""
     task = make_task(
-        parallel=2, trials=trials, stop_when=StopRule(gain_below=0.1, per_usd=1.5), price=Price(3.0, 3600.0)
+        parallel=2, trials=trials, stop_when=StopRule(gain_below=0.1, per_usd=1.5), price=MachinePrice(3.0, 3600.0)
     )
     log, study, clock = StudyLog(task.study_folder, 1), Study(), ManualClock(NOW)
     sweep = LiveSweep(
@@ -315,7 +315,7 @@ def test_it_ends_before_its_last_trial_where_more_money_is_not_worth_it(
         sweep.started(trial.number, clock.now())
         clock.sleep(3600)
         sweep.reported(trial.number, 1, 0.5, clock.now())
-        sweep.exited(trial.number, Exit(0, clock.now()))
+        sweep.exited(trial.number, TrialExit(0, clock.now()))
     assert len(sweep.study.trials) == begun, "1 / 10 is worth 1.50 USD, 1 / 11 is not"
     assert sweep.is_over
     sweep.finish()

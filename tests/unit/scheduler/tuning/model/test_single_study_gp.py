@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from spotwise.scheduler.tuning.model.encoding import Array
-from spotwise.scheduler.tuning.model.single_study_gp import WithoutPast
+from spotwise.scheduler.tuning.model.single_study_gp import SingleStudyGP
 
 LOWEST = np.array([0.3, 0.7, 0.4])
 
 
-def seen(trials: int = 25, flying: int = 2) -> WithoutPast:
+def seen(trials: int = 25, pending: int = 2) -> SingleStudyGP:
     """Of a bowl."""
     rng = np.random.default_rng(0)
     points = rng.random((trials, 3))
     order = np.argsort(((points - LOWEST) ** 2).sum(axis=1), kind="stable")
-    return WithoutPast(points[order], order.astype(float), rng.random((flying, 3)))
+    return SingleStudyGP(points[order], order.astype(float), rng.random((pending, 3)))
 
 
 def some_points(count: int = 6) -> Array:
@@ -52,7 +52,7 @@ def test_what_may_not_move_stays_and_the_rest_stays_inside() -> None:
 
 def test_over_the_seen_best_uncertain_points_rank_higher() -> None:
     """Against over the best without luck, which is nearer to what is expected beside it."""
-    own = seen(flying=0)
+    own = seen(pending=0)
     beside, far = own._begun[:1] + 0.02, np.array([[0.0, 0.0, 1.0]])
     assert own.best < own.best_without_luck
     ratios = [own.gain(far, bar) / own.gain(beside, bar) for bar in (own.best, own.best_without_luck)]

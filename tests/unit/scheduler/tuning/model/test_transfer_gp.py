@@ -12,8 +12,8 @@ from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning.model import transfer_gp
 from spotwise.scheduler.tuning.model.encoding import Array, Cube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
-from spotwise.scheduler.tuning.model.single_study_gp import WithoutPast, kernel_of
-from spotwise.scheduler.tuning.model.transfer_gp import Points, WithPast
+from spotwise.scheduler.tuning.model.single_study_gp import SingleStudyGP, kernel_of
+from spotwise.scheduler.tuning.model.transfer_gp import Points, TransferGP
 from spotwise.scheduler.tuning.search.acquisition import SURE
 
 CUBE = Cube(SPACE)
@@ -28,7 +28,7 @@ def best_first(trials: int) -> Array:
 
 def log_odds(studies: list[StudyRecord], trials: int) -> float:
     past, tried = PastStudies(studies, CUBE), best_first(trials)
-    return WithPast(past, Points.of(past, tried)).log_odds
+    return TransferGP(past, Points.of(past, tried)).log_odds
 
 
 @pytest.mark.parametrize("trials", [6, 12, 25])
@@ -83,12 +83,12 @@ def test_log_odds_are_a_number_however_sure_they_are(
     assert found == pytest.approx(expected, abs=3)
 
 
-def gains(past: PastStudies, tried: Array, flying: Array, new: Array) -> tuple[Array, Array]:
+def gains(past: PastStudies, tried: Array, pending: Array, new: Array) -> tuple[Array, Array]:
     """With the past, and without."""
-    points = [Points.of(past, columns) for columns in (tried, flying, new)]
+    points = [Points.of(past, columns) for columns in (tried, pending, new)]
     numbers = np.arange(len(tried), dtype=float)
-    own = WithoutPast(tried, numbers, flying)
-    return WithPast(past, points[0]).gain(points[1], points[2]), own.gain(new, own.best_without_luck)
+    own = SingleStudyGP(tried, numbers, pending)
+    return TransferGP(past, points[0]).gain(points[1], points[2]), own.gain(new, own.best_without_luck)
 
 
 def test_where_one_past_study_never_looked_something_may_be_gained() -> None:
@@ -120,24 +120,24 @@ def test_what_is_in_flight_leaves_less_to_expect_there() -> None:
 def test_what_is_expected_is_a_mean_over_assumptions_and_not_their_sum() -> None:
     """It is weighed against money."""
     past, tried = PastStudies(past_studies(), CUBE), best_first(8)
-    model, flying, new = WithPast(past, Points.of(past, tried)), Points.of(past, NONE), Points.of(past, tried + 0.02)
-    each = [model._model.gain([one], flying, new) for one in model._weighed[: transfer_gp.USED]]
+    model, pending, new = TransferGP(past, Points.of(past, tried)), Points.of(past, NONE), Points.of(past, tried + 0.02)
+    each = [model._model.gain([one], pending, new) for one in model._weighed[: transfer_gp.USED]]
     assert len(each) > 1
-    assert (model.gain(flying, new) <= np.max(each, axis=0) + 1e-12).all()
-    assert (model.gain(flying, new) >= np.min(each, axis=0) - 1e-12).all()
+    assert (model.gain(pending, new) <= np.max(each, axis=0) + 1e-12).all()
+    assert (model.gain(pending, new) >= np.min(each, axis=0) - 1e-12).all()
 
 
 def test_without_the_past_the_best_trials_count_as_close_together() -> None:
     """They are where the search has been; as normal scores they would lie further apart than all the others."""
-    scores = WithoutPast(best_first(25), np.arange(25.0), NONE).scores
+    scores = SingleStudyGP(best_first(25), np.arange(25.0), NONE).scores
     assert scores[1] - scores[0] < scores[-1] - scores[-2]
 
 
 def test_past_that_says_nothing_of_a_study_predicts_its_trials_worse_than_they_predict_each_other() -> None:
     tried = best_first(25)
-    own = WithoutPast(tried, np.arange(25.0), NONE).misranked()
+    own = SingleStudyGP(tried, np.arange(25.0), NONE).misranked()
     pasts = [PastStudies(studies, CUBE) for studies in (shuffled(), past_studies())]
-    misled, led = (WithPast(past, Points.of(past, tried)).misranked() for past in pasts)
+    misled, led = (TransferGP(past, Points.of(past, tried)).misranked() for past in pasts)
     assert own < 0.2 < misled
     assert led < 0.2
 

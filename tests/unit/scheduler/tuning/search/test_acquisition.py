@@ -11,16 +11,16 @@ from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning.model.encoding import Array, Cube
 from spotwise.scheduler.tuning.model.gaussian_process import LENGTH
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
-from spotwise.scheduler.tuning.model.single_study_gp import OPEN_LENGTH, WithoutPast
-from spotwise.scheduler.tuning.model.transfer_gp import WithPast
-from spotwise.scheduler.tuning.model.trial_cost import Costs
+from spotwise.scheduler.tuning.model.single_study_gp import OPEN_LENGTH, SingleStudyGP
+from spotwise.scheduler.tuning.model.transfer_gp import TransferGP
+from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.acquisition import (
     AT_RANDOM,
     PEAKS,
     SURE,
-    Gains,
+    ExpectedGains,
     Search,
-    Tried,
+    TriedTrials,
     _leaves_out,
     _peaks,
 )
@@ -36,11 +36,11 @@ def search(history: list[StudyRecord], cube: Cube = CUBE, seed: int = 0) -> Sear
     return Search(cube, PastStudies(history, cube), seed)
 
 
-def tried(trials: int, flying: Array = NONE) -> Tried:
+def tried(trials: int, pending: Array = NONE) -> TriedTrials:
     """On the new bowl."""
     done = sorted(Bowl(0).study(trials).trials, key=lambda trial: trial.value or 0.0)
     numbers = np.array([trial.number for trial in done], dtype=float)
-    return Tried(CUBE.rows([trial.params for trial in done]), numbers, flying, np.full(trials, np.nan))
+    return TriedTrials(CUBE.rows([trial.params for trial in done]), numbers, pending, np.full(trials, np.nan))
 
 
 def rng() -> np.random.Generator:
@@ -82,12 +82,12 @@ def test_history_turned_round_leads_near_the_lowest_point_once_it_is_found_out()
 
 @HISTORIES
 def test_what_is_in_flight_moves_the_next_proposal_elsewhere(history: list[StudyRecord]) -> None:
-    flying = NONE
+    pending = NONE
     for _ in range(4):
-        row = search(history).next(20, tried(20, flying), rng())
-        assert all(np.abs(row - other).max() > 0.005 for other in flying)
-        flying = np.vstack([flying, row])
-    assert np.ptp(flying, axis=0).max() > 0.1
+        row = search(history).next(20, tried(20, pending), rng())
+        assert all(np.abs(row - other).max() > 0.005 for other in pending)
+        pending = np.vstack([pending, row])
+    assert np.ptp(pending, axis=0).max() > 0.1
 
 
 def without_tops(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +130,7 @@ def test_tops_are_configurations_of_the_space() -> None:
     cube = Cube(space)
     draws = cube.random(12, np.random.default_rng(3))
     best_first = draws[np.argsort(np.abs(draws[:, 2] - 0.333), kind="stable")]
-    over = Tried(best_first, np.arange(12.0), best_first[:0], np.full(12, np.nan))
+    over = TriedTrials(best_first, np.arange(12.0), best_first[:0], np.full(12, np.nan))
     found = search([], cube).gains(1, over, rng())
     assert found is not None
     assert (np.abs(found.rows - cube.snapped(found.rows)) < 1e-9).all()
@@ -145,9 +145,9 @@ def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> se
     """Whether a trial that goes without the past asks for more than the best result as it was seen; and lengths."""
     asked = set[tuple[bool, tuple[float, float]]]()
 
-    class Recorded(WithoutPast):
-        def __init__(self, tried: Array, numbers: Array, flying: Array, length: tuple[float, float]) -> None:
-            super().__init__(tried, numbers, flying, length)
+    class Recorded(SingleStudyGP):
+        def __init__(self, tried: Array, numbers: Array, pending: Array, length: tuple[float, float]) -> None:
+            super().__init__(tried, numbers, pending, length)
             assert self.best < self.best_without_luck
             self.length = length
 
@@ -171,13 +171,13 @@ def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> se
 def test_while_the_past_is_in_doubt_every_other_trial_looks_far(
     log_odds: float, odd: Any, even: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WithPast, "log_odds", log_odds)
+    monkeypatch.setattr(TransferGP, "log_odds", log_odds)
     assert searched_by(search(past_studies()), 13, monkeypatch) == {odd}
     assert searched_by(search(past_studies()), 14, monkeypatch) == {even}
 
 
 def test_without_a_past_every_other_trial_looks_far_but_not_by_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    by_cost = Search(CUBE, PastStudies([], CUBE), 0, Costs([], CUBE))
+    by_cost = Search(CUBE, PastStudies([], CUBE), 0, TrialCostModel([], CUBE))
     assert searched_by(search([]), 13, monkeypatch) == {AFAR}
     assert searched_by(search([]), 14, monkeypatch) == {NEAR_BY}
     assert searched_by(by_cost, 13, monkeypatch) == searched_by(by_cost, 14, monkeypatch) == {AS_WITH_A_PAST}
@@ -238,25 +238,25 @@ def test_nothing_is_proposed_twice_while_something_is_left(
     one = search(grid_history(make_study) if with_history else [], cube)
     whole = [{"a": a, "b": b, "c": c, "d": 5.0} for a in (1, 2, 3, 4) for b in (True, 1) for c in (0.1, 0.2, 0.3)]
     known = cube.rows(whole[::3])
-    done, flying = (known[:4], known[4:]) if in_flight else (known, known[:0])
+    done, pending = (known[:4], known[4:]) if in_flight else (known, known[:0])
     seen = [str(cube.config(row)) for row in known]
     while len(seen) < len(whole):
         row = one.next(
             len(seen),
-            Tried(done, np.arange(len(done)), flying, np.full(len(done), np.nan)),
+            TriedTrials(done, np.arange(len(done)), pending, np.full(len(done), np.nan)),
             np.random.default_rng(len(seen)),
         )
         assert str(cube.config(row)) not in seen
         seen.append(str(cube.config(row)))
-        done, flying = (done, np.vstack([flying, row])) if in_flight else (np.vstack([done, row]), flying)
-    again = one.next(len(seen), Tried(done, np.arange(len(done)), flying, np.full(len(done), np.nan)), rng())
+        done, pending = (done, np.vstack([pending, row])) if in_flight else (np.vstack([done, row]), pending)
+    again = one.next(len(seen), TriedTrials(done, np.arange(len(done)), pending, np.full(len(done), np.nan)), rng())
     assert str(cube.config(again)) in seen
 
 
 def test_every_third_trial_counts_the_gain_only_within_what_is_affordable() -> None:
     gain, cost = np.array([1.0, 2.0, 6.0, -np.inf]), np.array([1.0, 4.0, 90.0, 0.5])
     rows = np.zeros((4, 3))
-    rich, poor = (Gains(rows, gain, cost, np.zeros(5), spent) for spent in (50.0, 6.0))
+    rich, poor = (ExpectedGains(rows, gain, cost, np.zeros(5), spent) for spent in (50.0, 6.0))
     assert [rich.choice(number) for number in range(3)] == [0, 0, 1]
     assert [poor.choice(number) for number in range(3)] == [0, 0, 0]
-    assert Gains(rows, gain, cost, np.zeros(5), 1000.0).choice(5) == 2
+    assert ExpectedGains(rows, gain, cost, np.zeros(5), 1000.0).choice(5) == 2

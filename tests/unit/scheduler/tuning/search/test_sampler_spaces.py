@@ -67,9 +67,9 @@ def test_eight_trials_in_flight_at_once_all_differ(history: list[StudyRecord]) -
     study = sampled(history)
     study.optimize(Bowl(0).objective, 8)
     for _ in range(2):
-        flying = [study.ask(BOWL) for _ in range(8)]
-        assert len({tuple(trial.params.values()) for trial in flying}) == 8
-        for trial in flying:
+        pending = [study.ask(BOWL) for _ in range(8)]
+        assert len({tuple(trial.params.values()) for trial in pending}) == 8
+        for trial in pending:
             study.tell(trial, Bowl(0).value(trial.params))
 
 

@@ -12,9 +12,9 @@ from bowls import SPACE, Bowl, past_studies
 from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning.model.encoding import Array, Cube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
-from spotwise.scheduler.tuning.model.trial_cost import Costs
+from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.portfolio import choose
-from spotwise.scheduler.tuning.stopping.freeze_thaw import Begin, Begun, Freezing, GoOn
+from spotwise.scheduler.tuning.stopping.freeze_thaw import Begin, Begun, FreezeThaw, GoOn
 
 LEVELS = (0.125, 0.25, 0.5, 1.0)
 CUBE = Cube(dict(sorted(SPACE.items())))
@@ -37,9 +37,9 @@ def with_curves(study: StudyRecord) -> StudyRecord:
     return replace(study, trials=tuple(trials))
 
 
-def freezing(past: list[StudyRecord], first: int = 0) -> Freezing:
+def freezing(past: list[StudyRecord], first: int = 0) -> FreezeThaw:
     rows = CUBE.rows([config.params for config in choose(past, SPACE, first)])
-    return Freezing(CUBE, PastStudies(past, CUBE, levels=LEVELS), LEVELS, rows, seed=0)
+    return FreezeThaw(CUBE, PastStudies(past, CUBE, levels=LEVELS), LEVELS, rows, seed=0)
 
 
 def begun(*trials: tuple[list[float], list[float]], running: int | None = None) -> Begun:
@@ -50,7 +50,7 @@ def begun(*trials: tuple[list[float], list[float]], running: int | None = None) 
     return Begun(rows, results, np.isnan(results[:, -1]), np.full(len(rows), np.nan), running)
 
 
-def play(chooser: Freezing, budget: float, most: int = 99) -> tuple[float, list[int], float]:
+def play(chooser: FreezeThaw, budget: float, most: int = 99) -> tuple[float, list[int], float]:
     """The best end that was seen, levels that each trial reached, and whole trainings spent."""
     state, spent, best = begun(), 0.0, np.inf
     curves: list[Array] = []
@@ -147,10 +147,10 @@ def test_new_trials_are_cheaper_where_costs_count() -> None:
     state = Begun(rows, results, np.zeros(6, dtype=bool), 100.0 ** rows[:, CUBE.names.index("x")])
     begins = [
         [
-            Freezing(CUBE, past, LEVELS, rows[:0], seed=seed, costs=costs).choose(state, may_begin=True)
+            FreezeThaw(CUBE, past, LEVELS, rows[:0], seed=seed, costs=costs).choose(state, may_begin=True)
             for seed in range(8)
         ]
-        for costs in (None, Costs(dear, CUBE))
+        for costs in (None, TrialCostModel(dear, CUBE))
     ]
     plain, by_cost = (
         [choice.row[CUBE.names.index("x")] for choice in each if isinstance(choice, Begin)] for each in begins

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from spotwise.scheduler.core.study import StudyRecord
-from spotwise.scheduler.tuning.stopping.freeze_thaw_trials import Thawing
+from spotwise.scheduler.tuning.stopping.freeze_thaw_trials import FreezeThawTrials
 from spotwise.scheduler.tuning.study.proposal import Proposal, Thaw
-from spotwise.scheduler.tuning.study.study_state import Hold, Study, TrialPhase, TrialView
+from spotwise.scheduler.tuning.study.study_state import Study, TrialHold, TrialPhase, TrialView
 from spotwise.scheduler.tuning.study.sweep_task import StoppingRule, SweepTask
 
 MakeTask = Callable[..., SweepTask]
@@ -31,9 +31,9 @@ def study(*trials: TrialView) -> Study:
     return Study({each.number: each for each in trials})
 
 
-def thawing(make_task: MakeTask, **changes: Any) -> Thawing:
+def thawing(make_task: MakeTask, **changes: Any) -> FreezeThawTrials:
     fields = {"space": SPACE, "epochs": 8, "early_stopping": RULE, "trials": 20, "goal": "maximize"}
-    return Thawing(make_task(**(fields | changes)))
+    return FreezeThawTrials(make_task(**(fields | changes)))
 
 
 def test_trials_are_due_at_their_first_report_from_each_rung_on(make_task: MakeTask) -> None:
@@ -59,7 +59,7 @@ def test_of_two_that_promise_as_much_the_cheaper_goes_on(make_task: MakeTask, ch
     def took(each: TrialView) -> TrialView:
         begin = datetime(2026, 1, 1, tzinfo=UTC)
         end = begin + timedelta(seconds=10 * 64.0 ** (abs(each.number - cheapest) / 8))
-        return replace(each, holds=(Hold(1, begin, end, Fraction(1)),))
+        return replace(each, holds=(TrialHold(1, begin, end, Fraction(1)),))
 
     trials = [took(trial(n, [0.5 if n in {0, 8} else 0.1])) for n in range(9)]
     assert thawing(make_task).choose(study(*trials), [0, 8], may_begin=False) == Thaw(cheapest)
@@ -99,4 +99,4 @@ def test_what_failed_or_is_no_number_counts_as_worst(make_task: MakeTask) -> Non
 
 def test_a_sweep_without_the_rule_is_refused(make_task: MakeTask) -> None:
     with pytest.raises(ValueError, match="sets no trials aside"):
-        Thawing(make_task())
+        FreezeThawTrials(make_task())

@@ -15,23 +15,23 @@ from bowls import Bowl, past_studies
 from spotwise.scheduler.tuning import TransferSampler
 from spotwise.scheduler.tuning.search.proposer import Proposer
 from spotwise.scheduler.tuning.stopping.stop_when import LEAST_TRIALS, enough, usd_per_trial
-from spotwise.scheduler.tuning.study.study_state import Hold, Study, TrialPhase, TrialView
+from spotwise.scheduler.tuning.study.study_state import Study, TrialHold, TrialPhase, TrialView
 from spotwise.scheduler.tuning.study.sweep_task import SweepTask
-from spotwise.scheduler.tuning.study.trial_worth import Expected, Price, StopRule
+from spotwise.scheduler.tuning.study.trial_worth import MachinePrice, NextTrialWorth, StopRule
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PRICE = Price(usd_per_hour=4.0, hour_s=3600.0)
+PRICE = MachinePrice(usd_per_hour=4.0, hour_s=3600.0)
 
 
 def study(trials: int, minutes: float = 30.0, share: Fraction = Fraction(1, 2), **changes: object) -> Study:
-    held = Hold(1, NOW, NOW + timedelta(minutes=minutes), share)
+    held = TrialHold(1, NOW, NOW + timedelta(minutes=minutes), share)
     fields: dict[str, object] = {"phase": TrialPhase.COMPLETED, "holds": (held,)} | changes
     return Study({n: TrialView(n, {}, "", "", **fields) for n in range(trials)})  # type: ignore[arg-type]
 
 
 def test_a_trial_costs_its_share_of_the_machine() -> None:
     assert usd_per_trial(study(4), PRICE) == pytest.approx(1.0)
-    assert usd_per_trial(study(4), Price(4.0, hour_s=60.0)) == pytest.approx(60.0), "an emulated hour is shorter"
+    assert usd_per_trial(study(4), MachinePrice(4.0, hour_s=60.0)) == pytest.approx(60.0), "an emulated hour is shorter"
     assert usd_per_trial(study(4, phase=TrialPhase.RUNNING), PRICE) is None
     assert usd_per_trial(study(0), PRICE) is None
 
@@ -48,19 +48,21 @@ def test_a_trial_costs_its_share_of_the_machine() -> None:
 def test_it_ends_where_money_buys_less_than_it_is_worth(trials: int, gain: float | None, ends: bool) -> None:
     """A trial costs one USD, so that two USD buy twice its gain."""
     rule = StopRule(gain_below=0.02, per_usd=2.0)
-    assert bool(enough(study(trials), gain and Expected(gain, 1.0), rule, PRICE)) is ends
-    assert bool(enough(study(trials), gain and Expected(gain / 2, 0.5), rule, PRICE)) is ends, "for half the money"
+    assert bool(enough(study(trials), gain and NextTrialWorth(gain, 1.0), rule, PRICE)) is ends
+    assert bool(enough(study(trials), gain and NextTrialWorth(gain / 2, 0.5), rule, PRICE)) is ends, (
+        "for half the money"
+    )
 
 
 def test_holds_that_a_killed_host_left_open_are_not_guessed() -> None:
-    open_hold = Hold(1, NOW, None, Fraction(1))
+    open_hold = TrialHold(1, NOW, None, Fraction(1))
     assert usd_per_trial(study(4, holds=(open_hold,)), PRICE) is None
 
 
 def test_a_price_that_is_not_stated_whole_is_none() -> None:
-    assert Price.of({}) is Price.of({"SPOTWISE_USD_PER_HOUR": "3"}) is None
-    assert Price.of({"SPOTWISE_USD_PER_HOUR": "?", "SPOTWISE_HOUR_S": "1"}) is None
-    assert Price.of({"SPOTWISE_USD_PER_HOUR": "3.06", "SPOTWISE_HOUR_S": "3600"}) == Price(3.06, 3600.0)
+    assert MachinePrice.of({}) is MachinePrice.of({"SPOTWISE_USD_PER_HOUR": "3"}) is None
+    assert MachinePrice.of({"SPOTWISE_USD_PER_HOUR": "?", "SPOTWISE_HOUR_S": "1"}) is None
+    assert MachinePrice.of({"SPOTWISE_USD_PER_HOUR": "3.06", "SPOTWISE_HOUR_S": "3600"}) == MachinePrice(3.06, 3600.0)
 
 
 @pytest.mark.parametrize("history", [0, 4])
@@ -90,7 +92,7 @@ def test_a_sweep_learns_from_its_own_trials_what_the_next_one_costs(make_task: C
         stopped = number % 3 == 0
         took = timedelta(minutes=10 * 20.0**x / (4 if stopped else 1))
         trial = TrialView(number, {"x": x}, "sampler", "", phase=TrialPhase.COMPLETED, epoch=8)
-        trial = replace(trial, reports={2: 1.0 - (x - 0.2) ** 2}, holds=(Hold(1, NOW, NOW + took, Fraction(1)),))
+        trial = replace(trial, reports={2: 1.0 - (x - 0.2) ** 2}, holds=(TrialHold(1, NOW, NOW + took, Fraction(1)),))
         return replace(trial, phase=TrialPhase.PRUNED, epoch=2) if stopped else trial
 
     space = {"x": {"type": "float", "low": 0.0, "high": 1.0}}

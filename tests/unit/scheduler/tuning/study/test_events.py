@@ -12,14 +12,14 @@ from spotwise.scheduler.core.study import TrialState
 from spotwise.scheduler.core.study_json import study_from_json, study_to_json
 from spotwise.scheduler.tuning.study.events import (
     Asked,
-    Ended,
     EndState,
-    Event,
     Finished,
     Reported,
     Started,
+    StudyEvent,
     StudyLog,
     StudyTail,
+    TrialEnded,
     event_from_json,
     event_to_json,
     parse_events,
@@ -39,7 +39,7 @@ def asked(trial: int, attempt: int = 1) -> Asked:
     return Asked(at(0), attempt, trial, {"lr": 0.1}, "prior", "from old trial 3")
 
 
-def write(folder: Path, attempt: int, *events: Event) -> None:
+def write(folder: Path, attempt: int, *events: StudyEvent) -> None:
     log = StudyLog(folder, attempt)
     for event in events:
         log.append(event)
@@ -52,11 +52,11 @@ def write(folder: Path, attempt: int, *events: Event) -> None:
         asked(3),
         Started(at(1), 1, 3, Fraction(1, 3)),
         Reported(at(2), 1, 3, 4, None),
-        Ended(at(3), 1, 3, EndState.PRUNED, 0.5, 4, "place 3 of 4"),
+        TrialEnded(at(3), 1, 3, EndState.PRUNED, 0.5, 4, "place 3 of 4"),
         Finished(at(4), 1),
     ],
 )
-def test_events_survive_json(event: Event) -> None:
+def test_events_survive_json(event: StudyEvent) -> None:
     assert event_from_json(event_to_json(event)) == event
 
 
@@ -68,7 +68,7 @@ def test_fold_tells_state_curve_and_holds(tmp_path: Path) -> None:
         asked(0),
         Started(at(1), 1, 0, HALF),
         Reported(at(2), 1, 0, 1, 0.5),
-        Ended(at(3), 1, 0, EndState.PAUSED, 0.5, 1, "preempted"),
+        TrialEnded(at(3), 1, 0, EndState.PAUSED, 0.5, 1, "preempted"),
     )
     assert read_study(tmp_path).trials[0].phase is TrialPhase.PAUSED
     write(
@@ -76,7 +76,7 @@ def test_fold_tells_state_curve_and_holds(tmp_path: Path) -> None:
         2,
         Started(at(10), 2, 0, HALF),
         Reported(at(11), 2, 0, 2, 0.7),
-        Ended(at(12), 2, 0, EndState.COMPLETED, 0.7, 2, ""),
+        TrialEnded(at(12), 2, 0, EndState.COMPLETED, 0.7, 2, ""),
         Finished(at(13), 2),
     )
     study = read_study(tmp_path)
@@ -112,13 +112,13 @@ def test_killed_host_leaves_its_hold_open_and_its_trial_paused(tmp_path: Path) -
 
 
 def test_hosts_are_read_in_the_order_of_their_attempts(tmp_path: Path) -> None:
-    write(tmp_path, 10, Ended(at(5), 10, 0, EndState.COMPLETED, 1.0, 3, ""))
+    write(tmp_path, 10, TrialEnded(at(5), 10, 0, EndState.COMPLETED, 1.0, 3, ""))
     write(tmp_path, 9, asked(0, attempt=9))
     assert read_study(tmp_path).trials[0].phase is TrialPhase.COMPLETED
 
 
 def test_nothing_follows_an_end_and_nothing_precedes_an_asking() -> None:
-    end = Ended(at(5), 1, 0, EndState.FAILED, None, 0, "exit code 1")
+    end = TrialEnded(at(5), 1, 0, EndState.FAILED, None, 0, "exit code 1")
     study = fold([Reported(at(0), 1, 7, 1, 0.5), asked(0), end, Reported(at(6), 1, 0, 1, 0.9)])
     assert list(study.trials) == [0]
     assert (study.trials[0].phase, study.trials[0].curve, study.trials[0].reason) == (

@@ -13,7 +13,7 @@ from .folder import CheckpointFolder
 from .manifest import Manifest
 from .progress_log import utc_now
 from .rng import RngState
-from .schedule import Position
+from .schedule import TrainingPosition
 from .state import TrainingState
 from .state_file import read_state, state_file_name, state_writer
 
@@ -25,7 +25,7 @@ class Restored:
     """What training continues from."""
 
     checkpoint: str  # name of the folder
-    position: Position
+    position: TrainingPosition
     metrics: Mapping[str, float]  # as reported before the checkpoint
     rng: RngState = field(repr=False)  # when it was taken
     epoch_rng: RngState | None = field(repr=False)  # at the start of the epoch in whose middle it was taken
@@ -41,7 +41,7 @@ class Restored:
         return self.position.step
 
 
-class Keeper:
+class CheckpointManager:
     """Knows which position was committed last. With ``writes=False`` (ranks other than 0) it only restores."""
 
     def __init__(self, folder: CheckpointFolder, state: TrainingState, *, attempt: int, writes: bool = True) -> None:
@@ -49,7 +49,7 @@ class Keeper:
         self._state = state
         self._attempt = attempt
         self._writes = writes
-        self.committed = Position()  # at the very beginning there is nothing to lose
+        self.committed = TrainingPosition()  # at the very beginning there is nothing to lose
         self.checkpoint: str | None = None  # name of the last committed one
 
     def rng(self) -> RngState:
@@ -62,7 +62,7 @@ class Keeper:
             self._state.restore_rng(state)
 
     def save(
-        self, position: Position, metrics: Mapping[str, float], *, rng: RngState, epoch_rng: RngState | None
+        self, position: TrainingPosition, metrics: Mapping[str, float], *, rng: RngState, epoch_rng: RngState | None
     ) -> None:
         """Commit the current state as ``position``. Raises ``SaveError``; ``committed`` then stays what it was."""
         if self._writes:
@@ -74,7 +74,7 @@ class Keeper:
 
     def check(self) -> None:
         """Raise ``StateError`` now, not after the first hours, for parts whose state cannot be saved."""
-        state_writer(state_file_name(Position()), {"parts": self._state.capture(), "rng": self.rng()})
+        state_writer(state_file_name(TrainingPosition()), {"parts": self._state.capture(), "rng": self.rng()})
 
     def prune(self) -> None:
         """Remove old checkpoints and leftovers. What cannot be removed is a warning: nothing depends on it."""
