@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from fitting import fit, log_likelihood
+from pool_model_fit import fit, log_likelihood
 
 from spotwise.cost_models.availability.model import TICK_HOURS, PoolModel
 from spotwise.scheduler.backtest.trace import Trace, read_trace

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 
 import numpy as np
 import pytest
-from fitting import fit, log_likelihood
 
 from spotwise.cost_models.availability import AvailabilityBelief, AvailabilityHistory, PoolModel, believe, shipped_model
 from spotwise.cost_models.availability.model import PHASES, TICK_HOURS
@@ -89,31 +87,6 @@ def test_what_a_model_holds_for_impossible_is_no_fault() -> None:
     assert belief.weights.sum() == pytest.approx(1.0)
 
 
-def test_a_fit_finds_the_regimes_that_made_the_recordings() -> None:
-    rng, truth = np.random.default_rng(3), ((0.02, 0.05), (0.3, 0.4))
-    recordings = []
-    for pool in range(12):
-        up, recording = True, []
-        ends_up, ends_down = truth[pool % 2]
-        for _ in range(1500):
-            up = up ^ (rng.random() < (ends_up if up else ends_down))
-            recording.append(up)
-        recordings.append(np.array(recording))
-    fitted = fit(recordings, 2, rounds=25)
-    found = sorted(float(np.average(h[1], weights=[8, 6, 5, 4, 4, 3, 2, 1, 1, 1, 1])) for h in fitted.hazard)
-    assert found[0] < 0.08  # a little of what all pools have in common is in each
-    assert found[1] > 0.2
-    one = fit(recordings, 1, rounds=5)
-    assert log_likelihood(fitted, recordings) > log_likelihood(one, recordings) + 100
-
-
-def test_every_round_of_a_fit_foretells_the_recordings_better() -> None:
-    rng = np.random.default_rng(1)
-    recordings = [rng.random(400).cumsum() % 7 < 4 for _ in range(3)]
-    likely = [log_likelihood(fit(recordings, 2, rounds=rounds), recordings) for rounds in (0, 1, 3, 8)]
-    assert all(later > earlier for earlier, later in pairwise(likely))
-
-
 def test_a_model_comes_back_from_its_file() -> None:
     again = PoolModel.from_json(json.loads(json.dumps(shipped_model().to_json())))
     np.testing.assert_allclose(again.hazard, shipped_model().hazard, rtol=1e-3)
@@ -132,5 +105,3 @@ def test_chances_that_are_none_are_refused() -> None:
         PoolModel(np.full((1, 2, PHASES), 1.5), np.ones((1, 1)), np.ones(1))
     with pytest.raises(CostModelError, match="of shape"):
         PoolModel(np.full((1, 2, 3), 0.5), np.ones((1, 1)), np.ones(1))
-    with pytest.raises(CostModelError, match="at least one recording"):
-        fit([], 2)

@@ -31,7 +31,7 @@ from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import Plan, make_plan
 from spotwise.scheduler.planning.work_estimate import WorkEstimate
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "export"
+GOLDEN = Path(__file__).parents[3] / "golden" / "export"
 
 PLAIN = """\
 name: shelf-detector

@@ -278,7 +278,7 @@ main()
 
 
 def test_handling_studies_loads_neither_ray_nor_optuna() -> None:
-    modules = ("cli", "studies", "studies_view", "tuning.exchange.source")
+    modules = ("cli.main", "cli.studies_actions", "cli.studies_view", "tuning.exchange.source")
     code = "import sys\n" + "".join(f"import spotwise.scheduler.{m}\n" for m in modules)
     code += "sys.exit(', '.join({'ray', 'optuna', 'torch'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)

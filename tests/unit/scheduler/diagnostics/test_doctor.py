@@ -116,7 +116,7 @@ def test_what_sweeps_need(engine: str, ray: str | None, verdict: str, says: str)
 
 
 def test_the_emulated_market_is_said_to_be_no_real_money(home: Path) -> None:
-    market = Path(__file__).parents[3] / "configs" / "markets" / "demo.yaml"
+    market = Path(__file__).parents[4] / "configs" / "markets" / "demo.yaml"
     assert "no real money" in examined(home, f"local: {{market: {market}}}\n")["local"].found
 
 

@@ -169,8 +169,7 @@ def test_clusters_that_are_left_over_are_a_warning(tmp_path: Path) -> None:
     ],
 )
 def test_a_storage_that_cannot_be_used_is_explained(storage: str | None, says: str) -> None:
-    check = storage_checks.storage_problem(storage)
-    assert check is not None
+    (check,) = storage_checks.storage_checks(storage, SystemClock())
     assert says in check.found
     assert check.verdict is CheckStatus.FAILED
     assert check.fix
@@ -185,8 +184,7 @@ def test_a_storage_that_cannot_be_used_is_explained(storage: str | None, says: s
     ],
 )
 def test_a_storage_that_is_nearly_right_is_corrected(storage: str, fix: str) -> None:
-    check = storage_checks.storage_problem(storage)
-    assert check is not None
+    (check,) = storage_checks.storage_checks(storage, SystemClock())
     assert check.fix == fix
 
 

@@ -13,7 +13,7 @@ from spotwise.scheduler.jobfile.job_spec import job_schema, parse_job
 from spotwise.scheduler.jobfile.settings import load_settings, settings_schema
 from spotwise.scheduler.jobfile.validation_errors import dotted_keys
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 PAGE = (REPOSITORY / "docs" / "job-file.md").read_text(encoding="utf-8")
 JOB_PART, SETTINGS_PART = PAGE.split("\n## Settings\n")
 

@@ -239,7 +239,7 @@ def test_it_does_not_return_to_a_pool_that_just_preempted(world, spot, on_demand
 
 
 @pytest.mark.parametrize(
-    ("vain_hours", "asked_hours_ago", "asks"),
+    ("failed_probe_hours", "asked_hours_ago", "asks"),
     [
         (0.03, 0.5, False),  # 8 % likely by now: 0.014 h have been missed so far
         (0.03, 1.0, True),  # 11 % and 0.036 h

@@ -231,11 +231,11 @@ def test_files_that_are_here_already_are_not_copied_onto_themselves(tmp_path: Pa
 MIRRORING = """
 import sys; from pathlib import Path
 from spotwise.scheduler.engines.base import Handle
-from spotwise.scheduler.engines.skypilot.files import Mirror
+from spotwise.scheduler.engines.skypilot.files import LocalCopy
 folder, url, size = sys.argv[1:]
 path = Path(folder) / "progress.jsonl"
 while not path.exists() or path.stat().st_size < int(size):
-    Mirror(Handle("job-x1-a1", folder, url)).sync()
+    LocalCopy(Handle("job-x1-a1", folder, url)).sync()
 """
 
 

@@ -13,7 +13,7 @@ import pytest
 from spotwise.scheduler.engines.skypilot.tasks import AGENT, SWEEP
 
 ROOT = Path(__file__).parents[5]
-HOST, AGENT_PROGRAM = "spotwise.scheduler.tuning.host", "spotwise.scheduler.node_agent.agent"
+HOST, AGENT_PROGRAM = "spotwise.scheduler.tuning.host.main", "spotwise.scheduler.node_agent.agent"
 NOT_NEEDED = {
     "fsspec",  # installed with the storage's own package where the run's folder is a URL
     "torch",  # brought by a training program that has ranks or devices to be asked about
