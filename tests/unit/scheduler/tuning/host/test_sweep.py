@@ -212,7 +212,7 @@ class Preferring:
         return Thaw(self.favourite) if self.favourite in free else None
 
 
-def freezing(task: SweepTask, thawing: Preferring, left: list[int] | None = None) -> LiveSweep:
+def freezing_sweep(task: SweepTask, freeze_thaw: Preferring, left: list[int] | None = None) -> LiveSweep:
     log, study = StudyLog(task.study_folder, task.attempt), read_study(task.study_folder)
     return LiveSweep(
         task,
@@ -223,7 +223,7 @@ def freezing(task: SweepTask, thawing: Preferring, left: list[int] | None = None
         say=lambda _: None,
         kill=lambda _: None,
         leave=([] if left is None else left).append,
-        thawing=thawing,
+        freeze_thaw=freeze_thaw,
     )
 
 
@@ -239,13 +239,13 @@ def begin(sweep: LiveSweep, epochs: int) -> int:
 def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: MakeTask) -> None:
     left: list[int] = []
     rule = StoppingRule(1, 2, freezes=True)
-    thawing = Preferring(0)
-    sweep = freezing(make_task(parallel=1, trials=2, early_stopping=rule, epochs=4), thawing, left)
+    freeze_thaw = Preferring(0)
+    sweep = freezing_sweep(make_task(parallel=1, trials=2, early_stopping=rule, epochs=4), freeze_thaw, left)
     sweep.take()
     sweep.started(0, NOW)
     assert not sweep.reported(0, 1, 0.5, NOW).stop
     assert left == [], "the favourite goes on"
-    thawing.favourite = 7
+    freeze_thaw.favourite = 7
     assert not sweep.reported(0, 2, 0.6, NOW).stop, "it is asked to leave, and watched until it has"
     assert left == [0]
     sweep.reported(0, 3, 0.7, NOW)  # what it still did before it left
@@ -259,7 +259,7 @@ def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: 
     sweep.exited(1, TrialExit(143, NOW))
     assert sweep.take() is None
     assert sweep.is_over
-    thawing.favourite = 0
+    freeze_thaw.favourite = 0
     assert not sweep.is_over
     assert begin(sweep, 1) == 0
     sweep.exited(0, TrialExit(0, NOW))
@@ -274,7 +274,7 @@ def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: 
 def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrupted(make_task: MakeTask) -> None:
     rule = StoppingRule(1, 2, freezes=True)
     task = make_task(parallel=2, trials=2, early_stopping=rule, epochs=4)
-    first = freezing(task, Preferring(9))
+    first = freezing_sweep(task, Preferring(9))
     begin(first, 1)
     first.exited(0, TrialExit(75, NOW))
     first.take()
@@ -282,7 +282,7 @@ def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrup
     first.close()
     first.pause(1, NOW, "preempted")
 
-    again = freezing(replace(task, attempt=2), Preferring(9))
+    again = freezing_sweep(replace(task, attempt=2), Preferring(9))
     taken = again.take()
     assert taken is not None
     assert taken.number == 1, "it was interrupted, and goes on without being asked for"
@@ -292,7 +292,7 @@ def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrup
 
 def test_a_program_that_ends_as_it_is_asked_to_leave_is_complete(make_task: MakeTask) -> None:
     rule = StoppingRule(1, 2, freezes=True)
-    sweep = freezing(make_task(parallel=1, trials=1, early_stopping=rule, epochs=2), Preferring(9))
+    sweep = freezing_sweep(make_task(parallel=1, trials=1, early_stopping=rule, epochs=2), Preferring(9))
     begin(sweep, 2)
     sweep.exited(0, TrialExit(0, NOW))
     assert sweep.study.trials[0].phase is TrialPhase.COMPLETED

@@ -158,7 +158,7 @@ def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> se
             asked.add((bar == self.best, self.length))
             return np.ones(len(new))
 
-    monkeypatch.setattr("spotwise.scheduler.tuning.search.acquisition.WithoutPast", Recorded)
+    monkeypatch.setattr("spotwise.scheduler.tuning.search.acquisition.SingleStudyGP", Recorded)
     one.gains(number, tried(12), rng())
     return asked
 
