@@ -16,10 +16,10 @@ import numpy.typing as npt
 from .errors import CostModelError
 from .hazard import Hazard
 from .interval import best_interval
+from .money import MICRO_USD
 from .offer import Offer
 from .renewal import Outcomes, Process, simulate
 
-MICRO_USD = Decimal("0.000001")
 NEVER_USD = Decimal("Infinity")
 MICRO_HOURS = 1e-6
 

@@ -15,9 +15,8 @@ from fractions import Fraction
 
 from spotwise.cost_models.offer import Offer
 
+from ..core.money import MICRO_USD
 from ..core.run import Attempt, CostBasis
-
-MICRO = Decimal("0.000001")  # every amount is a whole number of these
 
 
 class Category(StrEnum):
@@ -127,7 +126,7 @@ def _price(attempt: Attempt, pieces: Sequence[Span]) -> Iterator[Charge]:
 
 def _round(value: Fraction) -> Decimal:
     """To whole millionths, half to even."""
-    return (Decimal(round(value * 1_000_000)) * MICRO).quantize(MICRO)
+    return Decimal(round(value * 1_000_000)) * MICRO_USD
 
 
 def _by_day(spans: Iterable[Span]) -> Iterator[Span]:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.errors import ExitCode
+from ..core.text import counted
 from ..diagnostics.check import Check, CheckStatus
 
 _STYLES = {CheckStatus.OK: "green", CheckStatus.WARNING: "yellow", CheckStatus.FAILED: "bold red"}
@@ -23,7 +24,7 @@ def print_checks(checks: Iterable[Check], console: Console) -> ExitCode:
     console.print(_table(made))
     worst = [check for check in made if check.verdict is CheckStatus.FAILED]
     warned = sum(check.verdict is CheckStatus.WARNING for check in made)
-    text = f"{len(made)} checks: {len(worst)} failed, {warned} {'warning' if warned == 1 else 'warnings'}"
+    text = f"{counted(len(made), 'check')}: {len(worst)} failed, {counted(warned, 'warning')}"
     console.print(text, highlight=False, style="bold red" if worst else "")
     return exit_code(made)
 

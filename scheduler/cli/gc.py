@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..core.errors import ExitCode
+from ..core.text import counted
 from ..diagnostics.leftovers import ClusterOwnership, EndedClusters, FoundCluster, end, look, to_end
 from ..engines.skypilot.public import PublicSky
 from ..execution.context import App
@@ -26,9 +27,10 @@ def clear(app: App, named: Sequence[str], console: Console, *, may_end: Callable
     _print_found(found, console)
     if not wanted:
         return ExitCode.DONE
-    if not may_end(f"End {_count(len(wanted))}?"):
+    clusters = counted(len(wanted), "cluster")
+    if not may_end(f"End {clusters}?"):
         return LEFT
-    console.print(f"ending {_count(len(wanted))}; this can take minutes", highlight=False)
+    console.print(f"ending {clusters}; this can take minutes", highlight=False)
     ended = end(sky, [each.cluster.name for each in wanted], app.clock)
     _print_ended(ended, console)
     return LEFT if ended.left else ExitCode.DONE
@@ -115,7 +117,3 @@ def _print_ended(ended: EndedClusters, console: Console) -> None:
         console.print(f"{name} is gone", highlight=False)
     for name, why in ended.left.items():
         console.print(f"{name} is still there: {why}; try again, or: sky down {name}", highlight=False, style="red")
-
-
-def _count(number: int) -> str:
-    return f"{number} cluster{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..core.money import short_usd
 from ..planning.plan import Option, Plan
 from ..planning.warm_start_text import expected_text
 from .responsive_table import ResponsiveTable, stacked
@@ -103,8 +104,8 @@ def _cells(option: Option) -> list[str]:
         f"{offer.pool.cloud}/{offer.pool.place} {offer.accelerators() or offer.pool.instance_type}",
         offer.market.value.replace("_", "-"),
         f"{offer.price_usd_per_hour:.3f}",
-        _short(cost.expected),
-        f"{_short(cost.p10)}-{_short(cost.p90)}",
+        short_usd(cost.expected),
+        f"{short_usd(cost.p10)}-{short_usd(cost.p90)}",
         f"{predicted.hours.expected:.1f}",
         f"{predicted.preemptions:.1f}",
         "" if chance is None else f"{chance:.0%}",
@@ -132,7 +133,7 @@ def _print_decision(plan: Plan, console: Console) -> None:
     if plan.savings_usd is not None and chosen is not None and chosen.offer.is_spot and chosen.estimate is not None:
         on_demand = plan.savings_usd + chosen.estimate.cost_usd.expected
         share = plan.savings_usd / on_demand if on_demand else Decimal(0)
-        console.print(f"saves       {_short(plan.savings_usd)} USD ({share:.0%}) against on-demand", highlight=False)
+        console.print(f"saves       {short_usd(plan.savings_usd)} USD ({share:.0%}) against on-demand", highlight=False)
     for line in plan.priors:
         console.print(f"priors      {line}", highlight=False)
     expected = expected_text(plan.warm_start, plan.usd_per_trial)
@@ -142,7 +143,3 @@ def _print_decision(plan: Plan, console: Console) -> None:
         console.print(f"note        {note}", highlight=False, style="yellow")
     for refusal in plan.refusals:
         console.print(f"refused     {refusal}", highlight=False, style="bold red")
-
-
-def _short(amount: Decimal) -> str:
-    return "never" if not amount.is_finite() else f"{amount:.2f}" if amount >= 1 else f"{amount:.3f}"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from rich.table import Table
 
+from spotwise.cost_models.offer import Market
+
+from ..core.money import json_usd, short_usd
 from ..core.remaining import ChanceOf, Remaining
 
 OLD = timedelta(minutes=2)  # an estimate says its age from here on
@@ -39,10 +41,10 @@ def remaining_json(remaining: Remaining | None) -> dict[str, Any] | None:
         "share_of_work": remaining.share,
         "offer": remaining.offer,
         "held": remaining.is_held,
-        "expected_cost_usd": str(remaining.expected_usd),
-        "p10_cost_usd": str(remaining.low_usd),
-        "p90_cost_usd": str(remaining.high_usd),
-        "on_demand_cost_usd": None if remaining.on_demand_usd is None else str(remaining.on_demand_usd),
+        "expected_cost_usd": json_usd(remaining.expected_usd),
+        "p10_cost_usd": json_usd(remaining.low_usd),
+        "p90_cost_usd": json_usd(remaining.high_usd),
+        "on_demand_cost_usd": json_usd(remaining.on_demand_usd),
         "chance_to_meet_deadline": remaining.chance_to_meet_deadline,
         "chance_of": None if remaining.chance_of is None else remaining.chance_of.value,
     }
@@ -65,19 +67,15 @@ def _deadline(remaining: Remaining | None, left: timedelta) -> str:
 
 def _cost(remaining: Remaining, age: timedelta) -> str:
     where = f"on {remaining.offer}" + ("" if remaining.is_held else ", once it can be had")
-    interval = f"(10-90 %: {_short(remaining.low_usd)}-{_short(remaining.high_usd)})"
+    interval = f"(10-90 %: {short_usd(remaining.low_usd)}-{short_usd(remaining.high_usd)})"
     beside = (
-        f"; {_short(remaining.on_demand_usd)} on demand"
-        if remaining.on_demand_usd is not None and _is_spot(remaining)
+        f"; {short_usd(remaining.on_demand_usd)} on demand"
+        if remaining.on_demand_usd is not None and remaining.market is Market.SPOT
         else ""
     )
     old = f"; as of {span(age)} ago" if age > OLD else ""
     share = f"{_percent(remaining.share)} of the work"
-    return f"{share}: {_short(remaining.expected_usd)} USD expected {interval} {where}{beside}{old}"
-
-
-def _is_spot(remaining: Remaining) -> bool:
-    return remaining.offer.endswith("/spot")
+    return f"{share}: {short_usd(remaining.expected_usd)} USD expected {interval} {where}{beside}{old}"
 
 
 def _percent(share: float) -> str:
@@ -86,7 +84,3 @@ def _percent(share: float) -> str:
     if whole == 100 and share < 1.0:
         return "over 99 %"
     return "under 1 %" if whole == 0 and share > 0.0 else f"{whole} %"
-
-
-def _short(amount: Decimal) -> str:
-    return f"{amount:.2f}" if amount >= 1 else f"{amount:.3f}"

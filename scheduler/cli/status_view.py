@@ -16,10 +16,13 @@ from rich.text import Text
 
 from ..accounting.ledger import cost_of
 from ..core.errors import ExitCode
+from ..core.event_kind import EventKind
+from ..core.money import json_usd
 from ..core.progress import Progress
 from ..core.remaining import Remaining
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.study import StudyRecord, TrialRecord, shown_params
+from ..core.text import counted
 from ..execution.workloads import workload_for
 from ..jobfile.job_spec import JobSpec, parse_job
 from ..planning.warm_start import saving_json, trial_usd
@@ -30,7 +33,6 @@ from ..tuning.savings.realised import realised_saving
 from .remaining_view import LABEL_WIDTH, remaining_json, remaining_lines, span
 from .responsive_table import ResponsiveTable, stacked
 
-CENT = Decimal("0.01")
 STATE_STYLES = {
     "completed": "green",
     "running": "cyan",
@@ -136,7 +138,7 @@ def _is_up(attempt: Attempt, events: Sequence[RunEvent]) -> bool:
     """
     if attempt.state is not AttemptState.LAUNCHING:
         return True
-    placed = (event.at for event in events if event.attempt_id == attempt.id and event.kind == "placed")
+    placed = (event.at for event in events if event.attempt_id == attempt.id and event.kind is EventKind.PLACED)
     return any(attempt.launched_at > moment for moment in placed)
 
 
@@ -193,8 +195,8 @@ def print_end(view: RunView, console: Console) -> None:
     if run.predicted_usd is not None:
         low, high = run.predicted_low_usd, run.predicted_high_usd
         money += f", predicted {run.predicted_usd:.2f} (10-90 %: {low:.2f}-{high:.2f})"
-    attempts = _count(len(view.attempts), "attempt")
-    console.print(f"{attempts}, {_count(view.preemptions, 'preemption')}; {money}", highlight=False)
+    attempts = counted(len(view.attempts), "attempt")
+    console.print(f"{attempts}, {counted(view.preemptions, 'preemption')}; {money}", highlight=False)
     best = view.study.best() if view.study is not None else None
     if best is not None and view.study is not None and best.value is not None:
         found = f"{view.study.metric} {best.value:.4f} with {shown_params(best.params)}"
@@ -217,9 +219,9 @@ def status_json(view: RunView) -> dict[str, Any]:
         "submitted_at": run.submitted_at.isoformat(),
         "ended_at": _iso(run.ended_at),
         "deadline": _iso(run.deadline_at),
-        "budget_usd": None if run.budget_usd is None else str(run.budget_usd),
-        "spent_usd": str(view.spent_usd),
-        "predicted_usd": None if run.predicted_usd is None else str(run.predicted_usd),
+        "budget_usd": json_usd(run.budget_usd),
+        "spent_usd": json_usd(view.spent_usd),
+        "predicted_usd": json_usd(run.predicted_usd),
         "progress": view.progress.fraction,
         "rest": remaining_json(view.remaining),
         "preemptions": view.preemptions,
@@ -247,6 +249,7 @@ def _attempt_json(attempt: Attempt) -> dict[str, Any]:
         "launched_at": _iso(attempt.launched_at),
         "started_at": _iso(attempt.started_at),
         "ended_at": _iso(attempt.ended_at),
+        "end_cause": None if attempt.end_cause is None else attempt.end_cause.value,
         "end_reason": attempt.end_reason,
         "exit_code": attempt.exit_code,
         "cost_basis": attempt.cost_basis.value,
@@ -264,7 +267,7 @@ def _trial_json(trial: TrialRecord) -> dict[str, Any]:
         "note": trial.note,
         "resumes": trial.resumes,
         "restored_epochs": list(trial.restored_epochs),
-        "cost_usd": None if trial.cost_usd is None else str(trial.cost_usd),
+        "cost_usd": json_usd(trial.cost_usd),
     }
 
 
@@ -360,10 +363,6 @@ def _events(events: Sequence[RunEvent]) -> Text:
 def _one_line(text: str) -> Text:
     """Takes the room that numbers and states leave. As a Text, since a column without wrapping would take its own."""
     return Text(text, no_wrap=True, overflow="ellipsis")
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number} {one}" if number == 1 else f"{number} {one}s"
 
 
 def _state(state: str) -> Text:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.errors import InputError
 from ..core.study import StudyRecord
+from ..core.text import counted
 from ..jobfile.job_spec import parse_job
 from ..jobfile.yaml_reader import read_text
 from ..store import Store
@@ -97,8 +98,9 @@ def forget(store: Store, ids: Sequence[str], *, may_forget: Callable[[str], bool
     check_forgettable(store, ids)  # before a person is asked
     studies = named(store, ids)
     trials = sum(len(study.trials) for study in studies)
-    what = studies[0].id if len(studies) == 1 else f"{len(studies)} studies"
-    if not may_forget(f"Forget {what} with {trials} trials? No later sweep learns from it; the ledger stays."):
+    what = studies[0].id if len(studies) == 1 else counted(len(studies), "study", "studies")
+    which = f"{what} with {counted(trials, 'trial')}"
+    if not may_forget(f"Forget {which}? No later sweep learns from it; the ledger stays."):
         return []
     gone = [study.id for study in studies]
     forget_studies(store, gone)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..core.text import counted
 from .console import console, print_json
 
 if TYPE_CHECKING:
@@ -63,9 +64,7 @@ def export(context: Context, ids: tuple[str, ...], everything: bool, to: Path) -
     from .studies_actions import export_studies
 
     written = export_studies(context.app().store, ids, to, everything=everything)
-    print(
-        f"wrote {to}: {len(written)} {'study' if len(written) == 1 else 'studies'}; next: spotwise studies import {to}"
-    )
+    print(f"wrote {to}: {counted(len(written), 'study', 'studies')}; next: spotwise studies import {to}")
     return 0
 
 

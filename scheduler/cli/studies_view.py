@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from rich import box
@@ -13,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.ansi import plain
+from ..core.money import short_usd
 from ..core.study import StudyRecord, TrialRecord, TrialState, shown_params
+from ..core.text import counted
 from ..store.studies import Added
 from ..tuning.exchange.file import document_of
 from .responsive_table import ResponsiveTable, stacked
@@ -79,7 +80,7 @@ def print_imported(imported: Sequence[Imported], notes: Sequence[str]) -> None:
         else:
             best = study.best()
             found = "" if best is None else f", best {study.metric} {_value(best.value)}"
-            print(f"imported {plain(study.id)}: {_count(len(study.trials), 'trial')}{plain(found)}")
+            print(f"imported {plain(study.id)}: {counted(len(study.trials), 'trial')}{plain(found)}")
 
 
 def spec_text(spec: Mapping[str, Any]) -> str:
@@ -121,7 +122,7 @@ def _list_table(studies: Sequence[StudyRecord]) -> ResponsiveTable:
 def _numbers(study: StudyRecord) -> tuple[str, str, str, str]:
     best, usd = study.best(), study.known_cost_usd()
     value = "-" if best is None else _value(best.value)
-    return str(len(study.trials)), value, "-" if usd is None else _usd(usd), study.cost_basis or "-"
+    return str(len(study.trials)), value, "-" if usd is None else short_usd(usd), study.cost_basis or "-"
 
 
 def _best_table(study: StudyRecord, best: Sequence[TrialRecord]) -> ResponsiveTable:
@@ -130,7 +131,7 @@ def _best_table(study: StudyRecord, best: Sequence[TrialRecord]) -> ResponsiveTa
         table.add_column(Text(name), justify="right", no_wrap=True)
     table.add_column("configuration", overflow="fold", min_width=LEAST_CONFIGURATION)
     for trial in best:
-        usd = "-" if trial.cost_usd is None else _usd(trial.cost_usd)
+        usd = "-" if trial.cost_usd is None else short_usd(trial.cost_usd)
         configuration = Text(plain(shown_params(trial.params)))
         table.add_row(str(trial.number), _value(trial.value), str(trial.epoch), usd, configuration)
     return ResponsiveTable(table)
@@ -158,8 +159,8 @@ def _cost(study: StudyRecord) -> str:
     if whole is None:
         return "unknown"
     basis = f", {study.cost_basis}" if study.cost_basis else ""
-    apart = f"; {_usd(of_trials)} of it held by trials" if of_trials is not None and of_trials != whole else ""
-    return f"{_usd(whole)} USD{basis}{apart}"
+    apart = f"; {short_usd(of_trials)} of it held by trials" if of_trials is not None and of_trials != whole else ""
+    return f"{short_usd(whole)} USD{basis}{apart}"
 
 
 def _data(study: StudyRecord) -> str:
@@ -187,11 +188,3 @@ def _row_json(study: StudyRecord) -> dict[str, Any]:
 
 def _value(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{amount:.2f}" if amount >= 1 or not amount else f"{amount:.3f}"
-
-
-def _count(number: int, one: str) -> str:
-    return f"{number} {one}" if number == 1 else f"{number} {one}s"

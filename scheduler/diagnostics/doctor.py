@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..core.clock import Clock, SystemClock, pace
 from ..core.errors import InputError, JobFileError, StoreError
+from ..core.text import counted
 from ..engines import checked_name, engine_named
 from ..jobfile.settings import Settings, load_settings, spotwise_home
 from ..store import Store
@@ -100,7 +101,7 @@ def store_check(store: Store) -> Check:
         runs, active = len(store.runs()), len(store.runs(active=True))
     except StoreError as error:
         return failed("store", str(error), "restore a backup, or move it away to start anew")
-    return ok("store", f"opens: {runs} {'run' if runs == 1 else 'runs'}, {active} active")
+    return ok("store", f"opens: {counted(runs, 'run')}, {active} active")
 
 
 def clock_check(now: datetime, wall: timedelta, steady: timedelta) -> Check:

@@ -9,12 +9,14 @@ from datetime import datetime
 from spotwise.checkpoints import EXIT_PREEMPTED
 
 from ..core.run import Attempt, AttemptState, Run, RunState
-from ..engines.base import EndCause, Observation, Phase
+from ..core.text import counted
+from ..engines.base import Observation, Phase
+from ..node_agent.end_cause import EndCause
 
-# The shell's own words for "no such command" and "not executable": trying again changes nothing.
 _CRASHES = frozenset({AttemptState.FAILED, AttemptState.LOST})
 _NEVER_UP = frozenset({EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE})  # unless the engine says when it was up
-_UNLAUNCHABLE = "it cannot be launched"
+# Trying again changes nothing. The exit codes are a shell's for "not executable" and "no such command".
+_HOPELESS_CAUSES = frozenset({EndCause.SETUP_FAILED, EndCause.UNLAUNCHABLE})
 HOPELESS_EXIT_CODES = frozenset({126, 127})
 
 
@@ -41,7 +43,7 @@ def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
     state, reason = outcome(attempt, seen)
     if state is AttemptState.REFUSED or (seen.cause in _NEVER_UP and seen.launched_at is None):
         ended = launched  # nothing came up, nothing is billed
-    return known.evolve(state=state, ended_at=ended, end_reason=reason, exit_code=seen.exit_code)
+    return known.evolve(state=state, ended_at=ended, end_cause=seen.cause, end_reason=reason, exit_code=seen.exit_code)
 
 
 def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
@@ -50,6 +52,8 @@ def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
     match seen.cause:
         case EndCause.NO_CAPACITY:
             found = AttemptState.REFUSED, seen.message or f"no capacity in {place}"
+        case EndCause.WITHDRAWN:
+            found = AttemptState.REFUSED, seen.message or "given up before a machine was there"
         case EndCause.PREEMPTED:
             saved = " after saving a checkpoint" if code == EXIT_PREEMPTED else ""
             found = AttemptState.PREEMPTED, f"{place} took the capacity back; the program left{saved}"
@@ -64,7 +68,7 @@ def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
         case EndCause.LAUNCH_FAILED:
             found = AttemptState.FAILED, seen.message or f"{place} could not be brought up"
         case EndCause.UNLAUNCHABLE:
-            found = AttemptState.FAILED, f"{_UNLAUNCHABLE}: {seen.message}"
+            found = AttemptState.FAILED, f"it cannot be launched: {seen.message}"
         case _:
             found = _exited(code)
     return found
@@ -82,7 +86,7 @@ def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Transition
     """What becomes of a run after its last attempt ended."""
     last = attempts[-1]
     if last.state is AttemptState.COMPLETED:
-        return Transition(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+        return Transition(RunState.COMPLETED, f"all work is done after {counted(len(attempts), 'attempt')}")
     if run.cancel_requested:
         return Transition(RunState.CANCELLED, "cancelled by request")
     if run.budget_spent:
@@ -112,7 +116,7 @@ def of_all_hosts(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Tra
     if final:
         return final[0]
     if len(ended) == run.hosts and all(verdict.state is RunState.COMPLETED for verdict in verdicts):
-        return Transition(RunState.COMPLETED, f"all work is done after {_count(len(attempts), 'attempt')}")
+        return Transition(RunState.COMPLETED, f"all work is done after {counted(len(attempts), 'attempt')}")
     return Transition(None, verdicts[0].reason if verdicts else "")
 
 
@@ -136,12 +140,12 @@ def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
 
 def _after_crash(attempts: Sequence[Attempt], crash_limit: int) -> Transition:
     last = attempts[-1]
-    if last.exit_code in HOPELESS_EXIT_CODES or last.end_reason.startswith(("setup failed", _UNLAUNCHABLE)):
+    if last.exit_code in HOPELESS_EXIT_CODES or last.end_cause in _HOPELESS_CAUSES:
         return Transition(RunState.FAILED, f"{last.end_reason}; trying again would not help")
     crashes = crashes_without_progress(attempts)
     if crashes >= crash_limit:
         return Transition(
-            RunState.FAILED, f"{_count(crashes, 'crash', 'crashes')} in a row without progress: {last.end_reason}"
+            RunState.FAILED, f"{counted(crashes, 'crash', 'crashes')} in a row without progress: {last.end_reason}"
         )
     return Transition(None, f"{last.end_reason} ({crashes} of {crash_limit} crashes allowed without progress)")
 
@@ -156,7 +160,3 @@ def _crash(code: int | None) -> str:
     if code > 128:
         return f"the program was killed by signal {code - 128} (exit code {code})"
     return f"the program crashed with exit code {code}"
-
-
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

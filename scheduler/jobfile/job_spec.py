@@ -22,7 +22,7 @@ from ..core.run import RunKind
 from . import skypilot_keys
 from .cross_checks import faults_between_keys, missing_workdir, past_deadline, resource_faults, workdir_of
 from .file_mounts import missing_sources, with_whole_paths
-from .quantities import Deadline, Every, shown
+from .quantities import Deadline, shown
 from .schema import (
     CalendarSpec,
     CheckpointSpec,
@@ -46,7 +46,6 @@ __all__ = [
     "CheckpointSpec",
     "Deadline",
     "EarlyStopping",
-    "Every",
     "GateSpec",
     "JobSpec",
     "ParamSpec",

@@ -1,7 +1,7 @@
 """Quantities as people write them: ``1h30m``, ``40 USD``, ``2 epochs``, ``02:00``.
 
 Every parser takes what YAML gives (text or a number) and raises ValueError with a message that says what was found and
-what is allowed, ready for :mod:`.faults`.
+what is allowed, ready for :mod:`.validation_errors`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Literal
+
+from spotwise.checkpoints import Every, SettingsError, schedule
+
+from ..core.money import in_micro_usd
 
 DURATIONS = "a duration such as 45s, 90m, 18h, 1h30m, 2d or 1w"
 TIMESTAMPS = "a timestamp with its zone such as 2026-03-01T06:00:00Z"
 MONEY = "an amount in US dollars such as 40 USD, $40 or 40"
-EVERY = "N epochs, N steps, N minutes or auto"
+EVERY = "N epochs, N steps, N minutes or auto, with N 1 or more"
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(
@@ -24,24 +27,8 @@ _DURATION = re.compile(
 )
 _NUMBER = r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _MONEY = re.compile(rf"(?:(?:\$|USD)\s*{_NUMBER}|{_NUMBER.replace('number', 'amount')}\s*(?:USD|\$)?)", re.IGNORECASE)
-_EVERY = re.compile(r"(?P<amount>\d+)\s*(?P<unit>epochs?|steps?|minutes?|min)", re.IGNORECASE)
 _TIME_OF_DAY = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")
 _LONGEST = timedelta(days=3660)
-
-_MICRO_USD = Decimal("0.000001")  # the ledger's smallest amount
-EveryUnit = Literal["epochs", "steps", "minutes"]
-_EVERY_UNITS: dict[str, EveryUnit] = {"e": "epochs", "s": "steps", "m": "minutes"}
-
-
-@dataclass(frozen=True, slots=True)
-class Every:
-    """How often something happens; ``str()`` is the text that :func:`parse_every` reads."""
-
-    amount: int
-    unit: EveryUnit
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +119,7 @@ def parse_money(value: object) -> Decimal:
         found = f"{shown(value)}, which is not in USD" if other and re.search(r"\d", text) else shown(value)
         raise ValueError(f"found {found}; allowed: {MONEY}")
     amount = Decimal((match["number"] or match["amount"]).replace(",", ""))
-    if amount != amount.quantize(_MICRO_USD):
+    if amount != in_micro_usd(amount):
         raise ValueError(f"found {shown(value)}; allowed: at most six decimals")
     return amount
 
@@ -151,12 +138,13 @@ def parse_every(value: object) -> Every | None:
     text = value.strip() if isinstance(value, str) else ""
     if text.lower() == "auto":
         return None
-    match = _EVERY.fullmatch(text)
-    if match is None:
+    try:
+        every = schedule.parse_every(text)
+    except SettingsError:
+        raise ValueError(f"found {shown(value)}; allowed: {EVERY}") from None
+    if not isinstance(every.amount, int):
         raise ValueError(f"found {shown(value)}; allowed: {EVERY}")
-    if int(match["amount"]) < 1:
-        raise ValueError(f"found {shown(value)}; allowed: {EVERY}, with N 1 or more")
-    return Every(int(match["amount"]), _EVERY_UNITS[match["unit"][0].lower()])
+    return every
 
 
 def parse_time_of_day(value: object) -> str:

@@ -22,9 +22,11 @@ from pydantic import (
     model_validator,
 )
 
+from spotwise.checkpoints import Every
+
 from . import quantities
 from .names import NAME_PATTERN, NAME_RULE, is_name
-from .quantities import Deadline, Every, shown
+from .quantities import Deadline, shown
 from .validation_errors import Fault, FaultyError, did_you_mean
 
 Goal = Literal["maximize", "minimize"]

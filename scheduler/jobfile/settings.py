@@ -149,9 +149,12 @@ class SettingsKeys(Part):
     nightly: NightlySettings = Field(default_factory=NightlySettings, description="Retraining jobs.")
 
 
+_DEFAULTS = SettingsKeys()
+
+
 @dataclass(frozen=True)
 class Settings:
-    """All settings, and where they come from."""
+    """All settings, and where they come from. What a file does not say is as in ``SettingsKeys``."""
 
     home: Path  # SPOTWISE_HOME
     source: Path | None = None  # the file; None: built-in defaults
@@ -160,11 +163,11 @@ class Settings:
     skypilot: SkyPilotSettings = field(default_factory=SkyPilotSettings)
     store: str | None = None
     teams: Mapping[str, TeamSettings] = field(default_factory=dict)
-    overheads: Overheads = field(default_factory=lambda: OverheadSettings().in_hours())
-    grace: timedelta = timedelta(seconds=5)  # wall clock
-    tick: timedelta = timedelta(seconds=0.5)  # wall clock
-    crash_limit: int = 3
-    cooldown: timedelta = timedelta(hours=1)  # billed
+    overheads: Overheads = field(default_factory=_DEFAULTS.overheads.in_hours)
+    grace: timedelta = _DEFAULTS.grace  # wall clock
+    tick: timedelta = _DEFAULTS.tick  # wall clock
+    crash_limit: int = _DEFAULTS.crash_limit
+    cooldown: timedelta = _DEFAULTS.cooldown  # billed
     nightly: NightlySettings = field(default_factory=NightlySettings)
 
     @property

@@ -7,15 +7,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
+from spotwise.checkpoints import Unit
 from spotwise.cost_models.estimate import Estimate, estimate
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.cost_models.selection import reject_reason
 
+from ..core.money import CENT
 from ..jobfile.job_spec import JobSpec
 from ..policies import DEADLINE_POLICIES, policy_named
 from ..policies.base import Candidate, Move, Situation, Stop
 from .market_snapshot import MarketSnapshot
-from .rejection_reasons import CENT, reasons_against
+from .rejection_reasons import reasons_against
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory, too_small
 from .warm_start import WarmStart, usd_per_trial
@@ -229,9 +231,9 @@ def _interval_hours(job: JobSpec, work_hours: float | None, hour_s: Decimal, spe
     every, work = job.checkpoint.every, job.work
     if every is None:
         return None
-    if every.unit == "minutes":
+    if every.unit is Unit.MINUTES:
         return every.amount * 60 / float(hour_s)  # the program counts wall clock
-    units = None if work is None else (work.epochs if every.unit == "epochs" else work.steps)
+    units = None if work is None else (work.epochs if every.unit is Unit.EPOCHS else work.steps)
     hours = work_hours if work is None or job.sweep is None else work.hours
     return every.amount * hours / units / speed if units and hours else None
 
@@ -275,7 +277,7 @@ def _checkpoint_text(job: JobSpec, plan: Plan) -> str:
     every = job.checkpoint.every
     best = plan.chosen.estimate.checkpoint_interval_hours if plan.chosen and plan.chosen.estimate else None
     if every is not None:
-        return f"every {every.amount} {every.unit}, as the job file says"
+        return f"every {every}, as the job file says"
     return "at the end only: no preemptions expected" if best is None else f"every {best * 60:.0f} min (Young/Daly)"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from decimal import Decimal
 from typing import Any
 
+from ..core.money import json_usd
 from .plan import Option, Plan
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory
@@ -29,12 +29,12 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "trial_gpu_memory": _trial_memory_json(plan.trial_memory),
         "deadline": None if plan.deadline_at is None else plan.deadline_at.isoformat(),
         "deadline_hours": plan.deadline_hours,
-        "budget_usd": _money(plan.budget_usd),
+        "budget_usd": json_usd(plan.budget_usd),
         "cost_basis": plan.cost_basis,
         "wall_clock_seconds_per_hour": str(plan.hour_s),
         "checkpoint": plan.checkpoint,
         "chosen": None if chosen is None else chosen.offer.key,
-        "savings_usd": _money(plan.savings_usd),
+        "savings_usd": json_usd(plan.savings_usd),
         "admitted": not plan.refusals,
         "refusals": list(plan.refusals),
         "priors": list(plan.priors),
@@ -90,9 +90,9 @@ def _option_json(option: Option) -> dict[str, Any]:
     if predicted is None:
         return head
     return head | {
-        "expected_cost_usd": _money(predicted.cost_usd.expected),
-        "p10_cost_usd": _money(predicted.cost_usd.p10),
-        "p90_cost_usd": _money(predicted.cost_usd.p90),
+        "expected_cost_usd": json_usd(predicted.cost_usd.expected),
+        "p10_cost_usd": json_usd(predicted.cost_usd.p10),
+        "p90_cost_usd": json_usd(predicted.cost_usd.p90),
         "expected_hours": _finite(predicted.hours.expected),
         "p10_hours": _finite(predicted.hours.p10),
         "p90_hours": _finite(predicted.hours.p90),
@@ -100,11 +100,6 @@ def _option_json(option: Option) -> dict[str, Any]:
         "chance_to_meet_deadline": predicted.chance_to_meet_deadline,
         "checkpoint_interval_hours": predicted.checkpoint_interval_hours,
     }
-
-
-def _money(amount: Decimal | None) -> str | None:
-    """As a decimal string; null where there is none, and where the work would never end."""
-    return None if amount is None or not amount.is_finite() else str(amount)
 
 
 def _finite(value: float) -> float | None:

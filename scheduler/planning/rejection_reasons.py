@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from spotwise.cost_models.availability import shipped_model
 from spotwise.cost_models.offer import Market, Offer
 
+from ..core.money import CENT
 from ..policies import DEADLINE_POLICIES, ONE_MARKET
 from ..policies.base import Candidate, Situation
 from ..policies.choice import cheapest, hours_between, no_capacity_ago
@@ -16,7 +16,6 @@ from ..policies.deadline import HIGH_CHANCE, Guard
 from ..policies.safety import DeadlineMargin, position
 from ..policies.weighing import Weighed, weigh
 
-CENT = Decimal("0.01")
 _NOTHING = ""  # key of holding nothing for now
 
 

@@ -7,10 +7,9 @@ demand before it is too late, so what it can rely on is not what it holds but on
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
-from spotwise.cost_models.estimate import MICRO_USD
-
+from ..core.money import in_micro_usd
 from ..core.remaining import ChanceOf, Remaining
 from ..policies import DEADLINE_POLICIES, ONE_MARKET
 from ..policies.base import Candidate, Situation
@@ -29,6 +28,7 @@ def estimate_remaining(situation: Situation, policy: str) -> Remaining | None:
         at=situation.now,
         share=1.0 - situation.share_done,
         offer=where.offer.key,
+        market=where.offer.market,
         is_held=situation.current is not None,
         expected_usd=_still_to_pay(cost.expected, where, situation),
         low_usd=_still_to_pay(cost.p10, where, situation),
@@ -90,4 +90,4 @@ def _still_to_pay(usd: Decimal, candidate: Candidate, situation: Situation) -> D
         return usd
     over_hours = max(0.0, candidate.restart_hours - situation.starting_hours)
     paid = candidate.offer.price_usd_per_hour * situation.nodes * Decimal(str(over_hours))
-    return max(Decimal(0), (usd - paid).quantize(MICRO_USD, ROUND_HALF_EVEN))
+    return max(Decimal(0), in_micro_usd(usd - paid))

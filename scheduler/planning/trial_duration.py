@@ -25,6 +25,7 @@ from spotwise.cost_models.throughput import relative_speed
 
 from ..core.run import Attempt, CostBasis
 from ..core.study import StudyRecord, TrialState
+from ..core.text import counted
 from ..jobfile.job_spec import JobSpec
 from ..tuning.model.encoding import encode
 from ..tuning.model.response_surface import Array
@@ -69,8 +70,8 @@ class TrialHours:
     @property
     def text(self) -> str:
         """``from 3 studies: 1.4 h a trial (0.9-2.2)``"""
-        of = "1 study" if self.studies == 1 else f"{self.studies} studies"
         told = ", by configuration" if self.by_configuration else ""
+        of = counted(self.studies, "study", "studies")
         return f"from {of}: {self.median:.2g} h a trial ({self.spread.p10:.2g}-{self.spread.p90:.2g}){told}"
 
 

@@ -12,6 +12,7 @@ from spotwise.cost_models.gpu_memory import gpu_memory_gib
 from spotwise.cost_models.offer import Offer
 
 from ..core.study import StudyRecord
+from ..core.text import counted
 
 LEAST_TRIALS = 3  # that said how much they took
 MOST_TOO_LARGE = 0.1  # of trials: a GPU on which more would fail is left out
@@ -37,8 +38,8 @@ class TrialMemory:
     @property
     def text(self) -> str:
         """``from 3 studies: 4.1 GiB of a GPU a trial, 90 % below 7.9, at most 11.2; 9.2 are reckoned with``"""
-        of = "1 study" if self.studies == 1 else f"{self.studies} studies"
         took = f"{self.p50:.1f} GiB of a GPU a trial, 90 % below {self.p90:.1f}, at most {self.most:.1f}"
+        of = counted(self.studies, "study", "studies")
         return f"from {of}: {took}; {self.needed_gib:.1f} are reckoned with"
 
 

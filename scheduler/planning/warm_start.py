@@ -9,7 +9,7 @@ from typing import Any
 
 from spotwise.cost_models.estimate import MoneyQuantiles, Quantiles
 
-from ..accounting.ledger import MICRO
+from ..core.money import in_micro_usd, json_usd
 from ..core.study import StudyRecord
 from ..jobfile.job_spec import JobSpec
 from ..tuning.savings.expected import Saving, expected_of
@@ -42,7 +42,7 @@ def usd_per_trial(cost_usd: Decimal | None, trials: int | None) -> Decimal | Non
     """None where nothing is known, nothing was tried, or nothing is paid: then trials alone say what is saved."""
     if cost_usd is None or not trials or not cost_usd.is_finite() or not cost_usd:
         return None
-    return (cost_usd / trials).quantize(MICRO)
+    return in_micro_usd(cost_usd / trials)
 
 
 def trial_usd(study: StudyRecord) -> Decimal | None:
@@ -55,21 +55,21 @@ def worth_usd(trials: Quantiles, each_usd: Decimal | None) -> MoneyQuantiles | N
     if each_usd is None:
         return None
     amounts = (each_usd * _tenths(part) for part in (trials.expected, trials.p10, trials.p90))
-    return MoneyQuantiles(*(amount.quantize(MICRO) for amount in amounts))
+    return MoneyQuantiles(*(in_micro_usd(amount) for amount in amounts))
 
 
 def saving_json(saving: Saving | None, each_usd: Decimal | None) -> dict[str, Any] | None:
     """Stable keys; money as decimal strings."""
     if saving is None:
         return None
-    usd = worth_usd(saving.trials, each_usd)
+    usd, parts = worth_usd(saving.trials, each_usd), ("expected", "p10", "p90")
     return {
         "studies": saving.studies,
         "trials_with": saving.with_past,
         "trials_without": _rounded(saving.without),
         "saved_trials": _rounded(saving.trials),
-        "usd_per_trial": None if each_usd is None else f"{each_usd:f}",
-        "saved_usd": None if usd is None else {name: f"{getattr(usd, name):f}" for name in ("expected", "p10", "p90")},
+        "usd_per_trial": json_usd(each_usd),
+        "saved_usd": None if usd is None else {name: json_usd(getattr(usd, name)) for name in parts},
     }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from ..core.money import short_usd
 from ..core.study import shown_params
+from ..core.text import counted
 from ..jobfile.job_spec import JobSpec
 from ..tuning.savings.expected import LEAST_STUDIES, LEAST_TRIALS, Saving
 from .warm_start import WarmStart, worth_usd
@@ -62,20 +64,12 @@ def _amount(saving: Saving, each_usd: Decimal | None, gains: str, loses: str) ->
     spread = f"(10-90 %: {_whole(low)} to {_whole(high)})"
     if nothing:
         return f"{gains} nothing {spread}"
-    return f"{loses if loss else gains} {_count(round(middle))}{' more' if loss else ''} {spread}{money}"
+    return f"{loses if loss else gains} {counted(round(middle), 'trial')}{' more' if loss else ''} {spread}{money}"
 
 
 def _money(middle: Decimal, low: Decimal, high: Decimal) -> str:
-    return f", {_usd(middle)} USD ({_usd(low)} to {_usd(high)})"
-
-
-def _usd(amount: Decimal) -> str:
-    return f"{amount:.2f}" if abs(amount) >= 1 else f"{amount:.3f}"
+    return f", {short_usd(middle)} USD ({short_usd(low)} to {short_usd(high)})"
 
 
 def _whole(trials: float) -> str:
     return f"{round(trials) + 0}"
-
-
-def _count(trials: int) -> str:
-    return f"{trials} trial" if trials == 1 else f"{trials} trials"

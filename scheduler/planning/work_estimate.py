@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 
 from ..accounting.ledger import Category, Charge
 from ..core.run import Attempt, Run, RunKind, RunState
+from ..core.text import counted
 from ..jobfile.job_spec import JobSpec, Sweep
 from .market_snapshot import MarketSnapshot
 from .trial_duration import TrialHours
@@ -46,7 +47,7 @@ class Measured:
 def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None = None) -> WorkEstimate:
     """The best figure there is: measured beats stated, stated beats what trials of related studies took."""
     if measured is not None:
-        source = f"measured in {measured.runs} earlier run{'s' if measured.runs != 1 else ''} of this job file"
+        source = f"measured in {counted(measured.runs, 'earlier run')} of this job file"
         return WorkEstimate(measured.work_hours, source, measured.accelerator, measured.sigma)
     if job.work is None or job.work.hours is None:
         return _work_of_related(job, related)

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from ..accounting.ledger import MICRO, Charge
+from ..accounting.ledger import Charge
+from ..core.money import in_micro_usd
 from ..core.run import Run
 from .data import ReportData
 from .report import BudgetLine, BudgetState, Forecast
@@ -65,7 +66,7 @@ def _forecast(data: ReportData, booked: Decimal, running: Decimal) -> tuple[Deci
     if seen < LINEAR_AFTER:
         return by_runs, Forecast.RUNS
     rate = (booked + running) * Decimal((end - data.now) / seen)
-    return max(by_runs, (booked + running + rate).quantize(MICRO)), Forecast.LINEAR
+    return max(by_runs, in_micro_usd(booked + running + rate)), Forecast.LINEAR
 
 
 def _still_predicted(run: Run, data: ReportData) -> Decimal:

@@ -63,8 +63,3 @@ def label(value: StrEnum | str) -> str:
 
 def yes_no(value: bool | None) -> str:
     return NOTHING if value is None else ("yes" if value else "no")
-
-
-def count(amount: int, one: str, many: str = "") -> str:
-    """``3 runs``, ``1 run``."""
-    return f"{amount:,} {one if amount == 1 else many or one + 's'}"

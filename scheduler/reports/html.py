@@ -11,10 +11,10 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ..accounting.ledger import Category
+from ..core.text import counted
 from . import tables
 from .charts import Row, budget_bars, prediction_dots, spend_rows, stacked_bars
 from .formats import Usd, percent, when
-from .formats import count as counted
 from .report import BudgetState, Report, Section
 from .summary import EMPTY, month_name, summary
 from .tables import Grid

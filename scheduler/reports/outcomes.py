@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from statistics import median
 
-from ..accounting.ledger import MICRO, Category, Charge
+from ..accounting.ledger import Category, Charge
+from ..core.money import in_micro_usd
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.study import StudyRecord, TrialRecord, TrialState
 from .data import ModelRow, ReportData
@@ -118,7 +119,7 @@ def _study_cost(study: StudyRecord, charges: Sequence[Charge]) -> StudyCost:
         trials=tuple(sorted(trials.values(), key=lambda t: (-t.usd, t.number))),
         trials_usd=sum((amount for trial, amount in usd.items() if trial is not None), _ZERO),
         shared_usd=usd[None],
-        median_usd=median(t.usd for t in paid).quantize(MICRO) if paid else None,
+        median_usd=in_micro_usd(median(t.usd for t in paid)) if paid else None,
         dearest=paid[0] if paid else None,
         best=None if best is None else trials[best.number],
         completed=states.count(TrialState.COMPLETED),
@@ -160,7 +161,7 @@ def _model_cost(model: str, rows: Sequence[ModelRow], charges: dict[str, list[Ch
     runs = {row.run_id for row in rows}
     promoted = sum(row.promoted for row in rows)
     usd = sum((c.amount_usd for run_id in runs for c in charges[run_id]), _ZERO)
-    return ModelCost(model, versions, len(runs), promoted, usd, (usd / promoted).quantize(MICRO) if promoted else None)
+    return ModelCost(model, versions, len(runs), promoted, usd, in_micro_usd(usd / promoted) if promoted else None)
 
 
 def predictions(data: ReportData) -> tuple[Prediction, ...]:

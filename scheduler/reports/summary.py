@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from ..accounting.ledger import Category
-from .formats import Usd, count, label, percent
+from ..core.text import counted
+from .formats import Usd, label, percent
 from .report import BudgetState, Section
 
 EMPTY = (
@@ -24,7 +25,7 @@ def summary(section: Section) -> tuple[str, ...]:
 
 def _sentences(section: Section, usd: Usd) -> Iterator[str]:
     total = section.total
-    spent = f"{count(len(section.runs), 'run')} booked {usd(total.booked_usd)}"
+    spent = f"{counted(len(section.runs), 'run')} booked {usd(total.booked_usd)}"
     yield spent + (f", and {usd(total.running_usd)} more is running." if total.running_usd else ".")
     net = section.net
     if net.share is not None:
@@ -35,7 +36,7 @@ def _sentences(section: Section, usd: Usd) -> Iterator[str]:
     if section.preemptions and section.work_kept_share is not None:
         lost = usd(total.usd(Category.LOST_WORK))
         kept = percent(section.work_kept_share)
-        yield f"{count(section.preemptions, 'preemption')} destroyed {lost} of work; {kept} of all work was kept."
+        yield f"{counted(section.preemptions, 'preemption')} destroyed {lost} of work; {kept} of all work was kept."
     yield from _past_sentences(section, usd)
     yield from _budget_sentences(section, usd)
 
@@ -48,8 +49,8 @@ def _past_sentences(section: Section, usd: Usd) -> Iterator[str]:
     amounts = [row.saved_usd.expected for row in rows if row.saved_usd is not None]
     money = f", {usd(abs(sum(amounts, Decimal(0))))}" if trials and len(amounts) == len(rows) else ""
     verb = "saved" if trials > 0 else "cost"
-    said = f"{verb} about {count(abs(trials), 'trial')}{money}" if trials else "saved nothing"
-    yield f"Past studies are estimated to have {said}, over {count(len(rows), 'sweep')} that learned from them."
+    said = f"{verb} about {counted(abs(trials), 'trial')}{money}" if trials else "saved nothing"
+    yield f"Past studies are estimated to have {said}, over {counted(len(rows), 'sweep')} that learned from them."
 
 
 def _budget_sentences(section: Section, usd: Usd) -> Iterator[str]:
@@ -67,7 +68,7 @@ def _budget_sentences(section: Section, usd: Usd) -> Iterator[str]:
             forecast = f"{usd(line.forecast_usd)} of {usd(line.budget_usd)}"
             yield f"{name} is at risk: forecast to cost {forecast} (method: {label(line.forecast)})."
     if len(bad) > 3:
-        yield f"{count(len(bad) - 3, 'more budget')} not held; see the budgets below."
+        yield f"{counted(len(bad) - 3, 'more budget')} not held; see the budgets below."
 
 
 def month_name(month: str) -> str:

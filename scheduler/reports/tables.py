@@ -8,7 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from ..core.run import RunState
-from .formats import NOTHING, Usd, count, hours, label, number, percent, signed_percent, when, yes_no
+from ..core.text import counted
+from .formats import NOTHING, Usd, hours, label, number, percent, signed_percent, when, yes_no
 from .report import BudgetState, Section, Spend, SpendNode, StudyCost
 
 _BUDGET_TONE = {BudgetState.OVER: "bad", BudgetState.AT_RISK: "warn", BudgetState.WITHIN: "good"}
@@ -157,7 +158,7 @@ def outcome_grid(section: Section, usd: Usd) -> Grid:
 
 def prediction_grid(section: Section, usd: Usd) -> Grid:
     found = section.coverage
-    told = f"{found.inside} of {count(found.judged, 'completed run')} cost what was predicted (10-90% interval)."
+    told = f"{found.inside} of {counted(found.judged, 'completed run')} cost what was predicted (10-90% interval)."
     return Grid(
         key="predictions",
         title="Predicted and actual cost",

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from ..accounting.ledger import MICRO, Category, Charge, cost_of
+from ..accounting.ledger import Category, Charge, cost_of
+from ..core.money import in_micro_usd
 from ..core.run import Attempt, AttemptState, Run
 from .budgets import in_month
 from .data import ReportData
@@ -111,7 +112,6 @@ def _booked_until(charges: Sequence[Charge], moment: datetime) -> Decimal:
         if charge.end <= moment:
             total += charge.amount_usd
         elif charge.start < moment:
-            total += (charge.amount_usd * Decimal((moment - charge.start) / (charge.end - charge.start))).quantize(
-                MICRO
-            )
+            share = Decimal((moment - charge.start) / (charge.end - charge.start))
+            total += in_micro_usd(charge.amount_usd * share)
     return total

@@ -9,6 +9,8 @@ from decimal import Decimal
 from sqlalchemy import BigInteger, DateTime, Dialect, String, Text
 from sqlalchemy.types import TypeDecorator
 
+from ..core.money import MICRO_USD
+
 _MICROS = Decimal(1_000_000)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL refuses the first, UTF-8 the others
 
@@ -28,7 +30,7 @@ class UsdColumn(TypeDecorator[Decimal]):
         return int(micros)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> Decimal | None:
-        return None if value is None else (Decimal(value) / _MICROS).quantize(Decimal("0.000001"))
+        return None if value is None else (Decimal(value) / _MICROS).quantize(MICRO_USD)
 
 
 class DecimalColumn(TypeDecorator[Decimal]):

@@ -15,7 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from spotwise.checkpoints import ProgressEvent, ProgressRecord, read_progress
-from spotwise.scheduler.accounting.ledger import MICRO, Charge, cost_of
+from spotwise.scheduler.accounting.ledger import Charge, cost_of
+from spotwise.scheduler.core.money import MICRO_USD
 from spotwise.scheduler.core.run import Attempt, AttemptState, Run, RunKind, RunState
 from spotwise.scheduler.core.study import StudyRecord, TrialState
 from spotwise.scheduler.store import Store
@@ -147,7 +148,7 @@ def booking_faults(attempt: Attempt, ledger: Sequence[Charge]) -> Iterator[str]:
     moments = sorted({attempt.launched_at, attempt.ended_at, *(m for c in charges for m in (c.start, c.end))})
     for left, right in pairwise(moments):
         held = sum((Fraction(c.share) for c in charges if c.start <= left and c.end >= right), Fraction(0))
-        if abs(held - 1) > len(charges) * Fraction(MICRO):  # shares are rounded for reading
+        if abs(held - 1) > len(charges) * Fraction(MICRO_USD):  # shares are rounded for reading
             yield f"{attempt.id} from {left} to {right}: {float(held)} of it is charged"
 
 

@@ -42,6 +42,11 @@ def test_spelling_does_not_matter(text: str) -> None:
     assert parse_every(text) == Every(1, parse_every("1 epochs").unit)
 
 
+@pytest.mark.parametrize("text", ["2 epochs", "100 steps", "0.5 minutes", "5 minutes"])
+def test_an_interval_is_written_as_it_is_read(text: str) -> None:
+    assert str(parse_every(text)) == text
+
+
 @pytest.mark.parametrize("text", ["", "epochs", "2", "2 hours", "-1 epochs", "0 steps", "1.5 epochs", "auto"])
 def test_what_is_no_interval_is_refused_by_name(text: str) -> None:
     with pytest.raises(SettingsError, match="checkpoint interval"):

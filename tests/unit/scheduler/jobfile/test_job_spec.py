@@ -8,10 +8,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from spotwise.checkpoints import Every, Unit
 from spotwise.scheduler.core.errors import JobFileError
 from spotwise.scheduler.core.run import RunKind
 from spotwise.scheduler.jobfile.job_spec import (
-    Every,
     job_schema,
     load_job,
     parse_job,
@@ -100,7 +100,7 @@ def test_every_key_of_a_sweep_arrives() -> None:
     assert spec.budget_usd == Decimal(40)
     assert spec.policy == "deadline"
     assert (spec.checkpoint.every, spec.checkpoint.to, spec.checkpoint.keep) == (
-        Every(2, "epochs"),
+        Every(2, Unit.EPOCHS),
         "s3://bucket/path",
         5,
     )

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spotwise.checkpoints import Every, Unit
 from spotwise.scheduler.jobfile import quantities
-from spotwise.scheduler.jobfile.quantities import Deadline, Every
+from spotwise.scheduler.jobfile.quantities import Deadline
 
 DURATIONS = "a duration such as 45s, 90m, 18h, 1h30m, 2d or 1w"
 TIMESTAMPS = "a timestamp with its zone such as 2026-03-01T06:00:00Z"
@@ -112,11 +113,11 @@ def test_an_amount_reads_the_same_however_it_is_written(dollars: int, cents: int
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("2 epochs", Every(2, "epochs")),
-        ("1 epoch", Every(1, "epochs")),
-        ("500 steps", Every(500, "steps")),
-        ("15 minutes", Every(15, "minutes")),
-        ("15min", Every(15, "minutes")),
+        ("2 epochs", Every(2, Unit.EPOCHS)),
+        ("1 epoch", Every(1, Unit.EPOCHS)),
+        ("500 steps", Every(500, Unit.STEPS)),
+        ("15 minutes", Every(15, Unit.MINUTES)),
+        ("15min", Every(15, Unit.MINUTES)),
         ("auto", None),
     ],
 )
@@ -130,7 +131,7 @@ def test_what_is_no_interval_is_a_fault(value: object) -> None:
         quantities.parse_every(value)
 
 
-@given(st.builds(Every, st.integers(1, 10**9), st.sampled_from(["epochs", "steps", "minutes"])))
+@given(st.builds(Every, st.integers(1, 10**9), st.sampled_from(Unit)))
 def test_every_interval_survives_writing_and_reading(every: Every) -> None:
     assert quantities.parse_every(str(every)) == every
 
