@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import BinaryIO, cast
 
+from .digest import FileDigest, HashingStream, copy_hashed, difference
 from .errors import CorruptError, NoSpaceError, SaveError, StorageError
-from .manifest import MANIFEST, FileEntry, Manifest, decode_manifest, encode_manifest
+from .manifest import MANIFEST, Manifest, decode_manifest, encode_manifest
 from .storage import Storage, storage_for
 
 _NAME = re.compile(r"step-\d{9,}")
-_CHUNK = 1 << 20  # bytes read at once while hashing
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class HashingStream:
-    """What data files are written through: hashes on the way and remembers why a write failed.
-
-    ``torch.save`` hides the operating system's error behind one of its own; the memory keeps "disk full" tellable.
-    """
-
-    target: BinaryIO
-    written: int = 0
-    fault: OSError | None = None
-    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
-
-    def write(self, data: bytes | memoryview) -> int:
-        try:
-            self.target.write(data)
-        except OSError as fault:
-            self.fault = fault
-            raise
-        self._hash.update(data)
-        self.written += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        self.target.flush()
-
-    def entry(self) -> FileEntry:
-        return FileEntry(sha256=self._hash.hexdigest(), bytes=self.written)
 
 
 class CheckpointFolder:
@@ -121,7 +91,7 @@ class CheckpointFolder:
             self._storage.delete(f"{name}/{MANIFEST}")  # first, so that a crash leaves no manifest without its data
             self._storage.remove(name)
 
-    def _write_file(self, name: str, write: Callable[[HashingStream], None]) -> FileEntry:
+    def _write_file(self, name: str, write: Callable[[HashingStream], None]) -> FileDigest:
         with self._storage.create(name) as target:
             stream = HashingStream(target)
             try:
@@ -130,7 +100,7 @@ class CheckpointFolder:
                 if stream.fault is None:
                     raise
                 raise stream.fault from None
-        return stream.entry()
+        return stream.digest()
 
     def _undo(self, name: str, file: str, before: Manifest | None) -> None:
         """Remove a failed save. A checkpoint of the same step, taken before the epoch ended, stays."""
@@ -185,20 +155,12 @@ def _step_of(name: str) -> int:
     return int(name.removeprefix("step-"))
 
 
-def _fault_of(stream: BinaryIO, expected: FileEntry) -> str | None:
+def _fault_of(stream: BinaryIO, expected: FileDigest) -> str | None:
     """How the bytes in ``stream`` differ from what is expected; None where they do not."""
-    digest, size = hashlib.sha256(), 0
     try:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
+        return difference(copy_hashed(stream, None), expected)
     except OSError as fault:
         return f"it cannot be read to its end ({fault})"
-    if size != expected.bytes:
-        return f"it has {size} bytes, the manifest says {expected.bytes}"
-    if digest.hexdigest() != expected.sha256:
-        return f"its SHA-256 is {digest.hexdigest()[:12]}..., the manifest says {expected.sha256[:12]}..."
-    return None
 
 
 def _save_error(fault: OSError | StorageError, where: str) -> SaveError:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Any
 
+from .digest import FileDigest
 from .errors import CorruptError
 from .progress import decode_metrics, encode_metrics
 from .schedule import TrainingPosition
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """What a data file must be like."""
-
-    sha256: str  # hexadecimal
-    bytes: int
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +29,7 @@ class Manifest:
     metrics: Mapping[str, float] = field(default_factory=dict)  # as last reported
     host: str = ""
     attempt: int = 1
-    files: Mapping[str, FileEntry] = field(default_factory=dict)
+    files: Mapping[str, FileDigest] = field(default_factory=dict)  # by path relative to the checkpoint's folder
 
     @property
     def name(self) -> str:
@@ -59,7 +55,11 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(data: bytes, *, source: str) -> Manifest:
-    """The manifest in ``data``, read from ``source``. Raises ``CorruptError`` where it is torn or of another format."""
+    """The manifest in ``data``, read from ``source``.
+
+    Raises:
+        CorruptError: it is torn, altered or of another format, or names a file outside the checkpoint's folder.
+    """
     try:
         values = json.loads(data)
         if values["format"] != FORMAT:
@@ -76,5 +76,19 @@ def _manifest_from(values: dict[str, Any]) -> Manifest:
         metrics=decode_metrics(values["metrics"]),
         host=str(values["host"]),
         attempt=int(values["attempt"]),
-        files={name: FileEntry(str(entry["sha256"]), int(entry["bytes"])) for name, entry in values["files"].items()},
+        files={_inside(name): _digest_from(entry) for name, entry in values["files"].items()},
     )
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ValueError(f"{name!r} does not lie inside the checkpoint")
+    return name
+
+
+def _digest_from(entry: dict[str, Any]) -> FileDigest:
+    digest = FileDigest(str(entry["sha256"]), int(entry["bytes"]))
+    if not _SHA256.fullmatch(digest.sha256) or digest.bytes < 0:
+        raise ValueError(f"{entry!r} is no SHA-256 and size")
+    return digest

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from .json_lines import LogTail, decode_line, decode_lines
 from .storage import locate_file
 
 
@@ -54,23 +55,11 @@ class ProgressReader:
     """Follows a progress file: each call of ``new`` reads only what was added since the last one."""
 
     def __init__(self, url: str) -> None:
-        self._storage, self._name = locate_file(url)
-        self._offset = 0  # bytes of whole lines already read
+        self._tail = LogTail(*locate_file(url), may_be_replaced=True)
 
     def new(self) -> list[ProgressRecord]:
         """Records added since the last call, oldest first; [] while there is no file. Torn lines are passed over."""
-        data = self._unread()
-        whole = data[: data.rfind(b"\n") + 1]  # the rest is still being written, or torn
-        self._offset += len(whole)
-        return [record for line in whole.splitlines() if (record := decode_record(line)) is not None]
-
-    def _unread(self) -> bytes:
-        try:
-            if self._storage.size(self._name) < self._offset:
-                self._offset = 0  # another file has taken its place
-            return self._storage.read(self._name, self._offset)
-        except FileNotFoundError:
-            return b""
+        return decode_lines(self._tail.new(), _record_from)
 
 
 def read_progress(url: str) -> list[ProgressRecord]:
@@ -90,11 +79,7 @@ def encode_record(record: ProgressRecord) -> bytes:
 
 def decode_record(line: bytes) -> ProgressRecord | None:
     """The record of one line, or None where the line is torn or not one of ours."""
-    try:
-        values = json.loads(line)
-        return _record_from(values)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
+    return decode_line(line, _record_from)
 
 
 def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
@@ -107,7 +92,7 @@ def decode_metrics(values: Mapping[str, Any]) -> dict[str, float]:
     return {name: value if isinstance(value, int | float) else float(value) for name, value in values.items()}
 
 
-def _record_from(values: dict[str, Any]) -> ProgressRecord:
+def _record_from(values: Any) -> ProgressRecord:
     moment = datetime.fromisoformat(values["time"])
     speed, memory, checkpoint = (values.get(key) for key in ("samples_per_second", "gpu_memory_gib", "checkpoint"))
     return ProgressRecord(

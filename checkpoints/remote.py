@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
+from .digest import CHUNK_BYTES
 from .errors import StorageError
+from .json_lines import line_after
 from .lent_packages import borrow_packages
 
 # What the clouds' clients raise without deriving it from OSError. Looked up only in modules that are loaded.
@@ -50,7 +52,7 @@ class RemoteStorage:
         """A private copy on this machine: what reads it seeks and reads twice, which should cost one download."""
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         with _translated(self._url), self._files.open(self._path(name), "rb") as stream:
-            shutil.copyfileobj(stream, copy, 1 << 20)
+            shutil.copyfileobj(stream, copy, CHUNK_BYTES)
         copy.seek(0)
         return cast("BinaryIO", copy)
 
@@ -70,8 +72,7 @@ class RemoteStorage:
             before = self.read(name)
         except FileNotFoundError:
             before = b""
-        separator = b"\n" if before and not before.endswith(b"\n") else b""
-        self.put(name, before + separator + line.rstrip(b"\n") + b"\n")
+        self.put(name, before + line_after(before, line))
 
     def folders(self) -> list[str]:
         with suppress(FileNotFoundError), _translated(self._url):

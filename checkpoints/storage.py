@@ -6,9 +6,6 @@ not there) or, for faults that a cloud's client does not report as ``OSError``, 
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-_NO_FOLDER_SYNC = (errno.EINVAL, errno.ENOTSUP)  # some network drives sync files only
+from .atomic_file import durable_stream, sync_folder, write_atomic
+from .json_lines import append_line
 
 
 class Storage(Protocol):
@@ -83,23 +81,14 @@ class LocalStorage:
     def create(self, name: str) -> Iterator[BinaryIO]:
         path = self._root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as stream:
+        with durable_stream(path) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
 
     def put(self, name: str, data: bytes) -> None:
         path = self._root / name
-        # A draft of its own for every writer: two that share one write into each other's finished file.
-        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")
-        try:
-            with self.create(draft.relative_to(self._root).as_posix()) as stream:
-                stream.write(data)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)  # it is there only where a step failed
-        _sync_folder(path.parent)
-        _sync_folder(self._root)  # the folder's own entry, when it is new
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, data)
+        sync_folder(self._root)  # the folder's own entry, when it is new
 
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")
@@ -115,13 +104,7 @@ class LocalStorage:
     def append_line(self, name: str, line: bytes) -> None:
         path = self._root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            size = os.fstat(descriptor).st_size
-            torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-            _write_all(descriptor, _as_line(line, torn=torn))
-        finally:
-            os.close(descriptor)
+        append_line(path, line)
 
     def folders(self) -> list[str]:
         if not self._root.exists():
@@ -140,7 +123,7 @@ class LocalStorage:
         path = self._root / name
         path.unlink(missing_ok=True)
         if path.parent.exists():
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def remove(self, folder: str) -> None:
         with suppress(FileNotFoundError):
@@ -165,23 +148,3 @@ def locate_file(url: str) -> tuple[Storage, str]:
     if folder.endswith(":/"):  # "memory://file": the root is the folder
         return storage_for(folder + "/"), name
     return storage_for(folder or ("/" if url.startswith("/") else ".")), name
-
-
-def _as_line(line: bytes, *, torn: bool) -> bytes:
-    return (b"\n" if torn else b"") + line.rstrip(b"\n") + b"\n"
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:  # a nearly full disk takes a part first and fails on the rest
-        data = data[os.write(descriptor, data) :]
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    except OSError as fault:
-        if fault.errno not in _NO_FOLDER_SYNC:
-            raise
-    finally:
-        os.close(descriptor)

@@ -1,1 +1,1 @@
-"""Values and facts that every room uses: runs, attempts, studies, errors, the clock. No I/O but `atomic_file`."""
+"""Values and facts that every room uses: runs, attempts, studies, errors, the clock. No I/O."""

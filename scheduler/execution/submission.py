@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from spotwise.checkpoints.atomic_file import write_atomic
 from spotwise.cost_models.offer import Offer
 
 from ..core.errors import InputError, NotFoundError, RefusedError, StoreError
@@ -262,9 +263,7 @@ def _secret_values(job: JobSpec) -> dict[str, str]:
 
 def _write_secrets(run: Run, values: dict[str, str]) -> None:
     if values:
-        descriptor = os.open(secrets_path(run), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(values, file)
+        write_atomic(secrets_path(run), json.dumps(values), mode=0o600)
 
 
 def _discard_unless_added(app: App, run: Run) -> None:

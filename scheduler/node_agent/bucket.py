@@ -10,6 +10,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
+from spotwise.checkpoints.atomic_file import write_atomic
+from spotwise.checkpoints.digest import CHUNK_BYTES
 from spotwise.checkpoints.storage import Storage
 
 from .node_name import NodeName
@@ -19,7 +21,6 @@ Stamp = tuple[int, int]  # size in bytes, time of change in ns
 _GONE: Stamp = (-1, 0)
 _LOG = ".txt"
 _NOT_EXCHANGED = ("pid.json", ".tmp", ".part", ".lock")  # of this machine only, or not whole yet
-_CHUNK = 1 << 20
 _HAULED_BYTES_PER_S = 1 << 18  # on average: a log is written anew as a whole each time, since objects do not grow
 _LONG = 1 << 26  # bytes; a machine that is about to go may have no time for such a log
 
@@ -74,7 +75,7 @@ class Bucket:
         """Bring a log there in pieces, so that its length costs no memory. How long it was."""
         stamp = self._stamp(name)
         with (self.folder / name).open("rb") as log, self._storage.create(name) as there:
-            shutil.copyfileobj(log, there, _CHUNK)
+            shutil.copyfileobj(log, there, CHUNK_BYTES)
         self._known[name] = stamp
         return stamp[0]
 
@@ -85,9 +86,7 @@ class Bucket:
             return
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".tmp")
-        draft.write_bytes(data)
-        draft.replace(path)
+        write_atomic(path, data, durable=False)
         self._known[name] = self._stamp(name)
 
     def _changed(self) -> list[str]:

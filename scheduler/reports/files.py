@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..core.atomic_file import write_whole
+from spotwise.checkpoints.atomic_file import write_atomic
+
 from ..core.errors import InputError
 from .data import ReportData
 from .focus import focus_csv
@@ -42,7 +43,7 @@ def write_reports(report: Report, data: ReportData, out: Path) -> Paths:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, text in contents.items():
-            write_whole(out / name, text)
+            write_atomic(out / name, text)
     except OSError as error:
         raise InputError(f"cannot write the report to {out}: {error}; name a folder that can be written") from error
     return Paths(out / "report.html", out / "report.txt", out / "focus.csv")

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
-_CHUNK_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Digest:
-    """What a file holds."""
-
-    sha256: str
-    bytes: int
+from spotwise.checkpoints.atomic_file import durable_stream, sync_folder
+from spotwise.checkpoints.digest import FileDigest, copy_hashed
 
 
 class Disk:
@@ -30,23 +20,15 @@ class Disk:
         path.mkdir(exist_ok=True)
         self.sync_folder(path.parent)
 
-    def copy(self, source: Path, target: Path) -> Digest:
-        """Copy a file and tell what was copied, read once: what is hashed is what is written."""
-        sha256, size = hashlib.sha256(), 0
-        with source.open("rb") as reader, target.open("wb") as writer:
-            while chunk := reader.read(_CHUNK_BYTES):
-                sha256.update(chunk)
-                size += len(chunk)
-                writer.write(chunk)
-            writer.flush()
-            os.fsync(writer.fileno())
-        return Digest(sha256.hexdigest(), size)
+    def copy(self, source: Path, target: Path) -> FileDigest:
+        """Copy a file and tell what was copied."""
+        with source.open("rb") as reader, durable_stream(target) as writer:
+            return copy_hashed(reader, writer)
 
     def write(self, path: Path, text: str) -> None:
-        with path.open("w", encoding="utf-8") as writer:
-            writer.write(text)
-            writer.flush()
-            os.fsync(writer.fileno())
+        """Write a file as UTF-8; a crash may leave a part of it."""
+        with durable_stream(path) as writer:
+            writer.write(text.encode())
 
     def rename(self, source: Path, target: Path) -> None:
         """Atomic on one file system; replaces an existing file, never a folder with content."""
@@ -54,11 +36,7 @@ class Disk:
 
     def sync_folder(self, path: Path) -> None:
         """Make the names in a folder durable."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(path)
 
     def remove_folder(self, path: Path) -> None:
         """Remove a folder with all it holds; a missing one is fine."""

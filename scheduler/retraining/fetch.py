@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spotwise.checkpoints import CheckpointFolder, Manifest, latest_checkpoint, storage_for
-from spotwise.checkpoints.manifest import encode_manifest
+from spotwise.checkpoints.atomic_file import write_atomic
+from spotwise.checkpoints.manifest import MANIFEST, encode_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +42,5 @@ def _copied(url: str, manifest: Manifest, scratch: Path) -> Path:
     for name in manifest.files:
         with folder.open(manifest, name) as source, (to / name).open("wb") as copy:
             shutil.copyfileobj(source, copy)
-    (to / "manifest.json").write_bytes(encode_manifest(manifest))
+    write_atomic(to / MANIFEST, encode_manifest(manifest), durable=False)
     return to

@@ -22,11 +22,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from spotwise.checkpoints.manifest import MANIFEST
+
 from ..core.errors import InputError, NotFoundError, StoreError
 from ..jobfile.names import NAME_RULE, is_name
 from .disk import Disk
 from .lock import exclusive
-from .manifest import MANIFEST, CorruptCheckpointError, read_manifest, require_same
+from .manifest import CorruptCheckpointError, promised_files, require_same
 
 KEEP_VERSIONS = 10
 
@@ -160,7 +162,7 @@ class Registry:
         self._disk.rename(new, final)
 
     def _copy(self, checkpoint: Path, new: Path) -> None:
-        promised = read_manifest(checkpoint)
+        promised = promised_files(checkpoint)
         if _CARD in promised:
             raise CorruptCheckpointError(f"{checkpoint / _CARD}: the registry keeps its own {_CARD}; rename this file")
         for name, digest in sorted(promised.items()):

@@ -6,8 +6,10 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spotwise.checkpoints.atomic_file import write_once
+
 from ...core.errors import EngineError
-from .folder import write_once
+from .folder import OWNER_ONLY
 
 
 def market_anchor(home: Path, market_name: str, now: datetime) -> datetime:
@@ -19,7 +21,7 @@ def market_anchor(home: Path, market_name: str, now: datetime) -> datetime:
     path = home / "local" / f"market-{market_name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        write_once(path, json.dumps({"market": market_name, "anchor": now.isoformat()}))
+        write_once(path, json.dumps({"market": market_name, "anchor": now.isoformat()}), mode=OWNER_ONLY)
     try:
         return datetime.fromisoformat(json.loads(path.read_text())["anchor"]).astimezone(UTC)
     except (ValueError, KeyError, TypeError) as error:

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 
+from spotwise.checkpoints.atomic_file import write_once
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market, Offer, Pool
 
@@ -30,10 +31,11 @@ from ...core.errors import CapacityError, EngineError
 from ...core.run import CostBasis
 from ...jobfile.settings import Settings
 from ...node_agent.events import append_event
+from ...node_agent.message_format import NodeMessageError
 from ...node_agent.processes import kill_all, leftovers
 from ..base import NEVER_LAUNCHED, Handle, LaunchRequest, Observation, Phase
 from .anchor import market_anchor
-from .folder import AttemptFolder, NodeRequest, unlock, write_once
+from .folder import OWNER_ONLY, AttemptFolder, NodeRequest, unlock
 from .market import EmulatedMarket, OpenMarket
 from .market_file import load_market
 from .observation import has_ended, observation, sessions, settled
@@ -83,7 +85,7 @@ class LocalEngine:
             if folder.request() is None:
                 node_request = self._node_request(request)
                 folder.path.mkdir(parents=True, exist_ok=True)
-                write_once(folder.request_path, node_request.to_json())
+                write_once(folder.request_path, node_request.to_json(), mode=OWNER_ONLY)
             _start_node(folder, {**request.secrets, **request.env})
         return handle
 
@@ -242,7 +244,7 @@ def _observation_or_unknown(folder: AttemptFolder) -> Observation:
     try:
         with _disk_faults_named(folder):
             return _observe(folder)
-    except EngineError as error:
+    except (EngineError, NodeMessageError) as error:
         return Observation(Phase.UNKNOWN, message=str(error))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from spotwise.checkpoints.atomic_file import write_atomic
 from spotwise.cost_models.offer import Market, Offer
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, catalog_offers
 
@@ -84,16 +84,10 @@ class OfferBook:
         return catalogs
 
     def _keep(self, catalogs: Catalogs) -> None:
-        """Every writer has a file of its own, and the last rename wins."""
         content = {"read_at": catalogs.read_at.isoformat(), "clouds": self._settings.clouds}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=self._path.parent, prefix=".catalog-", delete=False) as part:
-            try:
-                json.dump({**content, "rows": [asdict(row) for row in catalogs.rows]}, part)
-                part.flush()
-                Path(part.name).replace(self._path)
-            finally:
-                Path(part.name).unlink(missing_ok=True)  # it is there only where a step failed
+        text = json.dumps({**content, "rows": [asdict(row) for row in catalogs.rows]})
+        write_atomic(self._path, text, durable=False, mode=0o600)
 
     def _kept(self) -> Catalogs | None:
         """What an earlier process has read; None where it asked other clouds, or where the file is damaged."""

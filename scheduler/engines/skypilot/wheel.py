@@ -11,10 +11,11 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from spotwise.checkpoints.atomic_file import write_atomic
 
 from ...core.errors import EngineError
 
@@ -29,6 +30,7 @@ _LISTS = ("Provides-Extra", "Requires-Dist")  # fields that stand there as often
 _WHEEL = "Wheel-Version: 1.0\nGenerator: spotwise\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 _MODE = 0o100644  # of every file in it: regular, read by all
+_READ_BY_ALL = 0o644  # others than who made it may start nodes
 
 Files = Mapping[str, bytes]  # by their names in the wheel
 
@@ -46,7 +48,8 @@ def build_wheel(folder: Path) -> Path:
     try:
         data = _packed(_with_record({**_sources(), **_metadata(distribution)}, _info_folder(distribution)))
         if not wheel.is_file() or wheel.read_bytes() != data:
-            _put(wheel, data)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomic(wheel, data, durable=False, mode=_READ_BY_ALL)
     except OSError as error:
         raise EngineError(f"the wheel of spotwise cannot be made in {folder}: {error}") from error
     return wheel
@@ -125,16 +128,3 @@ def _packed(files: Files) -> bytes:
             entry.external_attr = _MODE << 16
             archive.writestr(entry, data, ZIP_DEFLATED)
     return buffer.getvalue()
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Every writer has a file of its own, and the last rename wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".wheel-", delete=False) as part:
-        try:
-            part.write(data)
-            part.flush()
-            Path(part.name).chmod(0o644)  # others than who made it may start nodes
-            Path(part.name).replace(path)
-        finally:
-            Path(part.name).unlink(missing_ok=True)  # it is there only where a step failed

@@ -12,7 +12,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...core.atomic_file import write_whole
+from spotwise.checkpoints.atomic_file import write_atomic
+
 from ...core.errors import InputError
 from ...core.study import StudyRecord
 from ...core.study_json import study_from_json, study_to_json
@@ -34,7 +35,7 @@ def write_export(path: Path, studies: Sequence[StudyRecord]) -> None:
     document = {"format": FORMAT, "version": VERSION, "studies": [document_of(study) for study in studies]}
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     try:
-        write_whole(path, text)
+        write_atomic(path, text)
     except OSError as error:
         raise InputError(
             f"{path} is not written: {error.strerror or error}; name a file in a folder that can be written"

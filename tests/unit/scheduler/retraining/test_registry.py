@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 from checkpoint_folders import FILES, checkpoint_folder
 
+from spotwise.checkpoints.digest import FileDigest
 from spotwise.scheduler.core.errors import InputError, NotFoundError, StoreError
-from spotwise.scheduler.retraining.disk import Digest, Disk
+from spotwise.scheduler.retraining.disk import Disk
 from spotwise.scheduler.retraining.manifest import CorruptCheckpointError
 from spotwise.scheduler.retraining.registry import ModelVersion, Registry
 
@@ -187,14 +188,14 @@ class ForbiddenDisk(Disk):
     def write(self, path: Path, text: str) -> None:
         raise AssertionError(f"wrote {path}")
 
-    def copy(self, source: Path, target: Path) -> Digest:
+    def copy(self, source: Path, target: Path) -> FileDigest:
         raise AssertionError(f"copied {source}")
 
 
 class FullDisk(Disk):
     """Runs out of space while it copies."""
 
-    def copy(self, source: Path, target: Path) -> Digest:
+    def copy(self, source: Path, target: Path) -> FileDigest:
         target.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
@@ -226,7 +227,7 @@ class DyingDisk(Disk):
         if here:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def copy(self, source: Path, target: Path) -> Digest:
+    def copy(self, source: Path, target: Path) -> FileDigest:
         with self._dying(lambda: target.write_bytes(source.read_bytes()[:100])):
             return super().copy(source, target)
 

@@ -14,12 +14,14 @@ import psutil
 import pytest
 from machines import PATIENCE_S, make_request, processes_under, seen_ended, wait_for
 
+from spotwise.checkpoints.atomic_file import write_once
 from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.core.errors import EngineError
-from spotwise.scheduler.engines.base import EndCause, Handle, LaunchRequest, Phase
+from spotwise.scheduler.engines.base import Handle, LaunchRequest, Phase
 from spotwise.scheduler.engines.local.engine import NODE_MODULE, LocalEngine
-from spotwise.scheduler.engines.local.folder import AttemptFolder, NodeRequest, write_once
+from spotwise.scheduler.engines.local.folder import AttemptFolder, NodeRequest
 from spotwise.scheduler.engines.local.market import EmulatedMarket
+from spotwise.scheduler.node_agent.end_cause import EndCause
 
 MakeEngine = Callable[[EmulatedMarket | None], LocalEngine]
 CLOCK = SystemClock()
