@@ -9,7 +9,6 @@ writes only of trials of its own, so the order of files does not matter but for 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,9 @@ from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+from spotwise.checkpoints.json_lines import LogTail, append_line, decode_lines
+from spotwise.checkpoints.storage import LocalStorage
 
 
 class EndState(StrEnum):
@@ -135,21 +137,11 @@ class StudyLog:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / f"host-{attempt}.jsonl"
         self._publish = publish
-        self._file = self.path.open("ab")
-        if self._file.tell() and not self.path.read_bytes().endswith(b"\n"):
-            self._write(b"\n")  # a killed writer left half a line: end it, so that ours stays whole
 
     def append(self, event: StudyEvent) -> None:
         """Write the event; when this returns, it is on disk, and published."""
-        self._write(json.dumps(event_to_json(event), separators=(",", ":"), allow_nan=False).encode() + b"\n")
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _write(self, data: bytes) -> None:
-        self._file.write(data)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        line = json.dumps(event_to_json(event), separators=(",", ":"), allow_nan=False)
+        append_line(self.path, line.encode(), durable=True)
         if self._publish is not None:
             self._publish(self.path.name, self.path.read_bytes())
 
@@ -160,13 +152,9 @@ def read_events(folder: Path) -> Iterator[StudyEvent]:
         yield from parse_events(path.read_bytes())
 
 
-def parse_events(data: bytes) -> Iterator[StudyEvent]:
+def parse_events(data: bytes) -> list[StudyEvent]:
     """The events in a file's bytes; lines that are torn or not events are skipped."""
-    for line in data.splitlines():
-        try:
-            yield event_from_json(json.loads(line))
-        except (KeyError, TypeError, ValueError):  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-            continue
+    return decode_lines(data, event_from_json)
 
 
 class StudyTail:
@@ -174,22 +162,16 @@ class StudyTail:
 
     def __init__(self, folder: Path, own: Path) -> None:
         self._folder, self._own = folder, own
-        self._read: dict[Path, int] = {}  # bytes of whole lines
+        self._storage = LocalStorage(folder)
+        self._tails: dict[str, LogTail] = {}  # by file name
 
     def new(self) -> list[StudyEvent]:
         """What was added to the others' files since the last call: at first, all of it."""
-        return [event for path in host_files(self._folder) if path != self._own for event in self._new_of(path)]
+        others = [path.name for path in host_files(self._folder) if path != self._own]
+        return [event for name in others for event in parse_events(self._tail(name).new())]
 
-    def _new_of(self, path: Path) -> Iterator[StudyEvent]:
-        offset = self._read.get(path, 0)
-        if path.stat().st_size <= offset:
-            return
-        with path.open("rb") as file:
-            file.seek(offset)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._read[path] = offset + len(whole)
-        yield from parse_events(whole)
+    def _tail(self, name: str) -> LogTail:
+        return self._tails.setdefault(name, LogTail(self._storage, name))
 
 
 def host_files(folder: Path) -> list[Path]:

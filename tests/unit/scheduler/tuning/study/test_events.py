@@ -43,7 +43,6 @@ def write(folder: Path, attempt: int, *events: StudyEvent) -> None:
     log = StudyLog(folder, attempt)
     for event in events:
         log.append(event)
-    log.close()
 
 
 @pytest.mark.parametrize(
