@@ -59,6 +59,7 @@ class Offer:
 
     @property
     def is_spot(self) -> bool:
+        """Whether the market may take it back."""
         return self.market is Market.SPOT
 
     def accelerators(self) -> str:

@@ -19,6 +19,7 @@ class Band:
 
     @property
     def midpoint(self) -> float:
+        """The middle of the band, as a fraction."""
         return 0.5 * (self.low + self.high)
 
     def __str__(self) -> str:
@@ -39,4 +40,5 @@ def interruption_bands() -> Mapping[tuple[str, str], Band]:
 
 
 def bands_source() -> str:
+    """Where the bands come from, with the day."""
     return f"AWS Spot Instance Advisor, read {READ_ON.isoformat()}"

@@ -18,6 +18,7 @@ _ROW_TICKS = 72
 
 
 def print_summaries(summaries: Sequence[Summary], rules: Rules, console: Console) -> None:
+    """A row for each policy, below the terms that all were played under."""
     terms = (
         f"{rules.work_hours:g} h of work in {rules.deadline_hours:g} h, restart {60 * rules.restart_hours:g} min, "
         f"ticks of {60 * rules.tick_hours:g} min"

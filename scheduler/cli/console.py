@@ -13,10 +13,12 @@ PIPED_WIDTH = 150  # columns where no terminal says its own
 
 
 def console() -> Console:
+    """Where a command prints; of a fixed width where the output is no terminal."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 
 
 def print_json(value: Any) -> None:
+    """A value as indented JSON on standard output."""
     print(json.dumps(value, indent=2))

@@ -50,6 +50,7 @@ def priced_offers(app: App, accelerators: str | None, *, sheet: bool) -> list[Pr
 
 
 def print_prices(found: list[PricedOffer], console: Console) -> None:
+    """A row for each offer, with what is believed of it."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("offer", "accelerators", "market"):
         table.add_column(name, no_wrap=True)

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 
 class CheckStatus(StrEnum):
+    """How bad it is."""
+
     OK = "ok"
     WARNING = "warning"  # it works, perhaps not as meant
     FAILED = "failed"  # must be mended
@@ -23,12 +25,15 @@ class Check:
 
 
 def ok(name: str, found: str) -> Check:
+    """All is as it should be."""
     return Check(name, CheckStatus.OK, found)
 
 
 def warning(name: str, found: str, fix: str) -> Check:
+    """It works, but not well; ``fix`` says what to do."""
     return Check(name, CheckStatus.WARNING, found, fix)
 
 
 def failed(name: str, found: str, fix: str) -> Check:
+    """It does not work; ``fix`` says what to do."""
     return Check(name, CheckStatus.FAILED, found, fix)

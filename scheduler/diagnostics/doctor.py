@@ -79,6 +79,7 @@ def home_check(home: Path) -> Check:
 
 
 def disk_check(home: Path) -> Check:
+    """Whether there is room for the store and for logs."""
     free_gib = shutil.disk_usage(_nearest(home)).free / GIB
     found = f"{free_gib:.1f} GiB free below {home}"
     if free_gib < TOO_LITTLE_GIB:
@@ -89,6 +90,7 @@ def disk_check(home: Path) -> Check:
 
 
 def opened_store(settings: Settings) -> Store | Check:
+    """The store, or the check that says why it cannot be opened."""
     try:
         return Store.open(settings.store_url)
     except StoreError as error:

@@ -76,6 +76,7 @@ def autostop_check(autostop: timedelta) -> Check:
 
 
 def provision_check(timeout: timedelta) -> Check:
+    """Whether launches get enough time to come up, and not too much."""
     found = f"a launch is given up after {timeout / MINUTE:g} min"
     if timeout < SHORTEST_PROVISION:
         return warning("provision", found, "most clouds need 3 to 10 min: raise skypilot.provision_timeout")
@@ -85,6 +86,7 @@ def provision_check(timeout: timedelta) -> Check:
 
 
 def version_check(version: str | None) -> Check:
+    """Whether SkyPilot is there, in a version that spotwise is tested with; None: not installed."""
     if version is None:
         return failed("SkyPilot", "not installed", "pip install 'spotwise[sky]', and SkyPilot's extras for your clouds")
     if not version.startswith(SUPPORTED):
@@ -117,6 +119,7 @@ def pools_check(pools: Sequence[SkyPool], infras: Sequence[str]) -> Check:
 
 
 def offers_check(offers: Callable[[], Sequence[Offer]]) -> Check:
+    """Whether anything can be bought; ``offers`` asks."""
     try:
         found = offers()
     except EngineError as fault:
@@ -132,6 +135,7 @@ def offers_check(offers: Callable[[], Sequence[Offer]]) -> Check:
 
 
 def leftovers_check(found: Sequence[FoundCluster]) -> Check:
+    """Whether clusters were left over."""
     left = [each.cluster.name for each in found if each.standing is ClusterOwnership.LEFT_OVER]
     others = sum(each.standing is ClusterOwnership.UNKNOWN for each in found)
     more = f"; {others} not of this installation" if others else ""

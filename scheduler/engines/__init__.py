@@ -20,6 +20,7 @@ _MODULES = {
 
 
 def engine_names() -> tuple[str, ...]:
+    """All engines, sorted."""
     return tuple(sorted(_MODULES))
 
 

@@ -8,6 +8,8 @@ from .deadline import MeetDeadline
 
 
 class Auto:
+    """``deadline`` or ``cheapest``, by whether there is a deadline."""
+
     name = "auto"
 
     def __init__(self, cooldown_hours: float) -> None:

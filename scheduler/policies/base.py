@@ -59,6 +59,8 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
+    """Go on as it is: keep what is held."""
+
     reason: str
 
 
@@ -89,6 +91,10 @@ Decision = Stay | Move | Wait | Stop
 
 
 class Policy(Protocol):
+    """Decides where a run goes next. Pure: it keeps nothing between two calls."""
+
     name: str
 
-    def decide(self, situation: Situation) -> Decision: ...
+    def decide(self, situation: Situation) -> Decision:
+        """What the run does until the next look, with the reason."""
+        ...

@@ -27,6 +27,7 @@ class Shortlist:
 
     @property
     def is_empty(self) -> bool:
+        """Whether nothing can be chosen now."""
         return not self.usable
 
     @property

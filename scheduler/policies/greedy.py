@@ -10,6 +10,8 @@ from .by_rule import Preference, RuleOfThumb
 
 
 class Greedy(RuleOfThumb):
+    """Spot or nothing, until only on-demand capacity finishes in time."""
+
     name = "greedy"
 
     def preference(self, situation: Situation) -> Preference:

@@ -42,6 +42,7 @@ def build_report(data: ReportData) -> Report:
 
 
 def money_of(basis: CostBasis) -> Money:
+    """Which kind of money an amount on this basis is."""
     return Money.EMULATED if basis is CostBasis.EMULATED else Money.REAL
 
 

@@ -40,10 +40,12 @@ def percent(share: float | None) -> str:
 
 
 def signed_percent(share: float | None) -> str:
+    """The same with its sign, also of gains."""
     return NOTHING if share is None else f"{share * 100:+.1f}%"
 
 
 def hours(value: Decimal | float | None) -> str:
+    """Billed hours with two decimals."""
     return NOTHING if value is None else f"{float(value):,.2f} h"
 
 
@@ -53,6 +55,7 @@ def number(value: float | None) -> str:
 
 
 def when(moment: datetime | None) -> str:
+    """A moment to the minute, in UTC."""
     return NOTHING if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
 
 
@@ -62,4 +65,5 @@ def label(value: StrEnum | str) -> str:
 
 
 def yes_no(value: bool | None) -> str:
+    """``yes``, ``no``, or a dash where it is not known."""
     return NOTHING if value is None else ("yes" if value else "no")

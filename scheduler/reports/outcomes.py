@@ -58,6 +58,7 @@ def outcome_counts(data: ReportData) -> tuple[OutcomeCount, ...]:
 
 
 def count_preemptions(attempts: Iterable[Attempt]) -> int:
+    """How many attempts the market ended."""
     return sum(a.state is AttemptState.PREEMPTED for a in attempts)
 
 
@@ -191,5 +192,6 @@ def _prediction(line: RunLine, run: Run) -> Prediction | None:
 
 
 def coverage(rows: Iterable[Prediction]) -> Coverage:
+    """How many predictions held, of those that can be judged."""
     judged = [row.inside for row in rows if row.inside is not None]
     return Coverage(len(judged), sum(judged), sum(judged) / len(judged) if judged else None)

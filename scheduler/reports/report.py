@@ -28,6 +28,8 @@ class Money(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CategoryShare:
+    """What one category cost."""
+
     category: Category
     usd: Decimal
     share: float  # of the booked amount; 0 when nothing is booked
@@ -75,11 +77,15 @@ class SpendNode:
 
 @dataclass(frozen=True, slots=True)
 class BasisTotal:
+    """What was booked on one cost basis."""
+
     basis: CostBasis
     usd: Decimal
 
 
 class BudgetState(StrEnum):
+    """How a budget stands."""
+
     WITHIN = "within"
     AT_RISK = "at_risk"  # the forecast is over the budget
     OVER = "over"  # booked and running are over the budget
@@ -110,6 +116,8 @@ class BudgetLine:
 
 @dataclass(frozen=True, slots=True)
 class MarketShare:
+    """What was booked at one cloud in one market."""
+
     cloud: str
     market: Market
     attempts: int  # that held capacity
@@ -119,6 +127,8 @@ class MarketShare:
 
 @dataclass(frozen=True, slots=True)
 class TrialCost:
+    """What one trial cost, and what it gave."""
+
     number: int
     state: TrialState
     value: float | None
@@ -192,6 +202,8 @@ class ModelCost:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
+    """What a plan predicted of a run, beside what it cost."""
+
     run_id: str
     job_name: str
     state: RunState
@@ -214,6 +226,8 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCount:
+    """The attempts that ended in one way, and what they cost."""
+
     state: AttemptState
     attempts: int
     usd: Decimal
@@ -221,6 +235,8 @@ class OutcomeCount:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
+    """One run as the table of runs shows it."""
+
     run_id: str
     job_name: str
     kind: RunKind
@@ -258,6 +274,8 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class TimelineRow:
+    """One run on the timeline. Positions are billed hours since it was submitted."""
+
     run_id: str
     job_name: str
     state: RunState
@@ -269,6 +287,8 @@ class TimelineRow:
 
 @dataclass(frozen=True, slots=True)
 class Point:
+    """The booked money of the month until one moment."""
+
     at: datetime
     usd: Decimal  # booked until then
 
@@ -310,6 +330,8 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """All that a report says, in any form."""
+
     generated_at: datetime
     month: str  # "2026-11": what "this month" means here, UTC
     sections: tuple[Section, ...]  # real money first; empty when there are no runs

@@ -52,6 +52,7 @@ def by_run(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def share_of(part: Decimal, whole: Decimal) -> float:
+    """A part of a whole as a fraction; 0 where the whole is nothing."""
     return float(part / whole) if whole else 0.0
 
 

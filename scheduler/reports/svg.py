@@ -41,6 +41,7 @@ def drawing(key: str, width: float, height: float, parts: Iterable[Markup], *, t
 
 
 def text(x: float, y: float, words: str, class_: str = "", anchor: str = "start") -> Markup:
+    """Words at a point; ``anchor`` is start, middle or end."""
     return element(
         "text", escape(words), x=x, y=y, class_=class_ or None, text_anchor=None if anchor == "start" else anchor
     )
@@ -53,10 +54,12 @@ def bar(x: float, y: float, width: float, height: float, class_: str, *, hint: s
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
+    """A line from one point to another."""
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
 def fits(words: str, width: float) -> bool:
+    """Whether the words are narrower than so much, in units of the drawing."""
     return len(words) * CHARACTER_WIDTH + 6 <= width
 
 

@@ -72,6 +72,7 @@ def _walk(nodes: Iterable[SpendNode], levels: int, depth: int = 0) -> Iterator[t
 
 
 def budget_grid(section: Section, usd: Usd) -> Grid:
+    """Every budget with its spend, forecast and state."""
     return Grid(
         key="budgets",
         title="Budgets",
@@ -96,6 +97,7 @@ def budget_grid(section: Section, usd: Usd) -> Grid:
 
 
 def category_grid(section: Section, usd: Usd) -> Grid:
+    """What each category cost."""
     return Grid(
         key="categories",
         title="What the money bought",
@@ -106,6 +108,7 @@ def category_grid(section: Section, usd: Usd) -> Grid:
 
 
 def market_grid(section: Section, usd: Usd) -> Grid:
+    """What each cloud and market cost, beside the same hours on demand."""
     apart = section.total.not_comparable_usd
     return Grid(
         key="markets",
@@ -127,11 +130,13 @@ def market_grid(section: Section, usd: Usd) -> Grid:
 
 
 def basis_grid(section: Section, usd: Usd) -> Grid:
+    """What was booked on each cost basis."""
     lines = tuple(Line((label(row.basis), usd(row.usd))) for row in section.bases)
     return Grid("bases", "Cost basis", ("basis",), ("booked",), lines)
 
 
 def run_grid(section: Section, usd: Usd) -> Grid:
+    """Every run, newest first."""
     return Grid(
         key="runs",
         title="Runs",
@@ -152,11 +157,13 @@ def run_grid(section: Section, usd: Usd) -> Grid:
 
 
 def outcome_grid(section: Section, usd: Usd) -> Grid:
+    """How attempts ended, and what they cost."""
     lines = tuple(Line((label(row.state), str(row.attempts), usd(row.usd))) for row in section.outcomes)
     return Grid("outcomes", "Attempts by outcome", ("outcome",), ("attempts", "cost"), lines)
 
 
 def prediction_grid(section: Section, usd: Usd) -> Grid:
+    """Predicted beside actual cost, run by run."""
     found = section.coverage
     told = f"{found.inside} of {counted(found.judged, 'completed run')} cost what was predicted (10-90% interval)."
     return Grid(
@@ -178,6 +185,7 @@ def prediction_grid(section: Section, usd: Usd) -> Grid:
 
 
 def sweep_grid(section: Section, usd: Usd) -> Grid:
+    """What the trials of each sweep cost."""
     return Grid(
         key="sweeps",
         title="Sweeps",
@@ -197,6 +205,7 @@ def sweep_grid(section: Section, usd: Usd) -> Grid:
 
 
 def past_grid(section: Section, usd: Usd) -> Grid:
+    """What past studies are estimated to have saved each sweep."""
     return Grid(
         key="past-studies",
         title="What past studies saved, in trials (estimated)",
@@ -243,6 +252,7 @@ def trial_grid(study: StudyCost, usd: Usd, *, most: int | None = None) -> Grid:
 
 
 def model_grid(section: Section, usd: Usd) -> Grid:
+    """What each version of a model cost to train."""
     notes = (
         f"{m.model}: {usd(m.usd)} for {m.promoted} promoted"
         + (f", {usd(m.usd_per_promoted)} each" if m.usd_per_promoted is not None else "")
@@ -293,6 +303,7 @@ def attempt_grid(section: Section, usd: Usd, *, most: int | None = None) -> Grid
 
 
 def series_grid(section: Section, usd: Usd) -> Grid:
+    """The month's booked money over time."""
     return Grid(
         key="over-time",
         title=f"Booked this month, by {section.over_time.step}",

@@ -21,6 +21,8 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class GateDecision:
+    """The gate's verdict, with its reason."""
+
     promote: bool
     reason: str
 

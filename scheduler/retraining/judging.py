@@ -55,6 +55,7 @@ class OccurrenceEnd:
 
 
 def failed(reason: str) -> OccurrenceEnd:
+    """The occurrence ended without a model to judge."""
     return OccurrenceEnd(OccurrenceOutcome.FAILED, ExitCode.RUN_FAILED, reason)
 
 

@@ -25,6 +25,8 @@ _LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What a request gets."""
+
     status: HTTPStatus
     content_type: str
     body: str

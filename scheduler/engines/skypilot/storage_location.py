@@ -52,6 +52,7 @@ def _url_problem(storage: str) -> StorageProblem | None:
 
 
 def is_folder(storage: str) -> bool:
+    """Whether it names a folder, and not a URL."""
     return "://" not in storage or urlsplit(storage).scheme == "file"
 
 
