@@ -9,6 +9,7 @@ SpotwiseError
 │   └── CapacityError     no capacity in this pool right now
 ├── LeaseLostError        another supervisor holds this run
 └── StoreError            the store cannot be read or written
+    └── StoreTooNewError  exit 2: a newer spotwise wrote it
 """
 
 from __future__ import annotations
@@ -73,3 +74,9 @@ class LeaseLostError(SpotwiseError):
 
 class StoreError(SpotwiseError):
     """The store cannot be read or written."""
+
+
+class StoreTooNewError(StoreError):
+    """A newer spotwise wrote the store; nothing of it was changed."""
+
+    exit_code = ExitCode.BAD_INPUT

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from ..core.errors import RefusedError
 from ..core.run import Run
 from . import tables
+from .queries import sum_usd
 
 _ADMISSION_LOCK = 7301902  # PostgreSQL's advisory lock; SQLite's writers queue by themselves
 
@@ -25,21 +26,12 @@ class TeamLimit:
 
 def committed_usd(connection: Connection, team: str, since: datetime) -> Decimal:
     """What a team has spent since a moment, and what its active runs have reserved beyond that."""
-    runs, charges = tables.runs, tables.charges
-    paid = (
-        select(charges.c.run_id, charges.c.start, charges.c.amount_usd)
-        .join(runs, runs.c.id == charges.c.run_id)
-        .where(runs.c.team == team)
-    )
-    booked: dict[str, Decimal] = {}
-    total = Decimal(0)
-    for run_id, start, amount in connection.execute(paid):
-        booked[run_id] = booked.get(run_id, Decimal(0)) + amount
-        total += amount if start >= since else 0
-    reserved = select(runs.c.id, runs.c.reserved_usd).where(runs.c.team == team, runs.c.active_key.is_not(None))
-    for run_id, amount in connection.execute(reserved):
-        total += max(amount - booked.get(run_id, Decimal(0)), Decimal(0))
-    return total
+    run, charge = tables.runs.c, tables.charges.c
+    paid = select(sum_usd()).join(tables.runs, run.id == charge.run_id).where(run.team == team, charge.start >= since)
+    booked = select(sum_usd()).where(charge.run_id == run.id).scalar_subquery()
+    active = select(run.reserved_usd, booked).where(run.team == team, run.active_key.is_not(None))
+    beyond = (max(reserved - (spent or 0), Decimal(0)) for reserved, spent in connection.execute(active))
+    return sum(beyond, connection.execute(paid).scalar_one() or Decimal(0))
 
 
 def check_limit(connection: Connection, run: Run, limit: TeamLimit) -> None:

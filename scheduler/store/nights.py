@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ..core.errors import StoreError
 from ..retraining.judging import Judgement
 from ..retraining.occurrences import OccurrenceOutcome, OccurrenceRecord
 from . import tables
+from .changes import Subject
 from .store import Store
 
 
@@ -71,6 +72,7 @@ class SqlOccurrences:
         try:
             with self._store.transaction() as connection:
                 connection.execute(insert(tables.occurrences).values(**row))
+                self._tell(connection, model, occurrence_id, (None, _state(values["outcome"])), values)
         except IntegrityError:
             return False
         return True
@@ -82,7 +84,28 @@ class SqlOccurrences:
         outcome = None if known.outcome is None else known.outcome.value
         unchanged = same & (table.c.run_id == known.run_id) & table.c.outcome.is_not_distinct_from(outcome)
         with self._store.transaction() as connection:
-            return connection.execute(update(table).where(unchanged).values(**values)).rowcount == 1
+            done = connection.execute(update(table).where(unchanged).values(**values)).rowcount == 1
+            if done:
+                states = _state(outcome), _state(values["outcome"])
+                self._tell(connection, known.model, known.occurrence_id, states, {"run_id": known.run_id, **values})
+            return done
+
+    def _tell(
+        self,
+        connection: Connection,
+        model: str,
+        occurrence_id: str,
+        states: tuple[str | None, str],
+        values: Mapping[str, Any],
+    ) -> None:
+        self._store.history.append(
+            connection,
+            Subject.OCCURRENCE,
+            f"{model} {occurrence_id}",
+            {"state": states},
+            cause=values["reason"],
+            run_id=values["run_id"] or None,
+        )
 
     def _first(self, query: Select[Any]) -> OccurrenceRecord | None:
         with self._store.transaction(reads=True) as connection:
@@ -94,14 +117,27 @@ class SqlOccurrences:
         return OccurrenceRecord(**values)
 
 
+def _state(outcome: str | None) -> str:
+    """Of an occurrence that is there."""
+    return "begun" if outcome is None else outcome
+
+
 def record_judgement(store: Store, judgement: Judgement) -> None:
     """Keep what the gate said; recording the same model and version again replaces it."""
     table = tables.models
     values = {name: getattr(judgement, name) for name in Judgement.__dataclass_fields__}
     same = (table.c.model == judgement.model) & (table.c.version == judgement.version)
     with store.transaction() as connection:
-        if connection.execute(update(table).where(same).values(**values)).rowcount == 0:
-            connection.execute(insert(table).values(**values))
+        before = connection.execute(select(table.c.promoted).where(same)).scalar_one_or_none()
+        connection.execute((insert(table) if before is None else update(table).where(same)).values(**values))
+        store.history.append(
+            connection,
+            Subject.MODEL,
+            f"{judgement.model} {judgement.version}",
+            {"promoted": (before, judgement.promoted)},
+            cause=judgement.reason,
+            run_id=judgement.version,
+        )
 
 
 def judgements(store: Store) -> list[Judgement]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Set
 from dataclasses import fields
+from enum import StrEnum
 from typing import Any
 
 from spotwise.cost_models.offer import Market, Offer, Pool
@@ -14,11 +15,13 @@ from ..core.remaining import ChanceOf, Remaining
 from ..core.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
 from ..core.study import StudyRecord
 from ..core.study_json import study_to_json
+from ..node_agent.end_cause import EndCause
 
 Row = Mapping[str, Any]
 
 
 def offer_row(offer: Offer) -> dict[str, Any]:
+    """An offer as columns, for tables that hold one in each row."""
     pool = offer.pool
     return {
         "cloud": pool.cloud,
@@ -38,6 +41,7 @@ def offer_row(offer: Offer) -> dict[str, Any]:
 
 
 def offer_of(row: Row) -> Offer:
+    """The offer in a row."""
     return Offer(
         pool=Pool(row["cloud"], row["region"], row["zone"], row["instance_type"], row["pool_accelerators"]),
         market=Market(row["market"]),
@@ -52,30 +56,37 @@ def offer_of(row: Row) -> Offer:
 
 
 def run_row(run: Run) -> dict[str, Any]:
+    """A run as columns."""
     return {**_plain(run), "kind": run.kind.value, "state": run.state.value}
 
 
 def run_of(row: Row) -> Run:
+    """The run in a row."""
     return Run(**{**_known(row, Run), "kind": RunKind(row["kind"]), "state": RunState(row["state"])})
 
 
 def attempt_row(attempt: Attempt) -> dict[str, Any]:
+    """An attempt as columns, its offer included."""
     values = _plain(attempt, without={"offer"})
     return {
         **values,
         **offer_row(attempt.offer),
         "state": attempt.state.value,
+        "end_cause": _value(attempt.end_cause),
         "cost_basis": attempt.cost_basis.value,
     }
 
 
 def attempt_of(row: Row) -> Attempt:
+    """The attempt in a row."""
     values = _known(row, Attempt)
     state, basis = AttemptState(row["state"]), CostBasis(row["cost_basis"])
-    return Attempt(**{**values, "offer": offer_of(row), "state": state, "cost_basis": basis})
+    cause = None if row["end_cause"] is None else EndCause(row["end_cause"])
+    return Attempt(**{**values, "offer": offer_of(row), "state": state, "end_cause": cause, "cost_basis": basis})
 
 
 def charge_row(charge: Charge) -> dict[str, Any]:
+    """A charge as columns, its offer included."""
     values = _plain(charge, without={"offer"})
     return {
         **values,
@@ -86,6 +97,7 @@ def charge_row(charge: Charge) -> dict[str, Any]:
 
 
 def charge_of(row: Row) -> Charge:
+    """The charge in a row."""
     values = _known(row, Charge)
     category, basis = Category(row["category"]), CostBasis(row["cost_basis"])
     return Charge(**{**values, "offer": offer_of(row), "category": category, "cost_basis": basis})
@@ -98,12 +110,19 @@ def study_row(study: StudyRecord) -> dict[str, Any]:
 
 
 def remaining_row(remaining: Remaining) -> dict[str, Any]:
-    return {**_plain(remaining), "chance_of": None if remaining.chance_of is None else remaining.chance_of.value}
+    """What is left of a run, as columns."""
+    return {**_plain(remaining), "market": _value(remaining.market), "chance_of": _value(remaining.chance_of)}
 
 
 def rest_of(row: Row) -> Remaining:
-    of = row["chance_of"]
-    return Remaining(**{**_known(row, Remaining), "chance_of": None if of is None else ChanceOf(of)})
+    """What is left of a run, from a row."""
+    market = None if row["market"] is None else Market(row["market"])
+    of = None if row["chance_of"] is None else ChanceOf(row["chance_of"])
+    return Remaining(**{**_known(row, Remaining), "market": market, "chance_of": of})
+
+
+def _value(member: StrEnum | None) -> str | None:
+    return None if member is None else member.value
 
 
 def _plain(value: Any, *, without: Set[str] = frozenset()) -> dict[str, Any]:

@@ -7,7 +7,7 @@ run is settled by leases, and every write that a supervisor makes carries its le
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,18 +15,27 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, insert, make_url, select, update
+from sqlalchemy import Connection, Engine, func, insert, make_url, select, update
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
+from spotwise.cost_models.offer import Pool
+
 from ..accounting.ledger import Charge
+from ..core.clock import Clock, SystemClock
 from ..core.errors import NotFoundError, StoreError
+from ..core.event_kind import EventKind, event_kind
+from ..core.pool_exposure import PoolExposure
 from ..core.remaining import Remaining
-from ..core.run import Attempt, Run
+from ..core.run import Attempt, CostBasis, Run
 from ..core.study import StudyRecord
 from ..core.study_json import study_from_json
-from . import leases, rows, tables
+from . import leases, queries, rows, tables, writes
+from .changes import Actor, Change, ChangeLog, read_changes
+from .database import connect, reading, without_password
 from .leases import Lease
 from .limits import TeamLimit, check_limit, committed_usd
+from .queries import RunTotals
+from .schema import bring_up_to_date
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class RunEvent:
 
     run_id: str
     at: datetime
-    kind: str  # placed, refused, preempted, resumed, stopped, late, finished, ...
+    kind: EventKind | str  # str: a kind that a newer version wrote, shown as it is
     message: str
     attempt_id: str | None = None
 
@@ -43,20 +52,29 @@ class RunEvent:
 class Store:
     """Runs, attempts, charges, events, what is left of runs, studies.
 
+    Each change of money or state is appended to the history in the transaction that makes it.
+
     Raises from every method:
         StoreError: the database cannot be read or written.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, history: ChangeLog) -> None:
         self._engine = engine
-        self._reading = engine.execution_options(spotwise_reads=True)
+        self._reading = reading(engine)
+        self.history = history  # for the store's own parts
+        self.schema = bring_up_to_date(self._engine, self._reading, history)  # what that did
 
     @classmethod
-    def open(cls, url: str) -> Store:
-        """Open the store, creating its tables when they are missing.
+    def open(cls, url: str, actor: Actor | None = None, clock: Clock | None = None) -> Store:
+        """Open the store; its tables are made where they are missing, and upgraded where they are older.
+
+        Args:
+            actor: on whose behalf; stands beside each change in the history.
+            clock: of the history; default: the machine's.
 
         Raises:
-            StoreError: unreachable, unreadable, or written by a newer spotwise.
+            StoreTooNewError: a newer spotwise wrote it.
+            StoreError: unreachable or unreadable.
         """
         try:
             parsed = make_url(url)
@@ -65,14 +83,9 @@ class Store:
         try:
             if parsed.get_backend_name() == "sqlite" and parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            store = cls(_engine(url))
-            with store.transaction() as connection:
-                _lock_schema(connection)
-                tables.metadata.create_all(connection)
-                _check_version(connection)
+            return cls(connect(url), ChangeLog(actor or Actor(), clock or SystemClock()))
         except (SQLAlchemyError, OSError, ImportError) as error:
-            raise StoreError(f"cannot open the store {_without_password(url)}: {_first_line(error)}") from error
-        return store
+            raise StoreError(f"cannot open the store {without_password(url)}: {_first_line(error)}") from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -86,7 +99,7 @@ class Store:
         except IntegrityError:
             raise
         except SQLAlchemyError as error:
-            where = _without_password(str(self._engine.url))
+            where = without_password(str(self._engine.url))
             hint = "if it is damaged, restore a backup, or move it away to start anew"
             raise StoreError(f"the store {where} failed: {_first_line(error)}; {hint}") from error
 
@@ -103,7 +116,7 @@ class Store:
             with self.transaction() as connection:
                 if limit is not None:
                     check_limit(connection, run, limit)
-                connection.execute(insert(tables.runs).values(active_key=active_key, **rows.run_row(run)))
+                writes.add_run(connection, self.history, run, active_key)
                 leases.create(connection, run.id, run.submitted_at)
         except IntegrityError:
             return self._active_or_same(run, active_key)
@@ -127,12 +140,40 @@ class Store:
             raise NotFoundError(f"no run is called {run_id!r}: `spotwise status` lists all runs")
         return rows.run_of(found[0])
 
-    def runs(self, *, active: bool = False) -> list[Run]:
-        """All runs, oldest first; only those that are not final with ``active``."""
-        query = select(tables.runs).order_by(tables.runs.c.submitted_at, tables.runs.c.id)
-        if active:
-            query = query.where(tables.runs.c.active_key.is_not(None))
-        return [rows.run_of(row) for row in self._rows(query)]
+    def runs(
+        self,
+        *,
+        active: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
+        """Runs, oldest first.
+
+        Args:
+            active: only those that are not final.
+            since: only those submitted from then on.
+            until: only those submitted before.
+            limit: only so many, the newest.
+        """
+        query = queries.runs(active=active, since=since, until=until, limit=limit)
+        return [rows.run_of(row) for row in reversed(self._rows(query))]
+
+    def run_totals(self, run_ids: Collection[str]) -> dict[str, RunTotals]:
+        """Attempts, preemptions and booked money of each of these runs that has attempts."""
+        with self.transaction(reads=True) as connection:
+            return queries.run_totals(connection, run_ids)
+
+    def measured_runs(self, like: Run, hour_s: Decimal, cost_basis: CostBasis, limit: int) -> list[Run]:
+        """Completed runs with charges under one kind of money and pace, oldest first.
+
+        The newest ``limit`` of the same job file as ``like``, and the newest ``limit`` of the same kind.
+        """
+        billed = queries.measured_runs(hour_s, cost_basis, limit)
+        alike = billed.where(tables.runs.c.kind == like.kind.value)
+        same = billed.where(tables.runs.c.job_name == like.job_name, tables.runs.c.job_yaml == like.job_yaml)
+        found = {row["id"]: rows.run_of(row) for query in (same, alike) for row in self._rows(query)}
+        return sorted(found.values(), key=lambda run: (run.submitted_at, run.id))
 
     def active_run(self, active_key: str) -> Run | None:
         """The active run of a job file; None if there is none."""
@@ -147,18 +188,17 @@ class Store:
     def request_cancel(self, run_id: str) -> None:
         """Ask the supervisor to end this run; needs no lease, since nobody else writes this column."""
         with self.transaction() as connection:
-            run = tables.runs
-            connection.execute(update(run).where(run.c.id == run_id).values(cancel_requested=True))
+            writes.request_cancel(connection, self.history, run_id)
 
-    def save_run(self, run: Run, lease: Lease) -> None:
-        """Write all of a run but ``cancel_requested``; frees its job file for the next run when it is final."""
-        values = rows.run_row(run)
-        del values["id"], values["cancel_requested"]
-        if run.state.is_final:
-            values["active_key"] = None
+    def save_run(self, run: Run, lease: Lease, cause: str = "") -> None:
+        """Write all of a run but ``cancel_requested``; frees its job file for the next run when it is final.
+
+        Args:
+            cause: for the history; default: the reason why it ended.
+        """
         with self.transaction() as connection:
             leases.hold(connection, lease)
-            connection.execute(update(tables.runs).where(tables.runs.c.id == run.id).values(**values))
+            writes.update_run(connection, self.history, run, cause)
 
     # leases
 
@@ -187,48 +227,90 @@ class Store:
 
     # attempts and charges
 
-    def attempts(self, run_id: str | None = None, *, active: bool = False) -> list[Attempt]:
-        """Attempts of one run, or of all, in the order they were made; only those of active runs with ``active``."""
-        query = select(tables.attempts).order_by(tables.attempts.c.run_id, tables.attempts.c.number)
-        if run_id is not None:
-            query = query.where(tables.attempts.c.run_id == run_id)
-        if active:
-            query = query.join(tables.runs).where(tables.runs.c.active_key.is_not(None))
+    def attempts(
+        self,
+        run_id: str | Collection[str] | None = None,
+        *,
+        ids: Collection[str] | None = None,
+        active: bool = False,
+        since: datetime | None = None,
+    ) -> list[Attempt]:
+        """Attempts in the order they were made.
+
+        Args:
+            run_id: of this run or these; None: of all.
+            ids: only these.
+            active: only those of active runs.
+            since: only those that had not ended by then.
+        """
+        query = queries.attempts(_several(run_id), ids, active=active, since=since)
         return [rows.attempt_of(row) for row in self._rows(query)]
 
-    def save_attempt(self, attempt: Attempt, lease: Lease, charges: Sequence[Charge] = ()) -> None:
-        """Write an attempt; with the charges of one that ended, in the same transaction."""
-        row = rows.attempt_row(attempt)
-        table = tables.attempts
+    def pool_exposures(self, now: datetime) -> dict[Pool, PoolExposure]:
+        """Preemptions and spot hours of each pool where an attempt ever came up."""
+        with self.transaction(reads=True) as connection:
+            return queries.pool_exposures(connection, now)
+
+    def save_attempt(self, attempt: Attempt, lease: Lease, charges: Sequence[Charge] = (), cause: str = "") -> None:
+        """Write an attempt; with the charges of one that ended, in the same transaction.
+
+        Args:
+            cause: for the history; default: the reason why it was placed, or ended.
+        """
         with self.transaction() as connection:
             leases.hold(connection, lease)
-            changed = connection.execute(update(table).where(table.c.id == attempt.id).values(**row))
-            if changed.rowcount == 0:
-                connection.execute(insert(table).values(**row))
-            if charges:
-                connection.execute(delete(tables.charges).where(tables.charges.c.attempt_id == attempt.id))
-                connection.execute(insert(tables.charges), [rows.charge_row(charge) for charge in charges])
+            writes.write_attempt(connection, self.history, attempt, charges, cause)
 
-    def charges(self, run_id: str | None = None) -> list[Charge]:
-        """The ledger of one run, or all of it, in the order of time."""
-        table = tables.charges
-        query = select(table).order_by(table.c.start, table.c.attempt_id, table.c.seq)
-        if run_id is not None:
-            query = query.where(table.c.run_id == run_id)
+    def charges(
+        self,
+        run_id: str | Collection[str] | None = None,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Charge]:
+        """The ledger in the order of time.
+
+        Args:
+            run_id: of this run or these; None: of all.
+            since: only charges that begin then or later.
+            until: only charges that begin before. No charge spans a UTC midnight.
+        """
+        query = queries.charges(_several(run_id), since=since, until=until)
         return [rows.charge_of(row) for row in self._rows(query)]
+
+    def booked_usd(self, run_id: str) -> Decimal:
+        """The sum of a run's charges."""
+        with self.transaction(reads=True) as connection:
+            return queries.booked_usd(connection, run_id)
+
+    # history
+
+    def changes(
+        self, run_id: str | None = None, since: datetime | None = None, limit: int | None = None
+    ) -> list[Change]:
+        """What was changed, oldest first.
+
+        Args:
+            run_id: only of this run.
+            since: only from then on.
+            limit: only so many, the newest.
+        """
+        with self.transaction(reads=True) as connection:
+            return read_changes(connection, run_id, since, limit)
 
     # events
 
     def note(self, happened: RunEvent) -> None:
         """Keep a reason."""
-        values = {name: getattr(happened, name) for name in ("run_id", "at", "kind", "message", "attempt_id")}
+        values = {name: getattr(happened, name) for name in ("run_id", "at", "message", "attempt_id")}
+        values["kind"] = str(happened.kind)
         with self.transaction() as connection:
             connection.execute(insert(tables.events).values(**values))
 
     def events(self, run_id: str) -> list[RunEvent]:
         query = select(tables.events).where(tables.events.c.run_id == run_id).order_by(tables.events.c.id)
         found = self._rows(query)
-        return [RunEvent(r["run_id"], r["at"], r["kind"], r["message"], r["attempt_id"]) for r in found]
+        return [RunEvent(r["run_id"], r["at"], event_kind(r["kind"]), r["message"], r["attempt_id"]) for r in found]
 
     # what is left
 
@@ -249,14 +331,14 @@ class Store:
 
     def save_study(self, study: StudyRecord) -> None:
         """Write a study whole, replacing what was there."""
-        table, values = tables.studies, rows.study_row(study)
         with self.transaction() as connection:
-            if connection.execute(update(table).where(table.c.id == study.id).values(**values)).rowcount == 0:
-                connection.execute(insert(table).values(id=study.id, **values))
+            writes.write_study(connection, self.history, study)
 
-    def studies(self) -> list[StudyRecord]:
-        """All studies, oldest first."""
+    def studies(self, ids: Collection[str] | None = None) -> list[StudyRecord]:
+        """Studies, oldest first; all, or those of these ids that are known."""
         query = select(tables.studies).order_by(tables.studies.c.created_at, tables.studies.c.id)
+        if ids is not None:
+            query = query.where(tables.studies.c.id.in_(ids))
         return [study_from_json(json.loads(row["record"])) for row in self._rows(query)]
 
     def count(self, table: str) -> int:
@@ -269,61 +351,8 @@ class Store:
             return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late to lock; see _begin_sqlite
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 30000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")  # a committed charge survives a power cut
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # IMMEDIATE: two writers queue at BEGIN instead of failing at their first write. Readers never wait.
-    reads = connection.get_execution_options().get("spotwise_reads", False)
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-
-def _lock_schema(connection: Connection) -> None:
-    """Two processes that open a new PostgreSQL store at once must not both create its tables."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7301901)")
-
-
-def _check_version(connection: Connection) -> None:
-    table = tables.meta
-    found = connection.execute(select(table.c.value).where(table.c.key == "schema")).scalar_one_or_none()
-    if found is None:
-        connection.execute(insert(table).values(key="schema", value=str(tables.SCHEMA_VERSION)))
-    elif int(found) > tables.SCHEMA_VERSION:
-        raise StoreError(
-            f"the store was written by a newer spotwise (schema {found}; this one: {tables.SCHEMA_VERSION}): upgrade"
-        )
-    else:
-        _upgrade(connection, int(found))
-
-
-def _upgrade(connection: Connection, found: int) -> None:
-    """Bring an older store up to date, in the transaction that opened it."""
-    for version in range(found + 1, tables.SCHEMA_VERSION + 1):
-        for statement in tables.UPGRADES[version]:
-            connection.exec_driver_sql(statement)
-    if found < tables.SCHEMA_VERSION:
-        where = tables.meta.c.key == "schema"
-        connection.execute(update(tables.meta).where(where).values(value=str(tables.SCHEMA_VERSION)))
-
-
-def _without_password(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)
+def _several(run_id: str | Collection[str] | None) -> Collection[str] | None:
+    return (run_id,) if isinstance(run_id, str) else run_id
 
 
 def _first_line(error: Exception) -> str:

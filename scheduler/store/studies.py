@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from ..core.errors import InputError, NotFoundError
 from ..core.study import StudyRecord
 from ..core.study_json import same_study, study_from_json
-from . import rows, tables
+from . import tables, writes
+from .changes import ChangeLog
 from .store import Store
 
 
@@ -49,7 +50,7 @@ def add_studies(
     """
     try:
         with store.transaction() as connection:
-            return _add(connection, studies, refused)
+            return _add(connection, store.history, studies, refused)
     except IntegrityError:  # another process was faster: judge by what it wrote
         return add_studies(store, studies, refused=refused)
 
@@ -73,11 +74,15 @@ def forget_studies(store: Store, ids: Sequence[str]) -> None:
     """
     with store.transaction() as connection:
         _check_forgettable(connection, ids)
-        connection.execute(delete(tables.studies).where(tables.studies.c.id.in_(ids)))
+        for study_id in dict.fromkeys(ids):
+            writes.forget_study(connection, store.history, study_id)
 
 
 def _add(
-    connection: Connection, studies: Sequence[StudyRecord], refused: Callable[[StudyRecord], str]
+    connection: Connection,
+    history: ChangeLog,
+    studies: Sequence[StudyRecord],
+    refused: Callable[[StudyRecord], str],
 ) -> dict[str, Added]:
     done: dict[str, Added] = {}
     faults = []
@@ -88,7 +93,7 @@ def _add(
         elif known is not None or _is_active(connection, study.id):
             faults.append(refused(study))
         else:
-            connection.execute(insert(tables.studies).values(id=study.id, **rows.study_row(study)))
+            writes.import_study(connection, history, study)
             done[study.id] = Added.NEW
     if faults:
         raise InputError("\n".join(faults))  # rolls back what was inserted

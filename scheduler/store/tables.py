@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
 
 from .types import DecimalColumn, TextColumn, TimestampColumn, UsdColumn
-
-SCHEMA_VERSION = 4
-
-# What an older store lacks, by the version that brought it.
-UPGRADES = {
-    2: (
-        "ALTER TABLE runs ADD COLUMN storage VARCHAR NOT NULL DEFAULT ''",
-        "ALTER TABLE runs ADD COLUMN hosts INTEGER NOT NULL DEFAULT 1",
-        "ALTER TABLE attempts ADD COLUMN host INTEGER NOT NULL DEFAULT 0",
-    ),
-    3: ("ALTER TABLE runs ADD COLUMN mounts_json TEXT NOT NULL DEFAULT '{}'",),
-    4: (),  # records of studies say more, which an older spotwise cannot read
-}
 
 metadata = MetaData()
 
@@ -57,6 +58,9 @@ runs = Table(
     Column("wait_until", TimestampColumn),
     Column("ended_at", TimestampColumn),
     Column("end_reason", TextColumn, nullable=False),
+    Index("ix_runs_submitted_at", "submitted_at"),
+    Index("ix_runs_job_name", "job_name", "submitted_at"),
+    Index("ix_runs_team", "team"),
 )
 
 leases = Table(
@@ -98,7 +102,8 @@ attempts = Table(
     Column("hour_s", DecimalColumn, nullable=False),
     Column("cost_basis", String, nullable=False),
     Column("started_at", TimestampColumn),
-    Column("ended_at", TimestampColumn),
+    Column("ended_at", TimestampColumn, index=True),
+    Column("end_cause", String),  # null: not ended, or ended by a version that did not keep it
     Column("end_reason", TextColumn, nullable=False),
     Column("exit_code", Integer),
     Column("host", Integer, nullable=False),
@@ -116,7 +121,7 @@ charges = Table(
     Column("attempt_id", String, ForeignKey("attempts.id"), nullable=False),
     Column("seq", Integer, nullable=False),
     Column("trial", Integer),
-    Column("start", TimestampColumn, nullable=False),
+    Column("start", TimestampColumn, nullable=False, index=True),
     Column("end", TimestampColumn, nullable=False),
     Column("share", DecimalColumn, nullable=False),
     Column("hours", DecimalColumn, nullable=False),
@@ -146,6 +151,7 @@ remaining_table = Table(  # what is left of each run, as last estimated; an olde
     Column("at", TimestampColumn, nullable=False),
     Column("share", Float, nullable=False),
     Column("offer", String, nullable=False),
+    Column("market", String),  # of the offer; null: estimated by a version that did not keep it
     Column("is_held", Boolean, nullable=False),
     Column("expected_usd", UsdColumn, nullable=False),
     Column("low_usd", UsdColumn, nullable=False),
@@ -188,3 +194,41 @@ occurrences = Table(
     Column("outcome", String),
     Column("reason", TextColumn, nullable=False),
 )
+
+changes = Table(  # each change of money or state, by whom and why: rows are appended, and nothing else
+    "changes",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", TimestampColumn, nullable=False, index=True),
+    Column("actor_user", String, nullable=False),
+    Column("actor_host", String, nullable=False),
+    Column("command", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("subject_id", String, nullable=False),
+    Column("run_id", String, index=True),  # no foreign key: of a study that came from elsewhere there is no run
+    Column("field", String, nullable=False),
+    Column("before", TextColumn),
+    Column("after", TextColumn),
+    Column("cause", TextColumn, nullable=False),
+    sqlite_autoincrement=True,  # no number is ever given twice
+)
+
+_REFUSED = "BEGIN SELECT RAISE(ABORT, 'changes are appended only'); END"
+APPEND_ONLY = {  # by dialect
+    "sqlite": (
+        f"CREATE TRIGGER changes_no_update BEFORE UPDATE ON changes {_REFUSED}",
+        f"CREATE TRIGGER changes_no_delete BEFORE DELETE ON changes {_REFUSED}",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION changes_are_appended_only() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'changes are appended only'; END $$",
+        "CREATE TRIGGER changes_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON changes "
+        "FOR EACH STATEMENT EXECUTE FUNCTION changes_are_appended_only()",
+    ),
+}
+
+
+@event.listens_for(changes, "after_create")
+def _append_only(_table: Table, connection: Connection, **_options: Any) -> None:
+    for statement in APPEND_ONLY[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
