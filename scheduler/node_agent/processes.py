@@ -1,4 +1,4 @@
-"""Whole process trees: who belongs to an attempt, who is asked to save, and how nothing is left behind."""
+"""Process trees of attempts and trials: who belongs to one, who is asked to save, and how nothing is left behind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import psutil
@@ -38,16 +38,48 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def ask_to_leave(leader: psutil.Process) -> list[psutil.Process]:
-    """Send SIGTERM to the job's program, not to its children: it knows best what to tell them. Who was told.
+def find_process(pid: int, created: float) -> psutil.Process | None:
+    """The live process with this number that was created then (seconds since the epoch), and not a later one."""
+    try:
+        process = psutil.Process(pid)
+        is_same = abs(process.create_time() - created) <= _CREATED_TOLERANCE_S
+    except psutil.NoSuchProcess:
+        return None
+    return process if is_same and is_alive(process) else None
 
-    The leader is a shell unless the command was so simple that the shell became the program. A shell dies of SIGTERM
-    and tells nobody, so its direct children are told as well, the shell first: it must not go on to its next line.
-    """
-    told = _program(leader)
-    for process in told:
-        _send(process, signal.SIGTERM)
+
+def ask_to_leave(leader: psutil.Process) -> list[psutil.Process]:
+    """Send SIGTERM to the job's program, not to its children: it knows best what to tell them. Who was told."""
+    told = programs(leader)
+    terminate(told)
     return told
+
+
+def programs(*leaders: psutil.Process) -> list[psutil.Process]:
+    """Who is to be told to save, in this order.
+
+    A leader is a shell unless the command was so simple that the shell became the program. A shell dies of SIGTERM
+    and tells nobody, so its direct children are told as well, the shell first: it must not go on to its next line.
+    What only reads a pipe is left out: a program that cannot print any more may die of that before it has saved.
+    """
+    found = [leader for leader in leaders if not _is_filter(leader)]
+    for process in found:  # grows while it is walked: shells below shells
+        if _is_shell(process):
+            found += [child for child in _children(process) if not _is_filter(child)]
+    return found
+
+
+def filters(*leaders: psutil.Process) -> list[psutil.Process]:
+    """What the job's shells started that only reads a pipe; it still has to print what the program said last."""
+    shells = [process for process in programs(*leaders) if _is_shell(process)]
+    started = [child for shell in shells for child in _children(shell)]
+    return [process for process in (*leaders, *started) if _is_filter(process)]
+
+
+def terminate(processes: Iterable[psutil.Process]) -> None:
+    """Send SIGTERM, in this order; those that are gone do not matter."""
+    for process in processes:
+        _send(process, signal.SIGTERM)
 
 
 def kill_all(find: Callable[[], list[psutil.Process]], *, patience_s: float = 10.0) -> bool:
@@ -69,24 +101,34 @@ def leftovers(folder: Path, sessions: Mapping[int, float]) -> list[psutil.Proces
     sets its title, as Ray's workers do, overwrites its environment.
     """
     mark = str(folder)
-    mine = {p.pid: p for p in psutil.process_iter() if _is_marked(p, mark) or _is_in_session(p, sessions)}
-    for process in list(mine.values()):
-        mine |= {child.pid: child for child in _children(process, recursive=True)}
-    return [process for process in mine.values() if is_alive(process)]
+    return _with_descendants(p for p in psutil.process_iter() if _is_marked(p, mark) or _is_in_session(p, sessions))
 
 
-def _program(leader: psutil.Process) -> list[psutil.Process]:
-    found = [leader]
-    for process in found:  # grows while it is walked: shells below shells
-        if _is_shell(process):
-            found += [child for child in _children(process) if not _is_filter(child)]
-    return found
+def tree_of(pid: int, created: float) -> list[psutil.Process]:
+    """Live processes that one which leads a session has started, itself among them; also once it is gone."""
+    leader, session = find_process(pid, created), {pid: created}
+    members = (process for process in psutil.process_iter() if _is_in_session(process, session))
+    return _with_descendants([leader, *members] if leader else members)
 
 
-def filters(leader: psutil.Process) -> list[psutil.Process]:
-    """What the job's shells started that only reads a pipe; it still has to print what the program said last."""
-    shells = [process for process in _program(leader) if _is_shell(process)]
-    return [child for shell in shells for child in _children(shell) if _is_filter(child)]
+def roots(tree: Iterable[psutil.Process]) -> list[psutil.Process]:
+    """Those of a tree whose parent does not belong to it: its leader, or what a leader that is gone has left."""
+    by_pid = {process.pid: process for process in tree}
+    return [process for process in by_pid.values() if _parent(process) not in by_pid]
+
+
+def _with_descendants(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
+    found = {process.pid: process for process in processes}
+    for process in list(found.values()):
+        found |= {child.pid: child for child in _children(process, recursive=True)}
+    return [process for process in found.values() if is_alive(process)]
+
+
+def _parent(process: psutil.Process) -> int | None:
+    try:
+        return int(process.ppid())
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _is_shell(process: psutil.Process) -> bool:

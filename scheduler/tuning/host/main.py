@@ -24,17 +24,19 @@ from typing import NoReturn
 
 import psutil
 
+from spotwise.checkpoints.stop import EXIT_PREEMPTED
+
 from ...core.clock import SystemClock
 from ...core.errors import InputError
 from ..study.events import StudyLog
 from ..study.sweep_task import SweepTask
 from .event_upload import EventUpload
-from .processes import ProcessId
 from .ray_workdir import RayWorkdir
 from .recovery import recover
 from .sweep import LiveSweep
+from .trial_process import TrialProcess
 
-COMPLETE, BROKEN, PREEMPTED = 0, 1, 75
+COMPLETE, BROKEN, PREEMPTED = 0, 1, EXIT_PREEMPTED
 POLL_S = 0.05
 OBJECT_STORE_BYTES = 100 * 2**20  # trials pass small messages only; Ray's default is a third of the memory
 
@@ -156,23 +158,17 @@ class Host:
     def _leave_preempted(self, sweep: LiveSweep) -> NoReturn:
         waiting = set(sweep.close())
         self._say(f"preempted: {len(waiting)} trials are told to save")
-        told: set[int] = set()
         while waiting:
             for number in sorted(waiting):
-                if self._has_left(number, told):
+                if self._has_left(number):
                     sweep.pause(number, self._clock.now(), "preempted")
                     waiting.discard(number)
             time.sleep(POLL_S if waiting else 0)
         self._exit(PREEMPTED)
 
-    def _has_left(self, number: int, told: set[int]) -> bool:
-        process = ProcessId.load(self._task.trial_folder(number).pid)
-        if process is None or not process.living():
-            return True
-        if number not in told:
-            told.add(number)
-            process.ask_to_leave()
-        return False
+    def _has_left(self, number: int) -> bool:
+        self._ask_to_leave(number)
+        return self._process(number).has_left()
 
     def _leave_broken(self, sweep: LiveSweep) -> NoReturn:
         for number in sweep.close():
@@ -181,14 +177,13 @@ class Host:
         self._exit(self._conclude(sweep))
 
     def _kill_trial(self, number: int) -> None:
-        process = ProcessId.load(self._task.trial_folder(number).pid)
-        if process is not None:
-            process.kill()
+        self._process(number).kill()
 
     def _ask_to_leave(self, number: int) -> None:
-        process = ProcessId.load(self._task.trial_folder(number).pid)
-        if process is not None:
-            process.ask_to_leave()
+        self._process(number).ask_to_leave()
+
+    def _process(self, number: int) -> TrialProcess:
+        return TrialProcess(self._task.trial_folder(number))
 
     def _note_preemption(self, _signal: int, _frame: FrameType | None) -> None:
         self._preempted = True

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
-import psutil
-
-from .processes import ProcessId, end
+from ...node_agent.processes import descendants, kill_all
+from .process_id import note_processes, noted_processes
 
 _HELPERS = "helpers.json"
 
@@ -29,7 +26,7 @@ class RayWorkdir:
     def create(self) -> None:
         """Make the folder, after removing what this run's killed hosts left: files, and helper processes of Ray's."""
         for old in self.existing():
-            for helper in _load_helpers(old / _HELPERS):
+            for helper in noted_processes(old / _HELPERS) or []:
                 helper.kill()
             shutil.rmtree(old, ignore_errors=True)
         self.path.mkdir(mode=0o700)
@@ -40,26 +37,14 @@ class RayWorkdir:
 
     def note_helpers(self) -> None:
         """Write down which processes Ray started: after kill -9 of this one, some live on for a minute."""
-        helpers = [asdict(ProcessId(p.pid, p.create_time())) for p in _descendants()]
-        (self.path / _HELPERS).write_text(json.dumps(helpers))
+        note_processes(self.path / _HELPERS, descendants())
 
     def remove(self) -> None:
         """End all processes that this one started, and remove the folder, with what stragglers of killed hosts left."""
-        end(_descendants())
+        kill_all(descendants)
         for _ in range(10):  # what dies may still write
             for folder in self.existing():
                 shutil.rmtree(folder, ignore_errors=True)
             if not self.existing():
                 return
             time.sleep(0.05)
-
-
-def _descendants() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
-
-
-def _load_helpers(path: Path) -> list[ProcessId]:
-    try:
-        return [ProcessId(**helper) for helper in json.loads(path.read_text())]
-    except (FileNotFoundError, ValueError, TypeError):
-        return []

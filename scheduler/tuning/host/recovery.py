@@ -12,8 +12,8 @@ from ..stopping.trial_verdict import fault_at_end, judge_report
 from ..study.events import EndState, Finished, Reported, StudyEvent, StudyLog, TrialEnded, read_events
 from ..study.metric import metric_of
 from ..study.study_state import Study, TrialPhase, TrialView, fold
-from ..study.sweep_task import SweepTask
-from .processes import ProcessId
+from ..study.sweep_task import SweepTask, TrialFolder
+from .trial_process import TrialProcess
 
 
 def recover(task: SweepTask, log: StudyLog) -> Study:
@@ -31,10 +31,7 @@ def end_survivors(task: SweepTask) -> None:
     for path in sorted(Path(task.folder).glob("trials/*/pid.json")):
         if not task.owns(int(path.parent.name)):
             continue
-        survivor = ProcessId.load(path)
-        if survivor is not None:
-            survivor.kill()
-        path.unlink(missing_ok=True)
+        TrialProcess(TrialFolder(path.parent)).kill()
 
 
 def missed_events(events: Sequence[StudyEvent], task: SweepTask) -> Iterator[StudyEvent]:

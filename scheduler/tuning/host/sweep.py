@@ -16,6 +16,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from spotwise.checkpoints.progress import read_progress
+from spotwise.checkpoints.stop import EXIT_PREEMPTED
 
 from ..stopping.asha import GO_ON, TrialVerdict
 from ..stopping.trial_verdict import fault_at_end, judge_report
@@ -26,7 +27,6 @@ from ..study.sweep_task import SweepTask
 from .next_trial import NextTrial, Proposes, Thaws
 from .recovery import missed_reports
 
-SAVED_AND_LEFT = 75
 KILLED = frozenset({128 + 9, 128 + 15})  # from outside: an operator, or the kernel short of memory
 FRUITLESS_STARTS = 3  # a trial that ends this often in a row without a new epoch has failed
 EARLY_FAILURES = 3  # if the first trials all fail before one epoch, the command is broken, not the configurations
@@ -140,7 +140,7 @@ class LiveSweep:
             if number in self._leaving:  # some programs end with an error when they are told to leave
                 self._end(number, EndState.FROZEN, exit_.at, self._leaving[number])
                 return False
-            if exit_.code == SAVED_AND_LEFT or exit_.code in KILLED:
+            if exit_.code == EXIT_PREEMPTED or exit_.code in KILLED:
                 return self._continues(number, exit_)
             self._end(number, EndState.FAILED, exit_.at, f"exit code {exit_.code}; {_last_words(exit_)}")
             return False
@@ -155,7 +155,7 @@ class LiveSweep:
                 self._kill(number)
                 self._catch_up(number)
             if number in self._live and not self._study.trials[number].phase.is_final:
-                self._continues(number, TrialExit(SAVED_AND_LEFT, self._now(), "its worker process was lost"))
+                self._continues(number, TrialExit(EXIT_PREEMPTED, self._now(), "its worker process was lost"))
             self._live.discard(number)
             self._leaving.pop(number, None)
 

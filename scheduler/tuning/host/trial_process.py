@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..study.sweep_task import SweepTask
+import psutil
+
+from ...node_agent.processes import filters, programs, roots, terminate
+from ..study.sweep_task import SweepTask, TrialFolder
 from . import die_with_parent
-from .processes import ProcessId
+from .process_id import note_processes, noted_processes
 
 _TAIL_BYTES = 8192
 
@@ -48,7 +51,7 @@ def _text(value: object) -> str:
 
 
 class TrialCommand:
-    """A started process, in a group of its own, writing to the trial's ``log.txt``."""
+    """A started process, in a session of its own, writing to the trial's ``log.txt``."""
 
     def __init__(self, task: SweepTask, number: int, params: Mapping[str, Any]) -> None:
         """Start it.
@@ -56,9 +59,10 @@ class TrialCommand:
         Raises:
             OSError: the work folder does not exist, or the disk is full.
         """
-        self._folder = task.trial_folder(number)
-        self._folder.path.mkdir(parents=True, exist_ok=True)
-        with self._folder.log.open("ab") as log:
+        folder = task.trial_folder(number)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        folder.leaving.unlink(missing_ok=True)
+        with folder.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), "bash", "-c", task.command],
                 cwd=task.workdir,
@@ -68,19 +72,58 @@ class TrialCommand:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._id = ProcessId.of(self._process.pid)
-        self._id.save(self._folder.pid)
+        note_processes(folder.pid, [psutil.Process(self._process.pid)])
+        self._noted = TrialProcess(folder)
 
     def exit_code(self) -> int | None:
-        """None while it runs; a death by signal N is 128 + N, as shells write it."""
+        """None while it runs, or while it saves although its shell is gone; a death by signal N is 128 + N."""
         code = self._process.poll()
-        return code if code is None or code >= 0 else 128 - code
+        if code is None or self._noted.is_leaving():
+            return None
+        return code if code >= 0 else 128 - code
 
     def kill(self) -> None:
         """End whatever is left of it. Idempotent."""
-        self._id.kill()
+        self._noted.kill()
         self._process.wait()
+
+
+class TrialProcess:
+    """A trial's process as its folder tells of it, for whoever has not started it but has to end it."""
+
+    def __init__(self, folder: TrialFolder) -> None:
+        self._folder = folder
+        self._started = noted_processes(folder.pid) or []
+
+    def ask_to_leave(self) -> None:
+        """SIGTERM to the training program, so that it saves; once, as a program may be in the middle of saving.
+
+        Whom that concerns is written down first: who watches the trial must not take the end of its shell for its own.
+        """
+        if not self._started or noted_processes(self._folder.leaving) is not None:
+            return
+        leaders = roots(process for started in self._started for process in started.tree())
+        told = programs(*leaders)
+        note_processes(self._folder.leaving, [*told, *filters(*leaders)])
+        terminate(told)
+
+    def is_leaving(self) -> bool:
+        """Whether it was asked to leave and has not left yet: a program saves, or what prints for it still does."""
+        return any(process.is_alive() for process in noted_processes(self._folder.leaving) or [])
+
+    def has_left(self) -> bool:
+        """Whether, once asked to leave, it has done so. What it has started and left behind is ended here."""
+        if self.is_leaving():
+            return False
+        self.kill()
+        return True
+
+    def kill(self) -> None:
+        """End it and all that it started, now. Idempotent."""
+        for started in self._started:
+            started.kill()
         self._folder.pid.unlink(missing_ok=True)
+        self._folder.leaving.unlink(missing_ok=True)
 
 
 def log_tail(path: Path, lines: int = 5) -> str:

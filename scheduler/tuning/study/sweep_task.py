@@ -161,6 +161,11 @@ class TrialFolder:
     def pid(self) -> Path:
         return self.path / "pid.json"
 
+    @property
+    def leaving(self) -> Path:
+        """Processes that were asked to save and leave; like ``pid`` of this machine only."""
+        return self.path / "leaving-pid.json"
+
 
 def _task(data: Mapping[str, Any]) -> SweepTask:
     if data.get("format") != 1:

@@ -4,20 +4,47 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 
-from spotwise.scheduler.tuning.host.processes import ProcessId
+import psutil
+import pytest
+
+from spotwise.scheduler.node_agent.processes import is_alive
+from spotwise.scheduler.tuning.host.process_id import ProcessId, noted_processes
 from spotwise.scheduler.tuning.host.recovery import recover
-from spotwise.scheduler.tuning.host.trial_process import TrialCommand, log_tail, trial_environment
+from spotwise.scheduler.tuning.host.trial_process import TrialCommand, TrialProcess, log_tail, trial_environment
 from spotwise.scheduler.tuning.study.events import Asked, Started, StudyLog
 from spotwise.scheduler.tuning.study.study_state import TrialPhase
 from spotwise.scheduler.tuning.study.sweep_task import StoppingRule, SweepTask
 
 MakeTask = Callable[..., SweepTask]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+# Takes its time to save when told, and prints meanwhile: a pipe that nobody reads any more would end it before.
+SAVES = """
+import pathlib, signal, sys, time
+def save(*_):
+    print("saving", flush=True)
+    time.sleep(0.3)
+    print("saved", flush=True)
+    pathlib.Path("saved").touch()
+    sys.exit(75)
+signal.signal(signal.SIGTERM, save)
+pathlib.Path("ready").touch()
+time.sleep(60)
+"""
+
+
+def identity(command: TrialCommand) -> ProcessId:
+    return ProcessId.of(psutil.Process(command._process.pid))
+
+
+def started_by(command: TrialCommand) -> list[psutil.Process]:
+    return identity(command).tree()
 
 
 def progress(event: str, epoch: int) -> str:
@@ -56,56 +83,109 @@ def test_exit_code_and_log_are_the_commands_own(make_task: MakeTask, tmp_path: P
     assert log_tail(tmp_path / "trials" / "0000" / "log.txt") == "one\ntwo 3"
 
 
-def test_signal_goes_through_the_shell_to_the_program(make_task: MakeTask, tmp_path: Path) -> None:
-    """The program gets time to save although its shell dies at once, and the command's next line does not run."""
-    program = tmp_path / "save.py"
-    program.write_text(
-        "import pathlib, signal, sys, time\n"
-        "def save(*_):\n    time.sleep(0.3); pathlib.Path('saved').touch(); sys.exit(75)\n"
-        "signal.signal(signal.SIGTERM, save); pathlib.Path('ready').touch(); time.sleep(60)\n"
-    )
-    command = TrialCommand(make_task(command=f"{sys.executable} save.py\ntouch next"), 0, {})
+def noted(task: SweepTask) -> TrialProcess:
+    """The first trial's process as its host sees it."""
+    return TrialProcess(task.trial_folder(0))
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "{program}",
+        "{program}\ntouch next",
+        "{program} 2>&1 | tee copy\ntouch next",
+        "exec > >(tee copy) 2>&1\n{program}\ntouch next",
+        "bash -c '{program} | cat | tee copy; touch next'\ntouch next",
+    ],
+    ids=["alone", "in a script", "through a pipe", "into a process substitution", "in a shell in a shell"],
+)
+def test_a_program_keeps_its_last_save_however_its_shell_runs_it(
+    make_task: MakeTask, tmp_path: Path, script: str
+) -> None:
+    """It gets time to save although its shell dies at once, it can print meanwhile, and no further line runs."""
+    (tmp_path / "save.py").write_text(SAVES)
+    task = make_task(command=script.format(program=f"{sys.executable} save.py"))
+    command = TrialCommand(task, 0, {})
     wait_until((tmp_path / "ready").exists)
-    process = ProcessId.load(tmp_path / "trials" / "0000" / "pid.json")
-    assert process is not None
-    process.ask_to_leave()
-    wait_until(lambda: process.living() == [])
+    noted(task).ask_to_leave()
+    wait_until(lambda: command.exit_code() is not None)  # which ends what is left, as the worker does
+    command.kill()
     assert (tmp_path / "saved").exists()
     assert not (tmp_path / "next").exists()
+    copy = tmp_path / ("copy" if "tee" in script else "trials/0000/log.txt")
+    assert copy.read_text().split() == ["saving", "saved"]
+
+
+def test_the_host_waits_for_a_save_and_ends_what_is_left_then(make_task: MakeTask, tmp_path: Path) -> None:
+    """Also where no worker watches the trial any more."""
+    (tmp_path / "save.py").write_text(SAVES)
+    child = f"{sys.executable} -c \"import subprocess; subprocess.Popen(['sleep', '61'])\""
+    task = make_task(command=f"{child}\n{sys.executable} save.py 2>&1 | tee copy")
+    command = TrialCommand(task, 0, {})
+    wait_until((tmp_path / "ready").exists)
+    noted(task).ask_to_leave()
+    assert not noted(task).has_left()
+    wait_until(noted(task).has_left)
+    assert (tmp_path / "saved").exists()
+    assert started_by(command) == []
+    assert not task.trial_folder(0).pid.exists()
     command.kill()
+
+
+def test_a_program_is_told_once(make_task: MakeTask, tmp_path: Path) -> None:
+    """A second signal might end the save that the first one began."""
+    (tmp_path / "save.py").write_text(SAVES)
+    task = make_task(command=f"{sys.executable} save.py")
+    command = TrialCommand(task, 0, {})
+    wait_until((tmp_path / "ready").exists)
+    for _ in range(3):
+        noted(task).ask_to_leave()
+        time.sleep(0.05)
+    wait_until(lambda: command.exit_code() is not None)
+    assert command.exit_code() == 75
+    assert log_tail(tmp_path / "trials" / "0000" / "log.txt") == "saving\nsaved"
 
 
 def test_kill_ends_what_the_command_started(make_task: MakeTask, tmp_path: Path) -> None:
     command = TrialCommand(make_task(command="sleep 61 & setsid sleep 62 & touch up; wait"), 0, {})
     wait_until((tmp_path / "up").exists)
-    process = ProcessId.load(tmp_path / "trials" / "0000" / "pid.json")
-    assert process is not None
-    family = process.living()
+    family = started_by(command)
     assert len(family) == 3
     command.kill()
-    wait_until(lambda: not any(p.is_running() and p.status() != "zombie" for p in family))
+    wait_until(lambda: not any(is_alive(process) for process in family))
 
 
-def test_process_with_a_recycled_number_is_left_alone(make_task: MakeTask, tmp_path: Path) -> None:
+def test_process_with_a_recycled_number_is_left_alone(make_task: MakeTask) -> None:
     command = TrialCommand(make_task(command="sleep 60"), 0, {})
-    process = ProcessId.load(tmp_path / "trials" / "0000" / "pid.json")
-    assert process is not None
-    ProcessId(process.pid, process.create_time - 100).kill()
-    time.sleep(0.2)
+    process = identity(command)
+    replace(process, create_time=process.create_time - 100).kill()
     assert command.exit_code() is None
     command.kill()
 
 
-def test_process_of_another_machine_is_nobody_here(make_task: MakeTask, tmp_path: Path) -> None:
+def test_a_clock_that_is_set_while_a_trial_runs_makes_nobody_a_stranger(make_task: MakeTask) -> None:
+    """A process' start is counted from the boot, whose time moves when the clock is set."""
+    command = TrialCommand(make_task(command="sleep 60"), 0, {})
+    process = identity(command)
+    assert replace(process, create_time=process.create_time + 1.0).is_alive()
+    command.kill()
+
+
+def test_process_of_another_machine_is_nobody_here(make_task: MakeTask) -> None:
     """Machines may share the run's folder, and a number there says nothing here."""
     command = TrialCommand(make_task(command="exec sleep 60"), 0, {})
-    process = ProcessId.load(tmp_path / "trials" / "0000" / "pid.json")
-    assert process is not None
-    there = replace(process, machine="another")
-    assert there.living() == []
+    there = replace(identity(command), machine="another")
+    assert not there.is_alive()
+    assert there.tree() == []
     there.kill()
-    time.sleep(0.1)
     assert command.exit_code() is None
+    command.kill()
+
+
+def test_a_process_noted_by_the_version_before_is_found(make_task: MakeTask, tmp_path: Path) -> None:
+    command = TrialCommand(make_task(command="exec sleep 60"), 0, {})
+    (tmp_path / "old.json").write_text(json.dumps(asdict(identity(command))))
+    assert noted_processes(tmp_path / "old.json") == [identity(command)]
     command.kill()
 
 
