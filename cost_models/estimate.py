@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
-import numpy.typing as npt
 
+from .arrays import Array
 from .errors import CostModelError
 from .hazard import Hazard
 from .interval import best_interval
@@ -143,14 +143,14 @@ def _summary(
     )
 
 
-def _work_factors(sigma: float, samples: int, simulated: int, seed: int) -> npt.NDArray[np.float64]:
+def _work_factors(sigma: float, samples: int, simulated: int, seed: int) -> Array:
     """True over stated work, log-normal with median 1; on demand one simulated sample serves all factors."""
     count = samples if simulated == 1 else simulated
-    factors: npt.NDArray[np.float64] = np.exp(sigma * np.random.default_rng([seed, 1]).standard_normal(count))
+    factors: Array = np.exp(sigma * np.random.default_rng([seed, 1]).standard_normal(count))
     return factors
 
 
-def _quantiles(values: npt.NDArray[np.float64]) -> Quantiles:
+def _quantiles(values: Array) -> Quantiles:
     ordered = np.sort(values)  # percentiles are values that occurred: none is interpolated towards infinity
     p10, p90 = (float(ordered[math.ceil(part * ordered.size) - 1]) for part in (0.1, 0.9))
     return Quantiles(float(values.mean()), p10, p90)

@@ -26,6 +26,6 @@ _MIB = {
 
 
 def gpu_memory_gib(accelerator: str | None) -> float | None:
-    """By SkyPilot's name of it; None where that is not known, and without an accelerator."""
+    """Memory of one GPU in GiB, by SkyPilot's name of it; None where that is not known, and without an accelerator."""
     found = _MIB.get((accelerator or "").upper())
     return None if found is None else found / 1024

@@ -19,13 +19,24 @@ SHORTEST_HOURS = 1.0 / 60.0  # where a checkpoint costs nothing; below this, boo
 
 
 def young(checkpoint_hours: float, mean_lifetime_hours: float) -> float:
-    """First order: ``sqrt(2 C M)``."""
+    """Young's interval in hours, ``sqrt(2 C M)``: the best to first order.
+
+    Args:
+        checkpoint_hours: C, for which work stands still.
+        mean_lifetime_hours: M, until a preemption; may be infinite.
+
+    Raises:
+        CostModelError: a negative or infinite checkpoint, or a lifetime that is not positive.
+    """
     _check(checkpoint_hours, mean_lifetime_hours)
     return math.sqrt(2.0 * checkpoint_hours * mean_lifetime_hours)
 
 
 def daly(checkpoint_hours: float, mean_lifetime_hours: float) -> float:
-    """Higher order: ``sqrt(2 C M) (1 + x/3 + x²/9) - C`` with ``x = sqrt(C / 2M)``; ``M`` from ``C >= 2M`` on."""
+    """Daly's interval in hours, of a higher order: ``sqrt(2 C M) (1 + x/3 + x²/9) - C`` with ``x = sqrt(C / 2M)``.
+
+    From ``C >= 2M`` on it is ``M``. Arguments and errors are those of `young`.
+    """
     _check(checkpoint_hours, mean_lifetime_hours)
     if checkpoint_hours >= 2.0 * mean_lifetime_hours:
         return mean_lifetime_hours
@@ -36,7 +47,10 @@ def daly(checkpoint_hours: float, mean_lifetime_hours: float) -> float:
 
 
 def best_interval(checkpoint_hours: float, mean_lifetime_hours: float, work_hours: float) -> float:
-    """Daly's interval, never shorter than a checkpoint takes (or a minute), never longer than the work."""
+    """Daly's interval in hours, never shorter than a checkpoint takes (or a minute), never longer than the work.
+
+    Arguments and errors are those of `young`.
+    """
     shortest = max(checkpoint_hours, SHORTEST_HOURS)
     return min(work_hours, max(shortest, daly(checkpoint_hours, mean_lifetime_hours)))
 

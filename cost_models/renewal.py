@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .gamma import gamma_quantile
+from .arrays import Array
 from .hazard import Hazard
+from .tolerance import ROUNDING_ERROR
 
-Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
 MAX_ATTEMPTS = 1000  # a run that is not done by then is taken never to end
@@ -42,7 +42,7 @@ class Process:
     @property
     def stretches(self) -> int:
         """Stretches of work that each end in a checkpoint."""
-        return math.ceil(self.work / self.interval - 1e-9) if self.work > 0 else 0
+        return math.ceil(self.work / self.interval - ROUNDING_ERROR) if self.work > 0 else 0
 
     @property
     def shortfall(self) -> float:
@@ -51,11 +51,16 @@ class Process:
 
     @property
     def uninterrupted(self) -> float:
+        """Hours that the run takes without a preemption, all checkpoints included."""
         return self.setup + self.work + self.stretches * self.checkpoint
 
     @property
     def expected_attempts(self) -> float:
-        """Roughly: under a constant hazard an attempt commits ``exp(-S/M) / (exp(cycle/M) - 1)`` stretches."""
+        """How many attempts a run takes, roughly.
+
+        Under a constant hazard an attempt commits ``exp(-S/M) / (exp(cycle/M) - 1)`` stretches: S is the set-up, M the
+        mean lifetime, cycle a stretch with its checkpoint.
+        """
         mean = self.hazard.mean_lifetime_hours
         failures_a_stretch = math.expm1(min((self.interval + self.checkpoint) / mean, 100.0))
         return 1.0 + self.stretches * failures_a_stretch * math.exp(min(self.setup / mean, 100.0))
@@ -65,17 +70,18 @@ class Process:
 class Outcomes:
     """One entry a sample, each array of shape (samples,); infinite where the work did not end."""
 
-    billed: Floats  # hours of one node
-    waited: Floats
-    lost: Floats
-    overhead: Floats
-    preemptions: Floats
+    billed: Array  # hours of one node
+    waited: Array
+    lost: Array
+    overhead: Array
+    preemptions: Array
 
     @classmethod
     def zeros(cls, samples: int) -> Outcomes:
+        """The outcomes of runs that have not begun: arrays of zeros, shape (samples,)."""
         return cls(*(np.zeros(samples) for _ in range(5)))
 
-    def stretched(self, factors: Floats, setup: float) -> Outcomes:
+    def stretched(self, factors: Array, setup: float) -> Outcomes:
         """The same where the work turns out to be ``factors`` (samples,) times what was stated.
 
         All but the first set-up grows with the work: exact for a constant hazard in the limit of many attempts.
@@ -86,9 +92,15 @@ class Outcomes:
 
 
 def simulate(process: Process, samples: int, seed: int) -> Outcomes:
-    """Run the process ``samples`` times, or fewer where a run takes very many attempts; the same seed, the same result.
+    """Run the process many times; the same seed gives the same result.
 
     Offers simulated with one seed see the same luck, so that they differ by their own terms only.
+
+    Args:
+        samples: at most; fewer where a run takes very many attempts, and one where nothing is ever preempted.
+
+    Returns:
+        Arrays of shape (samples,), in hours.
     """
     if process.hazard.is_none:
         samples = 1
@@ -107,7 +119,7 @@ def simulate(process: Process, samples: int, seed: int) -> Outcomes:
     return outcomes
 
 
-def _lifetime_factors(process: Process, samples: int, rng: np.random.Generator) -> Floats:
+def _lifetime_factors(process: Process, samples: int, rng: np.random.Generator) -> Array:
     """How much longer instances live than at the mean rate, by sample: the rate is Gamma distributed around it.
 
     The Gamma is cut off at its 95 % quantile. A belief worth a fraction of a preemption has so long a tail that some
@@ -116,12 +128,14 @@ def _lifetime_factors(process: Process, samples: int, rng: np.random.Generator) 
     """
     if math.isinf(process.rate_events):
         return np.ones(samples)
+    from scipy.special import gammaincinv  # here: it takes a third of a second to load
+
     rates = rng.standard_gamma(process.rate_events, samples) / process.rate_events
-    fastest = gamma_quantile(process.rate_events, RATE_MASS) / process.rate_events
+    fastest = float(gammaincinv(process.rate_events, RATE_MASS)) / process.rate_events
     return 1.0 / np.clip(rates, 1e-9, max(fastest, 1e-9))
 
 
-def _advance(process: Process, outcomes: Outcomes, done: Floats, active: npt.NDArray[np.intp], lives: Floats) -> Flags:
+def _advance(process: Process, outcomes: Outcomes, done: Array, active: npt.NDArray[np.intp], lives: Array) -> Flags:
     """Play a block of attempts, ``lives`` of shape (active, attempts); True where the work ended."""
     cycle = process.interval + process.checkpoint
     working = np.maximum(lives - process.setup, 0.0)

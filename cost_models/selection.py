@@ -36,7 +36,7 @@ def reject_reason(offer: Offer, resources: Resources | None) -> str | None:
 
 
 def problems(resources: Resources) -> Iterator[tuple[str, str]]:
-    """Keys with a value that means nothing, and what is wrong with it: what `reject_reason` raises for any offer."""
+    """Pairs of a key whose value means nothing and what is wrong with it: what `reject_reason` raises for any offer."""
     checks: dict[str, Callable[[Any], object]] = {
         "accelerators": lambda value: value and list(_wanted_accelerators(value)),
         "cpus": lambda value: _amount_reason("cpus", 0, "", value),

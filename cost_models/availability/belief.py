@@ -1,6 +1,6 @@
-"""What is believed of one pool: a distribution over the model's states, updated as its capacity is seen or missed.
+"""What is believed of one pool: a distribution over the model's states, updated by each look at its capacity.
 
-The forward algorithm of hidden Markov models (Rabiner, Proc. IEEE 77, 1989).
+The forward algorithm of hidden Markov models (Rabiner, Proc. IEEE 77, 1989). Symbols: docs/notation.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .model import TICK_HOURS, Array, PoolModel
+from ..arrays import Array
+from ..tolerance import ROUNDING_ERROR
+from .model import TICK_HOURS, PoolModel
 
 _TINY = 1e-12
 
@@ -28,6 +30,7 @@ class AvailabilityHistory:
     held: bool = False
 
     def then(self, at_hours: float, available: bool, *, held: bool = False) -> AvailabilityHistory:
+        """The chain with one more look, at ``at_hours`` on the same clock; looks come in the order of time."""
         return AvailabilityHistory(at_hours, available, self, held)
 
 
@@ -40,26 +43,33 @@ class AvailabilityBelief:
 
     @classmethod
     def of_an_unseen_pool(cls, model: PoolModel) -> AvailabilityBelief:
+        """What is believed of a pool before the first look."""
         return cls(model, model.unseen)
 
     @property
     def chance_available(self) -> float:
+        """The chance that there is capacity now."""
         return float(self.weights @ self.model.has_capacity)
 
     @property
     def hours_unbroken(self) -> float:
-        """How long a spell with capacity, if there is one now, is expected to last."""
+        """Hours that a spell with capacity, if there is one now, is expected to last."""
         return float(self.given(available=True).weights @ self.model.hours_unbroken)
 
     def later(self, hours: float, *, held: bool = False) -> AvailabilityBelief:
-        """After so many hours without a look; ``held``: with an instance that was not lost meanwhile."""
+        """The belief after so many hours without a look.
+
+        Args:
+            hours: that have passed; 0 or less changes nothing.
+            held: an instance was held there and was not lost meanwhile, so that there was capacity all the while.
+        """
         if hours <= 0:
             return self
         steps = self.model.steps(hours)
         return self._scaled(self.weights @ (steps.unbroken if held else steps.any))
 
     def given(self, *, available: bool) -> AvailabilityBelief:
-        """Having seen that there is capacity, or none."""
+        """The belief after a look that found capacity, or none. What the model holds for impossible resets it."""
         there = self.model.has_capacity
         return self._scaled(self.weights * (there if available else 1.0 - there))
 
@@ -73,7 +83,12 @@ class AvailabilityBelief:
 def believe(
     model: PoolModel, sightings: AvailabilityHistory | None, now_hours: float | None = None
 ) -> AvailabilityBelief:
-    """What is believed of a pool at ``now_hours`` (default: at the last sighting)."""
+    """What is believed of a pool, by all that was seen of it.
+
+    Args:
+        sightings: the looks so far; None: nobody has looked yet.
+        now_hours: when, on the clock of the sightings; None: at the last of them.
+    """
     if sightings is None:
         return AvailabilityBelief.of_an_unseen_pool(model)
     belief = _at_last_sighting(model, sightings)
@@ -105,5 +120,5 @@ def _through(belief: AvailabilityBelief, hours: float, *, held: bool) -> Availab
     """Long stretches in whole ticks, since steps are made for those."""
     if hours <= TICK_HOURS:
         return belief.later(hours, held=held)
-    ticks = np.floor(hours / TICK_HOURS + 1e-9)
+    ticks = np.floor(hours / TICK_HOURS + ROUNDING_ERROR)
     return belief.later(float(ticks) * TICK_HOURS, held=held)

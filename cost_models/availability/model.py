@@ -21,11 +21,9 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from ..arrays import Array
 from ..errors import CostModelError
-
-Array = npt.NDArray[np.float64]
 
 TICK_HOURS = 1 / 6  # the step that hazards are stated for
 PHASE_TICKS = (1, 1, 1, 1, 2, 3, 6, 9, 18, 36)  # mean length of each phase of a spell's age; the last one is endless
@@ -38,8 +36,8 @@ SHIPPED = "pool-regimes-2026-11-25.json"
 class Steps(NamedTuple):
     """A step of some length: chances from each state (rows) to each state (columns)."""
 
-    any: Array  # whatever happens
-    unbroken: Array  # and the spell goes on all the while
+    any: Array  # (states, states): whatever happens
+    unbroken: Array  # (states, states): and the spell goes on all the while; rows add up to less than 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +66,12 @@ class PoolModel:
 
     @property
     def regimes(self) -> int:
+        """K: how many regimes there are."""
         return len(self.prior)
 
     @property
     def states(self) -> int:
+        """K * 2A: how many states there are."""
         return self.regimes * 2 * PHASES
 
     @cached_property
@@ -94,7 +94,7 @@ class PoolModel:
         return np.asarray(TICK_HOURS * np.linalg.solve(np.eye(self.states) - unbroken, np.ones(self.states)))
 
     def steps(self, hours: float) -> Steps:
-        """The step of so many hours; a whole number of ticks where it is longer than one.
+        """The step of so many hours, as matrices of shape (states, states); whole ticks where it is longer than one.
 
         Raises:
             CostModelError: the step has no length.
@@ -105,6 +105,7 @@ class PoolModel:
         return _steps(self, min(round(ticks), _LONG) if ticks > 1.0 else max(round(ticks, 2), 0.01))
 
     def to_json(self) -> dict[str, Any]:
+        """The model as ``from_json`` reads it, with four digits."""
         return {
             "source": self.source,
             "tick_hours": round(TICK_HOURS, 6),
@@ -122,7 +123,11 @@ class PoolModel:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> PoolModel:
-        """Raises CostModelError where it does not describe a model."""
+        """The model that ``to_json`` gave.
+
+        Raises:
+            CostModelError: the data do not describe a model.
+        """
         try:
             regimes: Sequence[Mapping[str, Any]] = data["regimes"]
             ends = ("ends_without_capacity", "ends_with_capacity")

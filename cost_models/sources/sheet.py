@@ -32,7 +32,11 @@ def sheet_source(catalog: str = "") -> str:
 
 
 def row_offers(row: Mapping[str, str]) -> Iterator[Offer]:
-    """The offers of one row; an empty price means that this market does not exist there."""
+    """The offers of one row; an empty price means that this market does not exist there.
+
+    Raises:
+        PriceDataError: a price that is no positive number.
+    """
     on_demand, spot = (_price(row, market) for market in ("on_demand", "spot"))
     for market, price in ((Market.SPOT, spot), (Market.ON_DEMAND, on_demand)):
         if price is not None:

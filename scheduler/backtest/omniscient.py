@@ -13,13 +13,12 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from .replay import NOTHING, ON_DEMAND, SPOT, Episode, EpisodeOutcome, Rules
+from spotwise.cost_models.arrays import Array
 
-Array = npt.NDArray[np.float64]
+from .replay import NOTHING, ON_DEMAND, SPOT, Episode, EpisodeOutcome, Rules
 
 NAME = "omniscient"
 _UNIT_HOURS = 1 / 3600  # a second: hours of work and restarts are whole numbers of these
-_EPSILON = 1e-9
 
 
 def omniscient(episode: Episode, rules: Rules) -> EpisodeOutcome:

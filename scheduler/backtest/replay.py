@@ -19,12 +19,12 @@ from decimal import Decimal
 from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.estimate import Estimate, MoneyQuantiles, Quantiles
 from spotwise.cost_models.offer import Market, Offer, Pool
+from spotwise.cost_models.tolerance import ROUNDING_ERROR
 
 from ..policies.base import EPOCH, Candidate, Decision, Move, Policy, Situation, Stay
 from .trace import Trace
 
 NOTHING, SPOT, ON_DEMAND = ".", "S", "O"
-_EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class Rules:
 
     @property
     def deadline_ticks(self) -> int:
-        return math.floor(self.deadline_hours / self.tick_hours + _EPSILON)
+        """Whole ticks until the deadline."""
+        return math.floor(self.deadline_hours / self.tick_hours + ROUNDING_ERROR)
 
     def tick_usd(self, price_usd_per_hour: Decimal) -> Decimal:
         """What a tick costs; it is billed whole."""
@@ -58,10 +59,12 @@ class Episode:
 
     @property
     def id(self) -> str:
+        """The names of its recordings, joined."""
         return "+".join(trace.id for trace in self.traces)
 
     @property
     def ticks(self) -> int:
+        """Ticks from its start until the first of its recordings ends."""
         return min(trace.ticks for trace in self.traces) - self.start_tick
 
 
@@ -82,15 +85,22 @@ class EpisodeOutcome:
 
     @property
     def spot_hours(self) -> float:
+        """Billed hours of spot capacity."""
         return self.choices.count(SPOT) * self.tick_hours
 
     @property
     def on_demand_hours(self) -> float:
+        """Billed hours of on-demand capacity."""
         return self.choices.count(ON_DEMAND) * self.tick_hours
 
 
 def episodes(traces: Sequence[Trace], rules: Rules, stride_hours: float | None, *, together: bool) -> list[Episode]:
-    """One at the first tick; with a stride one every so many hours, as long as the deadline still fits."""
+    """The episodes that recordings give.
+
+    Args:
+        stride_hours: from one start to the next, as long as the deadline still fits; None: only one, at the first tick.
+        together: one job may use all recordings, instead of an episode for each.
+    """
     groups = [tuple(traces)] if together else [(trace,) for trace in traces]
     step = None if stride_hours is None else max(round(stride_hours / rules.tick_hours), 1)
     found = []
@@ -131,7 +141,7 @@ class _World:
 
     @property
     def is_over(self) -> bool:
-        return self._work <= _EPSILON or self._tick >= self._episode.ticks
+        return self._work <= ROUNDING_ERROR or self._tick >= self._episode.ticks
 
     def begin_tick(self) -> None:
         """See what can be seen; lose what is lost."""
@@ -193,7 +203,7 @@ class _World:
         return True
 
     def outcome(self, policy: str) -> EpisodeOutcome:
-        done = self._work <= _EPSILON
+        done = self._work <= ROUNDING_ERROR
         return EpisodeOutcome(
             id=self._episode.id,
             start_tick=self._episode.start_tick,
@@ -291,7 +301,7 @@ def _estimate(offer: Offer, work_hours: float, restart_hours: float, hours_left:
         cost_usd=MoneyQuantiles(cost, cost, cost),
         work_hours=work_hours,
         preemptions=0.0,
-        chance_to_meet_deadline=1.0 if hours <= hours_left + _EPSILON else 0.0,
+        chance_to_meet_deadline=1.0 if hours <= hours_left + ROUNDING_ERROR else 0.0,
         checkpoint_interval_hours=None,
         lost_work_hours=0.0,
         overhead_hours=restart_hours,

@@ -40,7 +40,15 @@ class Summary:
 
 
 def run_policy(name: str, episode: Episode, rules: Rules, model: PoolModel | None = None) -> EpisodeOutcome:
-    """``model``: of pools, for ``deadline``; None takes the shipped one. Raises InputError for an unknown policy."""
+    """Play one episode under a policy.
+
+    Args:
+        name: one of ``POLICIES``.
+        model: of pools, for ``deadline``; None takes the shipped one.
+
+    Raises:
+        InputError: there is no such policy.
+    """
     if name == OMNISCIENT:
         return omniscient(episode, rules)
     if name == MeetDeadline.name:
@@ -49,7 +57,11 @@ def run_policy(name: str, episode: Episode, rules: Rules, model: PoolModel | Non
 
 
 def check_policy(name: str) -> None:
-    """Raises InputError where there is no such policy."""
+    """Accept the name of a policy that can be replayed.
+
+    Raises:
+        InputError: there is no such policy.
+    """
     if name not in POLICIES:
         raise InputError(f"--policy: found {name!r}; allowed: {', '.join(POLICIES)}")
 
@@ -63,7 +75,16 @@ def outcomes(
     workers: int | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> dict[str, list[EpisodeOutcome]]:
-    """By policy, in the order of the episodes; ``progress`` is called after each. For ``model`` see `run_policy`."""
+    """Play every episode under every policy.
+
+    Args:
+        model: as for `run_policy`.
+        workers: processes; None takes one a core.
+        progress: called after each episode.
+
+    Returns:
+        By policy, in the order of the episodes.
+    """
     tasks = [(name, episode, rules, model) for name in names for episode in episodes]
     found: dict[str, list[EpisodeOutcome]] = {name: [] for name in names}
     for outcome in _played(tasks, workers or os.cpu_count() or 1):
@@ -73,7 +94,11 @@ def outcomes(
 
 
 def summarise(episodes: Sequence[Episode], played: Sequence[EpisodeOutcome], rules: Rules) -> Summary:
-    """Of one policy; raises ValueError without episodes."""
+    """What one policy did with these episodes, on average.
+
+    Args:
+        played: its outcomes, in the order of the episodes; at least one.
+    """
     on_demand = [_on_demand_usd(episode, rules) for episode in episodes]
     finished = [outcome.finish_hours for outcome in played if outcome.finish_hours is not None]
     return Summary(

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spotwise.cost_models.tolerance import ROUNDING_ERROR
+
 from ..core.errors import InputError
 
 UNKNOWN_SPOT_SHARE = Decimal("0.3")  # of the on-demand price, where a recording has no prices: AWS' V100 in 2023
-_EPSILON = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class Trace:
 
     @property
     def ticks(self) -> int:
+        """How many ticks it has."""
         return len(self.available)
 
 
@@ -51,6 +53,7 @@ def read_trace(
     """Read a recording; a tick has the value that the recording has at its start.
 
     Args:
+        tick_hours: length of a tick of the result.
         spot_usd_per_hour: takes the place of the recording's own prices, as does ``on_demand_usd_per_hour``.
 
     Raises:
@@ -85,10 +88,10 @@ def _decoded(path: Path, data: Mapping[str, Any], tick_hours: float) -> Trace:
     if stated != len(values):
         raise InputError(f"{path}: n_ticks: found {stated}, but the runs add up to {len(values)}")
     wanted = int(_number(path, data, "nodes")) if "nodes" in data else 1
-    ticks = math.floor(len(values) * gap_hours / tick_hours + _EPSILON)
+    ticks = math.floor(len(values) * gap_hours / tick_hours + ROUNDING_ERROR)
     if ticks < 1:
         raise InputError(f"{path}: {len(values) * gap_hours:.2g} h are recorded, less than one tick")
-    at = np.floor(np.arange(ticks) * tick_hours / gap_hours + _EPSILON).astype(int)
+    at = np.floor(np.arange(ticks) * tick_hours / gap_hours + ROUNDING_ERROR).astype(int)
     prices = _prices(path, data, len(values))
     return Trace(
         id=str(data.get("id", path.stem)),

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import InputError, RefusedError
-from ..engines.skypilot.tasks import UNKNOWN_TO_SKYPILOT, config_on, is_of, mounts, pinned
+from ..engines.skypilot.tasks import config_on, is_of, mounts, passed_on, pinned
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import SkyPool
 from ..planning.plan import Option, Plan
@@ -23,7 +23,6 @@ _MARKET_OF_POLICY = {"spot_only": True, "on_demand": False}  # whether it is spo
 _KEPT = ("job_recovery", "spot_recovery", "autostop", "max_hourly_cost")  # spotwise does these itself; SkyPilot may
 _ORDER = ("name", "workdir", "num_nodes", "resources", "file_mounts", "envs", "secrets", "setup", "run", "config")
 _PLACE = ("infra", "accelerators", "instance_type", "use_spot")
-_NOT_AS_THEY_ARE = frozenset({"resources", "file_mounts", "storage_mounts", "config"})
 
 
 def exported(job: JobSpec, plan: Plan, pools: Sequence[SkyPool], now: datetime, *, pin: bool, source: str) -> str:
@@ -69,7 +68,7 @@ def considered(plan: Plan, pools: Sequence[SkyPool]) -> list[Option]:
 
 def task_of(job: JobSpec, options: Sequence[Option], pools: Sequence[SkyPool]) -> dict[str, Any]:
     """The task as SkyPilot reads it: the job's keys without spotwise's, and the place."""
-    passed = {key: value for key, value in job.sky.items() if key not in _NOT_AS_THEY_ARE | UNKNOWN_TO_SKYPILOT}
+    passed = passed_on(job.sky)
     first = next((pool for pool in pools if is_of(options[0].offer, pool)), None)
     task = {
         **passed,

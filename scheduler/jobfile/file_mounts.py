@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .names import VARIABLE_PATTERN
 from .quantities import shown
 from .validation_errors import Fault
 from .validation_errors import Path as KeyPath
 
 KEYS = ("file_mounts", "storage_mounts")
 
-_VARIABLE = re.compile(r"\$\{?\b([A-Za-z_][A-Za-z0-9_]*)\b\}?")  # what SkyPilot fills in from envs and secrets
+_VARIABLE = re.compile(rf"\$\{{?\b({VARIABLE_PATTERN})\b\}}?")  # what SkyPilot fills in from envs and secrets
 
 
 def with_whole_paths(sky: Mapping[str, Any], envs: Mapping[str, Any], path: Path) -> dict[str, Any]:

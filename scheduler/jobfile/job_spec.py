@@ -22,6 +22,7 @@ from ..core.run import RunKind
 from . import skypilot_keys
 from .cross_checks import faults_between_keys, missing_workdir, past_deadline, resource_faults, workdir_of
 from .file_mounts import missing_sources, with_whole_paths
+from .names import is_variable
 from .quantities import Deadline, shown
 from .schema import (
     CalendarSpec,
@@ -63,7 +64,6 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SCALAR: list[JsonValue] = ["string", "number", "boolean"]
 
 
@@ -82,7 +82,7 @@ def _policy(name: str) -> str:
 
 
 def _variables(values: dict[str, Any]) -> dict[str, Any]:
-    wrong = [name for name in values if not _VARIABLE.fullmatch(name)]
+    wrong = [name for name in values if not is_variable(name)]
     if wrong:
         raise FaultyError([Fault((name,), f"found {shown(name)}; allowed: letters, digits and _") for name in wrong])
     return values

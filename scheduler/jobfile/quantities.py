@@ -159,6 +159,11 @@ def parse_time_of_day(value: object) -> str:
     return f"{int(match['hour']):02}:{match['minute']}"
 
 
+def is_time_of_day(text: str) -> bool:
+    """Whether it is written as :func:`parse_time_of_day` returns it."""
+    return len(text) == len("HH:MM") and _TIME_OF_DAY.fullmatch(text) is not None
+
+
 def shown(value: object) -> str:
     """A value from a YAML file as a message names it: short, and in YAML's words."""
     if value is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import Any
 
+from ..core.json_values import finite_json
 from ..core.money import json_usd
 from .plan import Option, Plan
 from .trial_duration import TrialHours
@@ -93,15 +93,10 @@ def _option_json(option: Option) -> dict[str, Any]:
         "expected_cost_usd": json_usd(predicted.cost_usd.expected),
         "p10_cost_usd": json_usd(predicted.cost_usd.p10),
         "p90_cost_usd": json_usd(predicted.cost_usd.p90),
-        "expected_hours": _finite(predicted.hours.expected),
-        "p10_hours": _finite(predicted.hours.p10),
-        "p90_hours": _finite(predicted.hours.p90),
-        "expected_preemptions": _finite(predicted.preemptions),
+        "expected_hours": finite_json(predicted.hours.expected),
+        "p10_hours": finite_json(predicted.hours.p10),
+        "p90_hours": finite_json(predicted.hours.p90),
+        "expected_preemptions": finite_json(predicted.preemptions),
         "chance_to_meet_deadline": predicted.chance_to_meet_deadline,
         "checkpoint_interval_hours": predicted.checkpoint_interval_hours,
     }
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no infinity."""
-    return value if math.isfinite(value) else None

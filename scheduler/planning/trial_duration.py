@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
 from spotwise.cost_models.errors import CostModelError
 from spotwise.cost_models.estimate import Quantiles
 from spotwise.cost_models.throughput import relative_speed
@@ -28,7 +29,6 @@ from ..core.study import StudyRecord, TrialState
 from ..core.text import counted
 from ..jobfile.job_spec import JobSpec
 from ..tuning.model.encoding import encode
-from ..tuning.model.response_surface import Array
 from ..tuning.savings.expected import random_points
 from ..tuning.study.search_space import Space
 from .market_snapshot import MarketSnapshot

@@ -53,7 +53,7 @@ class Situation:
 
     @property
     def clock_hours(self) -> float:
-        """Now, on the clock of sightings."""
+        """Now in billed hours since ``EPOCH``: the clock that looks at availability are timed by."""
         return (self.now - EPOCH).total_seconds() / self.hour_s
 
 

@@ -1,4 +1,4 @@
-"""What policies share that follow a rule of thumb until the deadline leaves no choice: then on demand, to the end."""
+"""Policies that follow a rule of thumb until the deadline leaves no choice; then they go on demand, to the end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RuleOfThumb(ABC):
 
     @abstractmethod
     def preference(self, situation: Situation) -> Preference:
-        """What the rule wants; the deadline is minded elsewhere."""
+        """What the rule wants now. Whether there is still time for it is checked by ``decide``."""
 
     def decide(self, situation: Situation) -> Decision:
         if situation.deadline_at is None:

@@ -50,7 +50,7 @@ class Shortlist:
 
 
 def shortlist(situation: Situation, cooldown_hours: float, market: Market | None = None) -> Shortlist:
-    """Candidates of ``market`` (None: any) that are not known to be unavailable.
+    """The candidates of ``market`` (None: any) that can be chosen now.
 
     One whose pool preempted or refused this run within the cooldown counts only where nothing else is there, and one
     that an attempt found without capacity only where not even that is: then now and again, one at a time.
@@ -72,18 +72,18 @@ def shortlist(situation: Situation, cooldown_hours: float, market: Market | None
 
 
 def was_refused(candidate: Candidate) -> bool:
-    """Whether it is not available because an attempt found it so: a memory, which a new attempt may prove wrong."""
+    """Whether it counts as unavailable because an attempt found no capacity: that may have changed since."""
     return candidate.available is False and candidate.no_capacity_at is not None
 
 
 def is_just_refused(candidate: Candidate, situation: Situation) -> bool:
-    """Whether another attempt there would come too early."""
+    """Whether an attempt found no capacity there less than ``RETRY_HOURS`` ago: another one would come too early."""
     since = candidate.no_capacity_at
     return since is not None and was_refused(candidate) and hours_between(since, situation.now, situation) < RETRY_HOURS
 
 
 def refused_longest_ago(refused: Iterable[Candidate]) -> list[Candidate]:
-    """The one whose turn it is; none where there is none."""
+    """The candidate that was refused longest ago, as a list of one; empty where none was refused."""
     known = [(c.no_capacity_at, c.offer.key, c) for c in refused if c.no_capacity_at is not None]
     return [min(known, key=lambda each: each[:2])[2]] if known else []
 

@@ -3,7 +3,7 @@
 A Markov decision process over ticks. A state is: the ticks to the deadline; the slack (hours to the deadline less hours
 of work left); what is held, and for how long where it is still starting; the pool's state (see
 ``cost_models.availability``: regime, with or without capacity, age of the spell). An action holds or starts spot or
-on-demand capacity for a tick, or nothing. It is solved backwards from the deadline.
+on-demand capacity for a tick, or nothing. It is solved backwards from the deadline. Symbols: docs/notation.md.
 
 The pool's regime cannot be seen. A decision takes the tables' mean under what is believed of it, which is right as long
 as one decision changes little of what will be learned (QMDP: Littman, Cassandra and Kaelbling, ICML 1995).
@@ -18,14 +18,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from spotwise.cost_models.arrays import Array
 from spotwise.cost_models.availability import AvailabilityBelief, PoolModel
+from spotwise.cost_models.tolerance import ROUNDING_ERROR
 
 Table = npt.NDArray[np.float32]
 
 KEPT_TABLES = 24
 KEPT_EVERY = 3  # ticks; between two that are kept, costs are a straight line
 LATE_HOURS = 5.0  # on demand; what being late costs on top, so that it is never planned
-_EPSILON = 1e-9
 _FINE_HOURS, _MIDDLE_HOURS = 1.0, 4.2  # slack up to which a fifth and a half of a tick counts
 
 
@@ -43,7 +44,7 @@ class Terms:
     @property
     def starting_ticks(self) -> int:
         """Ticks until an instance that was started works all the time."""
-        return max(1, math.ceil(self.restart_hours / self.tick_hours - _EPSILON))
+        return max(1, math.ceil(self.restart_hours / self.tick_hours - ROUNDING_ERROR))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +91,13 @@ class CostToGo:
 
     def _kept(self, ticks: float) -> tuple[int, float]:
         position = max(ticks - 1.0, 0.0) / KEPT_EVERY
-        whole = math.floor(position + _EPSILON)
+        whole = math.floor(position + ROUNDING_ERROR)
         return whole, max(position - whole, 0.0)
 
     def _between(self, slack_hours: float) -> tuple[int, int, float]:
         grid = self._slack
-        inside = min(max(slack_hours, 0.0), grid[-1] - _EPSILON)
-        low = min(max(int(np.searchsorted(grid, inside + _EPSILON, side="right")) - 1, 0), len(grid) - 2)
+        inside = min(max(slack_hours, 0.0), grid[-1] - ROUNDING_ERROR)
+        low = min(max(int(np.searchsorted(grid, inside + ROUNDING_ERROR, side="right")) - 1, 0), len(grid) - 2)
         return low, low + 1, max(inside - grid[low], 0.0) / (grid[low + 1] - grid[low])
 
     def _held(self, held: Held) -> list[tuple[int, float]]:
@@ -105,7 +106,7 @@ class CostToGo:
         first = 1 if held.kind == SPOT else 1 + len(self._starting)
         position = float(np.interp(-held.starting_hours, -self._starting, np.arange(len(self._starting))))
         whole = math.floor(position)
-        if position - whole < _EPSILON:
+        if position - whole < ROUNDING_ERROR:
             return [(first + whole, 1.0)]
         return [(first + whole, 1.0 - position + whole), (first + whole + 1, position - whole)]
 
@@ -120,7 +121,7 @@ def cost_to_go(model: PoolModel, terms: Terms) -> CostToGo:
     """
     key = (id(model), replace(terms, ticks=0, slack_hours=0.0))
     made = _made.get(key)
-    if made is None or made.terms.ticks < terms.ticks or made.terms.slack_hours < terms.slack_hours - _EPSILON:
+    if made is None or made.terms.ticks < terms.ticks or made.terms.slack_hours < terms.slack_hours - ROUNDING_ERROR:
         if made is not None:
             longer, wider = max(made.terms.ticks, terms.ticks), max(made.terms.slack_hours, terms.slack_hours)
             terms = replace(terms, ticks=longer, slack_hours=wider)
@@ -131,7 +132,7 @@ def cost_to_go(model: PoolModel, terms: Terms) -> CostToGo:
     return made
 
 
-def _slack_grid(terms: Terms) -> npt.NDArray[np.float64]:
+def _slack_grid(terms: Terms) -> Array:
     """Fine where slack is short: there a few minutes decide whether a start is still possible."""
     tick, most = terms.tick_hours, max(terms.slack_hours, 2 * terms.restart_hours + 2 * terms.tick_hours)
     parts = [
@@ -146,7 +147,7 @@ def _slack_grid(terms: Terms) -> npt.NDArray[np.float64]:
 class _Solver:
     """Goes backwards from the deadline. Tables have shape (states, held, slack)."""
 
-    def __init__(self, model: PoolModel, terms: Terms, slack: npt.NDArray[np.float64]) -> None:
+    def __init__(self, model: PoolModel, terms: Terms, slack: Array) -> None:
         steps = model.steps(terms.tick_hours)
         self._terms, self._shifts = terms, _Shifts(terms, slack)
         self._any, self._unbroken = steps.any.astype(np.float32), steps.unbroken.astype(np.float32)
@@ -186,8 +187,8 @@ class _Solver:
             worked = shifts.worked[min(ticks_held, starting)]
             held = first + min(ticks_held, starting - 1)
             cost = _at(after[:, held], shifts.running[min(ticks_held, starting)]) + np.float32(price * tick)
-            cost[:, slack - (tick - worked) < needs_hours - _EPSILON] = np.inf
-            cost[:, work <= worked + _EPSILON] = price * tick
+            cost[:, slack - (tick - worked) < needs_hours - ROUNDING_ERROR] = np.inf
+            cost[:, work <= worked + ROUNDING_ERROR] = price * tick
             return cost
 
         def spot(ticks_held: int) -> Table:
@@ -197,7 +198,7 @@ class _Solver:
             return run(1.0, 1 + starting, ticks_held, shifts.left[ticks_held])
 
         nothing = _at(after[:, 0], shifts.nothing)
-        nothing[:, slack - tick < back - _EPSILON] = np.inf
+        nothing[:, slack - tick < back - ROUNDING_ERROR] = np.inf
         base = np.minimum(nothing, on_demand(0))
         best = np.empty_like(after)
         best[:, 0] = np.where(there, np.minimum(base, spot(0)), base)
@@ -206,14 +207,14 @@ class _Solver:
             best[:, starting + held] = np.minimum(best[:, 0], on_demand(held))
         late = (np.maximum(work, 0.0) + terms.restart_hours + LATE_HOURS).astype(np.float32)
         best = np.where(np.isfinite(best), best, late)
-        best[:, :, work <= _EPSILON] = 0.0
+        best[:, :, work <= ROUNDING_ERROR] = 0.0
         return best
 
 
 class _Shifts:
     """Where slack moves to in a tick, as places in the grid."""
 
-    def __init__(self, terms: Terms, slack: npt.NDArray[np.float64]) -> None:
+    def __init__(self, terms: Terms, slack: Array) -> None:
         self.slack = slack
         tick, restart, starting = terms.tick_hours, terms.restart_hours, terms.starting_ticks
         left = [max(0.0, restart - n * tick) for n in range(starting + 1)]  # until it works, after n ticks
@@ -226,7 +227,7 @@ class _Shifts:
     def _places(self, hours: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
         slack = self.slack
         to = np.clip(slack - hours, 0.0, None)
-        low = np.clip(np.searchsorted(slack, to + _EPSILON, side="right") - 1, 0, len(slack) - 2)
+        low = np.clip(np.searchsorted(slack, to + ROUNDING_ERROR, side="right") - 1, 0, len(slack) - 2)
         return low, np.clip((to - slack[low]) / (slack[low + 1] - slack[low]), 0.0, 1.0).astype(np.float32)
 
 

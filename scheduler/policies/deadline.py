@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from spotwise.cost_models.availability import PoolModel, shipped_model
 from spotwise.cost_models.offer import Market, Offer
+from spotwise.cost_models.tolerance import ROUNDING_ERROR
 
 from .base import Candidate, Decision, Move, Situation, Stay, Wait
 from .cheapest import Cheapest
@@ -47,7 +48,6 @@ MARGIN_OF_WORK = 0.02  # of the work left: predictions are never exact
 SAVING_WORTH_A_MOVE = 0.05  # from one spot pool to another: their estimates are not as exact as that
 WORTH_ASKING = 0.02  # chance that spot capacity is there
 LEAST_HOLD_HOURS = 0.5  # billed; spot is held so long before on-demand capacity that refused is tried again
-EPSILON_HOURS = 1e-9
 WORTH_SAYING_USD = 0.005  # less is no difference
 
 
@@ -61,12 +61,14 @@ class Guard:
 
     @classmethod
     def of(cls, candidate: Candidate, situation: Situation, hours_left: float) -> Guard:
+        """Of an on-demand candidate, so many hours before the deadline; with the situation's margin, or its own."""
         own = max(MARGIN_HOURS, MARGIN_OF_WORK * candidate.estimate.work_hours)
         return cls(candidate, hours_left, own if situation.margin_hours is None else situation.margin_hours)
 
     @property
     def is_in_time(self) -> bool:
-        return self.candidate.estimate.hours.p90 <= self.hours_left + EPSILON_HOURS
+        """Whether it finishes by the deadline in nine cases of ten."""
+        return self.candidate.estimate.hours.p90 <= self.hours_left + ROUNDING_ERROR
 
     @property
     def slack_hours(self) -> float:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spotwise.cost_models.tolerance import ROUNDING_ERROR
+
 from .base import Candidate, Situation
 from .choice import hours_between
 from .cost_to_go import NOTHING, ON_DEMAND, SPOT, Held
-
-_EPSILON = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,28 +27,49 @@ class DeadlineMargin:
 
     @property
     def slack_hours(self) -> float:
-        """Time that need not be worked."""
+        """Hours that need not be worked: those to the deadline less those of work."""
         return self.hours_left - self.work_hours
 
     def after(self, kind: int, hours: float, *, starts: bool, restart_hours: float) -> tuple[float, float, bool]:
-        """Slack and time until it works, both after so many hours of this, and whether that ends the work."""
+        """Where the run stands after it held one thing for a while.
+
+        Args:
+            kind: what is held: NOTHING, SPOT or ON_DEMAND.
+            hours: for how long, billed.
+            starts: whether it is started now, so that ``restart_hours`` pass before it works.
+
+        Returns:
+            The slack in hours, the hours until what is held works, and whether the work is done by then.
+        """
         if kind == NOTHING:
             return self.slack_hours - hours, 0.0, False
         starting = restart_hours if starts else self.held.starting_hours
         worked = max(0.0, hours - starting)
-        return self.slack_hours - (hours - worked), max(0.0, starting - hours), self.work_hours <= worked + _EPSILON
+        return (
+            self.slack_hours - (hours - worked),
+            max(0.0, starting - hours),
+            self.work_hours <= worked + ROUNDING_ERROR,
+        )
 
     def is_safe(self, kind: int, hours: float, *, starts: bool, restart_hours: float) -> bool:
-        """Whether on-demand capacity still finishes in time after so many hours of this."""
+        """Whether on-demand capacity still finishes in time afterwards. Arguments are those of ``after``."""
         slack, starting, ends = self.after(kind, hours, starts=starts, restart_hours=restart_hours)
         needs = starting if kind == ON_DEMAND else self.restart_hours
         if kind == SPOT:
             needs += self.at_risk_hours
-        return ends or slack >= needs - _EPSILON
+        return ends or slack >= needs - ROUNDING_ERROR
 
 
 def position(situation: Situation, fall_back: Candidate, margin_hours: float) -> DeadlineMargin:
-    """Raises ValueError without a deadline."""
+    """Where a run stands against its deadline.
+
+    Args:
+        fall_back: the on-demand candidate that would finish the work.
+        margin_hours: billed; kept in hand against wrong predictions.
+
+    Raises:
+        ValueError: the run has no deadline.
+    """
     if situation.deadline_at is None:
         raise ValueError("without a deadline there is no position")
     kind = NOTHING

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import math
 
+from spotwise.cost_models.tolerance import ROUNDING_ERROR
+
 from .base import Candidate, Situation
 from .by_rule import Preference, RuleOfThumb
 from .choice import hours_between
 
-_EPSILON = 1e-9
-
 
 class UniformProgress(RuleOfThumb):
+    """On demand where the work is behind the line, spot where it is not. Meets the deadline, as every rule of thumb."""
+
     name = "uniform_progress"
 
     def preference(self, situation: Situation) -> Preference:
@@ -28,11 +30,11 @@ class UniformProgress(RuleOfThumb):
         restart_hours = max((c.restart_hours for c in on_demand), default=0.0)
         holds_spot = situation.current is not None and situation.current.is_spot
         holds_on_demand = situation.current is not None and not holds_spot
-        if holds_on_demand and situation.share_done < _line(situation, 2 * restart_hours) - _EPSILON:
+        if holds_on_demand and situation.share_done < _line(situation, 2 * restart_hours) - ROUNDING_ERROR:
             return Preference.ON_DEMAND
         if not holds_spot and _slack_hours(situation, on_demand) < 2 * restart_hours:
             return Preference.ON_DEMAND
-        behind = situation.share_done < _line(situation, 0.0) - _EPSILON
+        behind = situation.share_done < _line(situation, 0.0) - ROUNDING_ERROR
         return Preference.SPOT_OR_ON_DEMAND if behind else Preference.SPOT_OR_NOTHING
 
 

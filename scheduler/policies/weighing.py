@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from spotwise.cost_models.availability import AvailabilityBelief, PoolModel, believe
 from spotwise.cost_models.availability.model import TICK_HOURS
+from spotwise.cost_models.tolerance import ROUNDING_ERROR
 
 from .base import Candidate, Situation
 from .choice import was_refused
@@ -27,7 +28,6 @@ STAY_HOURS = 3.0  # at most: for so long another pool is left out of account
 _TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 24.0)  # in units of TICK_HOURS
 _SHARE_STEP = 0.05  # of prices
 _GROWTH = 1.25
-_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,17 @@ class Weighed:
 def weigh(
     situation: Situation, where: DeadlineMargin, fall_back: Candidate, spot: Sequence[Candidate], model: PoolModel
 ) -> list[Weighed]:
-    """Every choice: nothing, the on-demand offer to fall back on, each spot offer. Unsafe ones cost infinitely much."""
+    """Every choice with what the rest of the work then costs in USD: nothing, on demand, each spot offer.
+
+    Args:
+        where: how the run stands against its deadline.
+        fall_back: the on-demand candidate that would finish the work.
+        spot: candidates whose estimate is finite.
+        model: of pools.
+
+    Returns:
+        One entry a choice, infinitely dear where it is not safe; none where there is no spot offer or nothing is paid.
+    """
     price = float(fall_back.offer.price_usd_per_hour) * situation.nodes
     pools = [_PoolCosts(model, situation, where, fall_back, candidate) for candidate in spot]
     if not pools or price <= 0:
@@ -87,7 +97,7 @@ class _PoolCosts:
         self.chance_available = self._belief.chance_available
         self.starts = situation.current is None or situation.current.key != candidate.offer.key
         self.restart_hours = candidate.restart_hours
-        speed = candidate.estimate.work_hours / max(fall_back.estimate.work_hours, 1e-9)
+        speed = candidate.estimate.work_hours / max(fall_back.estimate.work_hours, ROUNDING_ERROR)
         self.share = float(candidate.offer.price_usd_per_hour / fall_back.offer.price_usd_per_hour) * speed
         restart_hours = max([where.restart_hours, *(c.restart_hours for c in situation.candidates if c.offer.is_spot)])
         self.table = cost_to_go(model, _terms(situation, where, self.share, restart_hours))
@@ -102,7 +112,7 @@ class _PoolCosts:
         seen, hours = self.candidate.seen, self._situation.current_age_hours
         if seen is None:
             return math.inf
-        since = max(self._situation.clock_hours - seen.at_hours, _TINY)
+        since = max(self._situation.clock_hours - seen.at_hours, ROUNDING_ERROR)
         hours = min(since, hours)
         before = hours / (2.0 * since)
         return self.chance_available * hours * (1.0 - before) * max(held_share - self.share, 0.0)
@@ -165,15 +175,15 @@ def _tick_hours(where: DeadlineMargin, look_hours: float) -> float:
     """Long enough for a table of few ticks, and not shorter than a look; ``TICK_HOURS`` for a day or two."""
     least = max(where.hours_left / LOOKED_AHEAD_TICKS, look_hours, where.restart_hours / STARTING_TICKS)
     wanted = max(least, min(TICK_HOURS, where.hours_left / LEAST_TICKS))
-    if abs(wanted - look_hours) < 1e-9:
+    if abs(wanted - look_hours) < ROUNDING_ERROR:
         return look_hours
-    return next((TICK_HOURS * ticks for ticks in _TICKS if TICK_HOURS * ticks >= wanted - 1e-9), wanted)
+    return next((TICK_HOURS * ticks for ticks in _TICKS if TICK_HOURS * ticks >= wanted - ROUNDING_ERROR), wanted)
 
 
 def _rounded_up(ticks: float) -> int:
     """To one of few numbers, so that a table serves a run for long."""
     size = 16.0
-    while size < ticks - 1e-9:
+    while size < ticks - ROUNDING_ERROR:
         size *= _GROWTH
     return math.ceil(size)
 

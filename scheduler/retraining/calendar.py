@@ -6,15 +6,14 @@ the clocks jump (02:30 becomes 03:30); a time that occurs twice in autumn fires 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ..core.errors import InputError
+from ..jobfile.quantities import is_time_of_day
 from ..jobfile.schema import WEEKDAYS
 
-_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _ONE_DAY = timedelta(days=1)
 
 
@@ -31,7 +30,7 @@ class Calendar:
     timezone: str = "UTC"
 
     def __post_init__(self) -> None:
-        if not _TIME_OF_DAY.fullmatch(self.at):
+        if not is_time_of_day(self.at):
             raise InputError(f"calendar.at is {self.at!r}: write a time of day from 00:00 to 23:59, such as 02:00")
         if self.days is not None and (not self.days or set(self.days) - set(WEEKDAYS)):
             raise InputError(f"calendar.days is {list(self.days)}: name one or more of {', '.join(WEEKDAYS)}")

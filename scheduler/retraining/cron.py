@@ -7,15 +7,14 @@ cron knows no CRON_TZ), would meet a switch of summer time twice or never, and w
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from ..core.errors import InputError
+from ..jobfile.names import is_variable
 from .calendar import Calendar
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
@@ -57,7 +56,7 @@ def crontab_text(
 
 
 def _variable(name: str) -> str:
-    if not _VARIABLE.fullmatch(name):
+    if not is_variable(name):
         raise InputError(f"{name!r} is no name of an environment variable")
     return name
 

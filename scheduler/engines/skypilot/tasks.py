@@ -41,8 +41,8 @@ _PLACE = frozenset(
     {"any_of", "ordered", "cloud", "region", "zone", "infra", "use_spot", "instance_type", "accelerators"}
 )
 _OURS = frozenset({"job_recovery", "spot_recovery", "autostop", "max_hourly_cost"})  # and so are recovery and ending
-_NOT_AS_THEY_ARE = frozenset({"resources", "file_mounts", "storage_mounts", "config"})
-UNKNOWN_TO_SKYPILOT = frozenset({"version", "_policies"})  # it refuses a task that has them
+_REWRITTEN = frozenset({"resources", "file_mounts", "storage_mounts", "config"})  # never passed on as they are
+_UNKNOWN_TO_SKYPILOT = frozenset({"version", "_policies"})  # it refuses a task that has them
 _NO_MARKETS = frozenset({"kubernetes", "slurm", "ssh"})  # SkyPilot knows no spot there: which pool it is says it
 _ON_THE_NODE = frozenset({"SPOTWISE_PROGRESS_URL", "SPOTWISE_PYTHON", "SPOTWISE_RUN_FOLDER"})  # the agent knows better
 _CLOUDS = {"k8s": "kubernetes"}
@@ -80,7 +80,7 @@ def sky_task(
         pools: the settings' own pools; one of them may be the offer's.
     """
     pool = next((pool for pool in pools if is_of(request.offer, pool)), None)
-    task = {key: value for key, value in request.task.items() if key not in _NOT_AS_THEY_ARE | UNKNOWN_TO_SKYPILOT}
+    task = passed_on(request.task)
     place = f"{NODE_HOME}/wheels/{wheel.digest}/{wheel.path.name}"
     digest = hashlib.sha256(" ".join([wheel.digest, *requirements]).encode()).hexdigest()[:12]
     names = {"wheel": wheel.on_nodes or place.replace("~", "$HOME"), "digest": digest}
@@ -158,6 +158,11 @@ def _alternative(resources: Mapping[str, Any], offer: Offer) -> Mapping[str, Any
     alternatives = [*(resources.get("any_of") or ()), *(resources.get("ordered") or ())]
     fitting = (one for one in alternatives if reject_reason(offer, {**base, **one}) is None)
     return next(fitting, {})
+
+
+def passed_on(task: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a task that SkyPilot gets as they are."""
+    return {key: value for key, value in task.items() if key not in _REWRITTEN | _UNKNOWN_TO_SKYPILOT}
 
 
 def mounts(task: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 from spotwise.checkpoints.atomic_file import write_atomic
 
 from ...core.errors import InputError
+from ...core.json_values import finite_json
 from ...core.study import StudyRecord
 from ...core.study_json import study_from_json, study_to_json
 from ...jobfile.validation_errors import faults_of
@@ -44,7 +44,7 @@ def write_export(path: Path, studies: Sequence[StudyRecord]) -> None:
 
 def document_of(study: StudyRecord) -> dict[str, Any]:
     """One study as the file has it. JSON has neither NaN nor infinity: a metric that was one is null."""
-    found: dict[str, Any] = _finite(study_to_json(study))
+    found: dict[str, Any] = finite_json(study_to_json(study))
     return found
 
 
@@ -95,11 +95,3 @@ def _document(text: str, source: str) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"found {name}, which is no number of JSON")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -177,12 +177,12 @@ def _record(study: Study, path: Path, told: Told) -> tuple[StudyRecord, bool]:
     if told.goal not in (None, record.goal):
         raise InputError(f"{where} is to {record.goal}; leave out --goal {told.goal}")
     seconds = {t.number: t.duration.total_seconds() for t in study.trials if t.duration is not None}
-    trials = tuple(_finite(replace(t, seconds=max(0.0, seconds.get(t.number, 0.0)))) for t in record.trials)
+    trials = tuple(_with_finite_values(replace(t, seconds=max(0.0, seconds.get(t.number, 0.0)))) for t in record.trials)
     origin = f"Optuna storage {path.absolute()}"
     return replace(record, metric=metric or DEFAULT_METRIC, trials=trials, origin=origin), metric is not None
 
 
-def _finite(trial: TrialRecord) -> TrialRecord:
+def _with_finite_values(trial: TrialRecord) -> TrialRecord:
     """A value that is no finite number teaches nothing: the trial counts as failed, as in a sweep of our own."""
     curve = tuple((epoch, value) for epoch, value in trial.curve if math.isfinite(value))
     if trial.value is None or math.isfinite(trial.value):

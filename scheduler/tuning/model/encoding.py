@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..study.search_space import NO_FIT, Space, Spec, fit, is_numeric
+from spotwise.cost_models.arrays import Array
 
-Array = NDArray[np.float64]
+from ..study.search_space import NO_FIT, Space, Spec, fit, is_numeric
 
 MISSING = 0.5  # a parameter that a trial does not have sits in the middle: as far from one end as from the other
 BEYOND = 0.5  # how far outside the bounds a past value counts, in widths: further ones lie there too

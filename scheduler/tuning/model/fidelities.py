@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
+
 from ...core.study import StudyRecord, TrialRecord
-from .kernels import Array
 from .rank_scores import is_scored, normal_scores
 
 FADES = 0.12  # without any curve of the past, two levels agree to (lower / higher) to this power

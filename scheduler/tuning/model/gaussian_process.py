@@ -17,7 +17,9 @@ from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 from scipy.optimize import minimize
 from scipy.special import log_ndtr, ndtr
 
-from .kernels import JITTER, Array, Kernel
+from spotwise.cost_models.arrays import Array
+
+from .kernels import JITTER, Kernel
 
 _SQRT5, _LOG_ROOT = math.sqrt(5.0), 0.5 * math.log(2.0 * math.pi)
 _FAR = 1e3  # standard deviations, from where on the tail of a normal is a power

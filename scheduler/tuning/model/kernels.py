@@ -1,4 +1,4 @@
-"""Kernels over the columns of a cube. Pure numpy: a plan uses them without SciPy.
+"""Kernels over the columns of a cube.
 
 Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, chapter 4: Matern 5/2 with a length a column.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from spotwise.cost_models.arrays import Array
 
 JITTER = 1e-6
 _BLOCK = 8_000  # correlations that are worked out together: so few stay near the processor

@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
+
 from .gaussian_process import log_evidence
-from .kernels import JITTER, Array, matern
+from .kernels import JITTER, matern
 from .past_studies import PastStudies
 from .rank_scores import normal_scores
 from .transfer_gp import ASSUMPTIONS, MEAN_VARIANCE, USED, Assumption, expected_scores

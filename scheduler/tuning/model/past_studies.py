@@ -14,9 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
+
 from ...core.study import StudyRecord, TrialState
 from ..study.search_space import Space, shared_names
-from .encoding import Array, Cube
+from .encoding import Cube
 from .fidelities import Agreement, agreement, known_throughout, scores_at, unknown_agreement
 from .kernels import JITTER, Kernel
 from .rank_scores import bent_scores, in_wrong_order, ranked, thinned
@@ -42,7 +44,7 @@ class PastStudies:
         levels: Sequence[float] = (1.0,),
     ) -> None:
         """Args:
-        kernel: learned from the studies if it is None, which takes SciPy.
+        kernel: learned from the studies if it is None, which takes a while.
         levels: shares of a whole training at which results are to be predicted, rising to 1.
         """
         known = [study for study in studies if _is_known(study, cube.space, least_trials)]
@@ -200,7 +202,7 @@ def _is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
 
 def _learned(kept: Sequence[_Kept], scores: Sequence[Array]) -> Kernel:
     """The kernel, from the studies that share most with the space."""
-    from .gaussian_process import most_likely_kernel  # and with it SciPy, which a plan does without
+    from .gaussian_process import most_likely_kernel  # and with it much of SciPy, which takes a while to load
 
     by_use = sorted(range(len(kept)), key=lambda i: (-kept[i].share.sum(), -len(scores[i]), i))[:LEARNED_FROM]
     some = {i: thinned(len(scores[i]), LEARNED_POINTS) for i in by_use}

@@ -9,6 +9,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from spotwise.cost_models.arrays import Array
+
 from ...core.study import TrialRecord, TrialState
 
 BEND = 0.5  # of a normal score, in the exponent: 0.4 to 0.6 do as well, none and 1 do worse (docs/tuning.md)
@@ -42,7 +44,7 @@ def thinned(count: int, most: int) -> NDArray[np.intp]:
     return np.unique(np.r_[:best, np.linspace(best, count - 1, most - best).astype(int)])
 
 
-def misranked(predicted: NDArray[np.float64]) -> float:
+def misranked(predicted: Array) -> float:
     """The share of pairs, with one of the better half in each, that predictions put in the wrong order.
 
     Args:
@@ -51,7 +53,7 @@ def misranked(predicted: NDArray[np.float64]) -> float:
     return float(in_wrong_order(predicted).mean())
 
 
-def in_wrong_order(predicted: NDArray[np.float64]) -> NDArray[np.bool_]:
+def in_wrong_order(predicted: Array) -> NDArray[np.bool_]:
     """The same, of each of these pairs, shape (pairs,)."""
     count = len(predicted)
     wrong = predicted[:, None] > predicted
@@ -59,7 +61,7 @@ def in_wrong_order(predicted: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(wrong[: len(pairs)][pairs])
 
 
-def bent_scores(count: int) -> NDArray[np.float64]:
+def bent_scores(count: int) -> Array:
     """Normal scores, bent so that good ones lie closer together; mean 0, and spread as they were.
 
     A search looks where it is good, so that most of its trials are nearly as good as the best, and a few are far worse.
@@ -69,7 +71,7 @@ def bent_scores(count: int) -> NDArray[np.float64]:
     return np.asarray((bent - bent.mean()) * (scores.std() / bent.std())) if count > 1 else scores
 
 
-def normal_scores(count: int) -> NDArray[np.float64]:
+def normal_scores(count: int) -> Array:
     """What so many values of a standard normal are expected to be, in rising order, nearly."""
     return np.array(_normal_scores(count))
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from spotwise.cost_models.arrays import Array
 
 from ...core.study import StudyRecord, TrialRecord, TrialState
 from ..study.search_space import Space, shared_names
 from .encoding import encode
 from .rank_scores import ranked, thinned
-
-Array = NDArray[np.float64]
 
 MAX_TRIALS_A_STUDY = 300  # of one past study: bounds the work; the best are kept, the rest thinned evenly
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_ndtr
 
+from spotwise.cost_models.arrays import Array
+
 from .gaussian_process import LENGTH, Observations, expected_improvement, log_improvement, most_likely_kernel
-from .kernels import JITTER, Array, Kernel
+from .kernels import JITTER, Kernel
 from .past_studies import LEARNED_POINTS
 from .rank_scores import bent_scores, misranked, thinned
 

@@ -17,8 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from spotwise.cost_models.arrays import Array
+
 from .gaussian_process import Observations, Posterior, expected_improvement, log_evidence
-from .kernels import JITTER, Array, matern
+from .kernels import JITTER, matern
 from .past_studies import PastStudies
 from .rank_scores import misranked, thinned
 

@@ -14,10 +14,12 @@ from statistics import median
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
+
 from ...core.study import StudyRecord, TrialRecord, TrialState
 from ..study.search_space import shared_names
 from ..study.study_state import TrialPhase, TrialView
-from .encoding import Array, Cube
+from .encoding import Cube
 from .kernels import JITTER, Kernel
 
 LEAST_TRIALS = 3  # of a past study, whose costs are known

@@ -10,13 +10,11 @@ so that what is saved is not made large by a poor stand-in.
 from __future__ import annotations
 
 import math
-from statistics import NormalDist
 
 from spotwise.cost_models.estimate import Quantiles
 
 RANDOM_FIRST = 6.0  # trials before the cold sampler predicts anything
 POWER = 0.4  # measured over three families
-P90 = 0.9
 
 
 def cold_trials(quantile: float) -> float:
@@ -38,11 +36,3 @@ def spread(quantile: float, log_sd: float, floor: float) -> Quantiles:
     """
     low, high = (min(max(quantile * math.exp(by), floor), 1.0) for by in (log_sd, -log_sd))
     return Quantiles(cold_trials(min(max(quantile, floor), 1.0)), cold_trials(low), cold_trials(high))
-
-
-def student_p90(freedom: int) -> float:
-    """The 90th percentile of Student's t, expanded around the normal: within 2 % from two degrees of freedom on."""
-    z = NormalDist().inv_cdf(P90)
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / freedom + second / freedom**2

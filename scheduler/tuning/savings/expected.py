@@ -6,7 +6,7 @@ random ones that are at least as good says how many trials a cold sweep needs fo
 
 The new sweep is taken for one more study of their kind, so the interval is that of one more draw: Student's t on the
 logarithms, not the range of a handful of studies, which is too narrow (``benchmarks/savings.py`` counts how often it
-holds). Pure numpy: a plan says it without Optuna.
+holds). A plan says it without Optuna.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from statistics import fmean, stdev
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
 from spotwise.cost_models.estimate import Quantiles
 
 from ...core.study import StudyRecord
 from ..model.encoding import Cube
-from ..model.response_surface import Array, ResponseSurface
+from ..model.response_surface import ResponseSurface
 from ..search.portfolio import Candidates, candidates, pick
 from ..study.search_space import Space
-from .cold_start import finest, spread, student_p90
+from .cold_start import finest, spread
 
 LEAST_STUDIES = 3  # fewer do not show how much such studies differ
 LEAST_TRIALS = 5  # of a study that judges: fewer say nothing about good and bad configurations
@@ -65,7 +66,9 @@ def expected_of(found: Candidates, size: int) -> Saving | None:
         quantile, count = _left_out(found, index, random, size)
         logs.append(math.log(quantile))
         tried = max(tried, count)
-    off = student_p90(len(logs) - 1) * max(stdev(logs), LEAST_LOG_SD) * math.sqrt(1 + 1 / len(logs))
+    from scipy.special import stdtrit  # here: it takes a third of a second to load
+
+    off = float(stdtrit(len(logs) - 1, 0.9)) * max(stdev(logs), LEAST_LOG_SD) * math.sqrt(1 + 1 / len(logs))
     return Saving(len(judges), tried, spread(math.exp(fmean(logs)), off, floor))
 
 

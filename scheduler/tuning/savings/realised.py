@@ -18,10 +18,12 @@ from statistics import NormalDist
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
+
 from ...core.study import StudyRecord, TrialRecord
 from ..model.encoding import Cube, encode
 from ..model.rank_scores import is_scored, ranked
-from ..model.response_surface import Array, ResponseSurface, kernel, surface_of
+from ..model.response_surface import ResponseSurface, kernel, surface_of
 from ..study.search_space import Space
 from .cold_start import finest, spread
 from .expected import LEAST_TRIALS, Saving, random_points

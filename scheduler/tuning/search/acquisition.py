@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.encoding import Array, Cube
+from spotwise.cost_models.arrays import Array
+
+from ..model.encoding import Cube
 from ..model.gaussian_process import LENGTH
 from ..model.past_studies import PastStudies
 from ..model.single_study_gp import OPEN_LENGTH, SingleStudyGP

@@ -6,7 +6,7 @@ far, on each past study" (Wistuba et al., "Sequential Model-Free Hyperparameter 
 "Practical Automated Machine Learning", 2018). Past studies tried different configurations, so what one would have done
 in another study is predicted by a Gaussian process over the parameters that they share.
 
-Pure numpy: a plan shows the choice without Optuna and SciPy, hence a kernel that is not learned.
+A plan shows the choice at once, hence a kernel that is not learned.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spotwise.cost_models.arrays import Array
+
 from ...core.study import StudyRecord, TrialRecord
-from ..model.encoding import Array, Cube, encode
+from ..model.encoding import Cube, encode
 from ..model.kernels import Kernel
 from ..model.past_studies import PastStudies
 from ..model.rank_scores import is_scored

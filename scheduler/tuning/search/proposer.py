@@ -9,19 +9,16 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ..model.trial_cost import seconds_of
+from ..study.optuna_records import STATE_OF_OPTUNAS
 from ..study.proposal import Proposal
 from ..study.search_space import distributions
-from ..study.study_state import Study, TrialPhase, TrialView
+from ..study.study_state import Study, TrialView
 from ..study.sweep_task import SweepTask
 from ..study.trial_worth import NextTrialWorth
 from .portfolio import portfolio_size
 from .transfer_sampler import TransferSampler
 
-_STATES = {
-    TrialPhase.COMPLETED: TrialState.COMPLETE,
-    TrialPhase.PRUNED: TrialState.PRUNED,
-    TrialPhase.FAILED: TrialState.FAIL,
-}
+_OPTUNAS_STATE = {ours: optunas for optunas, ours in STATE_OF_OPTUNAS.items()}
 _COST = "cost"
 _BEGIN = datetime(2000, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # Optuna wants a naive start time and never uses it here
 
@@ -65,7 +62,7 @@ class Proposer:
         """A trial as Optuna keeps it; a number without events is a failed trial, which samplers pass over."""
         if trial is None:
             return create_trial(state=TrialState.FAIL)
-        state = _STATES.get(trial.phase, TrialState.RUNNING)
+        state = _OPTUNAS_STATE.get(trial.phase.state, TrialState.RUNNING)
         cost = seconds_of(trial, self._task.epochs)
         frozen = create_trial(
             state=TrialState.FAIL if state is TrialState.RUNNING else state,

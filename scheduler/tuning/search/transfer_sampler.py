@@ -16,8 +16,10 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from spotwise.cost_models.arrays import Array
+
 from ...core.study import StudyRecord
-from ..model.encoding import Array, Cube
+from ..model.encoding import Cube
 from ..model.rank_scores import ranked
 from ..model.trial_cost import TrialCostModel
 from ..study.optuna_records import CostOf, PastStudy, record_of, trial_records

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spotwise.cost_models.arrays import Array
+
 from ..model.blas_threads import one_thread
-from ..model.encoding import Array, Cube
+from ..model.encoding import Cube
 from ..model.learning_curves import CurveModel, FinalResults
 from ..model.past_studies import PastStudies
 from ..model.rank_scores import normal_scores

@@ -7,8 +7,10 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
+
 from ..model.blas_threads import one_thread
-from ..model.encoding import Array, Cube
+from ..model.encoding import Cube
 from ..model.fidelities import value_at
 from ..model.past_studies import PastStudies
 from ..model.trial_cost import TrialCostModel, seconds_of

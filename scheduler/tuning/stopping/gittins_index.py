@@ -13,8 +13,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from spotwise.cost_models.arrays import Array
+
 from ..model.gaussian_process import Posterior, expected_improvement
-from ..model.kernels import Array
 
 _WIDTH, _CELLS = 4.0, 160  # of the grid of means, in standard deviations
 _SDS = np.geomspace(0.02, 4.0, 24)

@@ -9,7 +9,7 @@ from ..study.trial_worth import MachinePrice, NextTrialWorth, StopRule
 LEAST_TRIALS = 10  # that are over, before a sweep ends by this rule
 
 
-def usd_per_trial(study: Study, price: MachinePrice) -> float | None:
+def mean_trial_usd(study: Study, price: MachinePrice) -> float | None:
     """Mean over the trials that are over, on this machine; None while there is none that took time."""
     over = [trial for trial in study.trials.values() if trial.phase.is_final]
     seconds = sum(machine_seconds(trial) for trial in over)
@@ -23,7 +23,7 @@ def enough(study: Study, expected: NextTrialWorth | None, rule: StopRule, price:
     is the most that money can do.
     """
     over = sum(trial.phase.is_final for trial in study.trials.values())
-    mean = usd_per_trial(study, price)
+    mean = mean_trial_usd(study, price)
     if expected is None or mean is None or over < LEAST_TRIALS:
         return ""
     for_money = expected.gain / (mean * expected.cost) * rule.per_usd

@@ -15,7 +15,7 @@ from .search_space import spec_of
 
 CostOf = Callable[[FrozenTrial], float | None]
 
-_STATES = {
+STATE_OF_OPTUNAS = {
     OptunaState.COMPLETE: TrialState.COMPLETED,
     OptunaState.PRUNED: TrialState.PRUNED,
     OptunaState.FAIL: TrialState.FAILED,
@@ -43,7 +43,7 @@ def record_of(study: PastStudy, index: int = 0, cost_of: CostOf | None = None) -
     name = getattr(study, "study_name", f"study {index}")
     if len(study.directions) != 1:
         raise ValueError(f"{name} has {len(study.directions)} objectives: pass studies of one objective as history")
-    trials = [trial for trial in study.trials if trial.state in _STATES]
+    trials = [trial for trial in study.trials if trial.state in STATE_OF_OPTUNAS]
     starts = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
     return StudyRecord(
         id=name,
@@ -58,7 +58,7 @@ def record_of(study: PastStudy, index: int = 0, cost_of: CostOf | None = None) -
 
 def trial_records(trials: Iterable[FrozenTrial], cost_of: CostOf | None = None) -> list[TrialRecord]:
     """Those that are over."""
-    return [_trial(trial, cost_of) for trial in trials if trial.state in _STATES]
+    return [_trial(trial, cost_of) for trial in trials if trial.state in STATE_OF_OPTUNAS]
 
 
 def _space(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:
@@ -72,7 +72,7 @@ def _trial(trial: FrozenTrial, cost_of: CostOf | None) -> TrialRecord:
     return TrialRecord(
         number=trial.number,
         params=dict(trial.params),
-        state=_STATES[trial.state],
+        state=STATE_OF_OPTUNAS[trial.state],
         value=trial.value,
         epoch=curve[-1][0] if curve else 0,
         curve=curve,

@@ -10,14 +10,8 @@ from typing import Any
 
 from spotwise.checkpoints.progress import read_progress
 
-from ...core.study import StudyRecord, TrialRecord, TrialState
-from .study_state import Study, TrialPhase, TrialView
-
-_STATES = {
-    TrialPhase.COMPLETED: TrialState.COMPLETED,
-    TrialPhase.PRUNED: TrialState.PRUNED,
-    TrialPhase.FAILED: TrialState.FAILED,
-}
+from ...core.study import StudyRecord, TrialRecord
+from .study_state import Study, TrialView
 
 
 def to_record(
@@ -68,7 +62,7 @@ def _trial(
     return TrialRecord(
         number=trial.number,
         params=trial.params,
-        state=_STATES.get(trial.phase, TrialState.RUNNING),
+        state=trial.phase.state,
         value=trial.value,
         epoch=trial.epoch,
         curve=trial.curve,

@@ -13,7 +13,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from ...core.study import TrialState
 from .events import Asked, EndState, Finished, Reported, Started, StudyEvent, TrialEnded, host_files, read_events
+
+_FINAL_STATES = frozenset({TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED})
 
 
 class TrialPhase(StrEnum):
@@ -29,7 +32,12 @@ class TrialPhase(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        return self in (TrialPhase.COMPLETED, TrialPhase.PRUNED, TrialPhase.FAILED)
+        return self.state is not TrialState.RUNNING
+
+    @property
+    def state(self) -> TrialState:
+        """The same as records keep it: a trial that is not over is running."""
+        return TrialState(self.value) if self.value in _FINAL_STATES else TrialState.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

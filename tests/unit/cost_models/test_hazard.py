@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotwise.cost_models.errors import CostModelError
-from spotwise.cost_models.gamma import gamma_quantile
 from spotwise.cost_models.hazard import MONTH_HOURS, Hazard, HazardBelief, published_belief
 from spotwise.cost_models.offer import Pool
 
@@ -98,14 +97,14 @@ def test_the_interval_holds_the_mean_and_narrows_with_mass(events: float, seen_h
 
 
 @pytest.mark.parametrize("shape", [0.1, 1.0, 7.0, 400.0])
-def test_gamma_quantiles_match_samples(shape: float) -> None:
+def test_an_interval_holds_as_many_samples_of_the_belief_as_it_says(shape: float) -> None:
+    low, high = HazardBelief(shape, 1.0, "").interval(0.8)
     drawn = np.random.default_rng(3).standard_gamma(shape, 400_000)
-    for probability in (0.1, 0.5, 0.9):
-        assert (drawn <= gamma_quantile(shape, probability)).mean() == pytest.approx(probability, abs=0.005)
+    assert ((drawn > low) & (drawn <= high)).mean() == pytest.approx(0.8, abs=0.005)
 
 
-def test_gamma_quantile_of_shape_one_is_the_exponentials() -> None:
-    assert gamma_quantile(1.0, 0.9) == pytest.approx(math.log(10.0))
+def test_the_interval_of_one_event_is_the_exponentials() -> None:
+    assert HazardBelief(1.0, 2.0, "").interval(0.8)[1] == pytest.approx(math.log(10.0) / 2.0)
 
 
 @pytest.mark.parametrize(

@@ -412,6 +412,6 @@ def test_a_key_without_effect_on_skypilot_is_named_with_the_reason(text: str, no
 
 def test_job_files_need_neither_torch_nor_ray_nor_optuna_nor_sky() -> None:
     module = "spotwise.scheduler.jobfile.job_spec"
-    heavy = f"import sys, {module}; print({{'torch', 'ray', 'optuna', 'sky'}} & set(sys.modules))"
+    heavy = f"import sys, {module}; print({{'torch', 'ray', 'optuna', 'scipy', 'sky'}} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"

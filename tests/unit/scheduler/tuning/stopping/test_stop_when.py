@@ -14,7 +14,7 @@ from bowls import Bowl, past_studies
 
 from spotwise.scheduler.tuning import TransferSampler
 from spotwise.scheduler.tuning.search.proposer import Proposer
-from spotwise.scheduler.tuning.stopping.stop_when import LEAST_TRIALS, enough, usd_per_trial
+from spotwise.scheduler.tuning.stopping.stop_when import LEAST_TRIALS, enough, mean_trial_usd
 from spotwise.scheduler.tuning.study.study_state import Study, TrialHold, TrialPhase, TrialView
 from spotwise.scheduler.tuning.study.sweep_task import SweepTask
 from spotwise.scheduler.tuning.study.trial_worth import MachinePrice, NextTrialWorth, StopRule
@@ -30,10 +30,10 @@ def study(trials: int, minutes: float = 30.0, share: Fraction = Fraction(1, 2), 
 
 
 def test_a_trial_costs_its_share_of_the_machine() -> None:
-    assert usd_per_trial(study(4), PRICE) == pytest.approx(1.0)
-    assert usd_per_trial(study(4), MachinePrice(4.0, hour_s=60.0)) == pytest.approx(60.0), "an emulated hour is shorter"
-    assert usd_per_trial(study(4, phase=TrialPhase.RUNNING), PRICE) is None
-    assert usd_per_trial(study(0), PRICE) is None
+    assert mean_trial_usd(study(4), PRICE) == pytest.approx(1.0)
+    assert mean_trial_usd(study(4), MachinePrice(4.0, hour_s=60.0)) == pytest.approx(60.0), "an emulated hour is shorter"
+    assert mean_trial_usd(study(4, phase=TrialPhase.RUNNING), PRICE) is None
+    assert mean_trial_usd(study(0), PRICE) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_it_ends_where_money_buys_less_than_it_is_worth(trials: int, gain: float
 
 def test_holds_that_a_killed_host_left_open_are_not_guessed() -> None:
     open_hold = TrialHold(1, NOW, None, Fraction(1))
-    assert usd_per_trial(study(4, holds=(open_hold,)), PRICE) is None
+    assert mean_trial_usd(study(4, holds=(open_hold,)), PRICE) is None
 
 
 def test_a_price_that_is_not_stated_whole_is_none() -> None:
