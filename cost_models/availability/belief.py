@@ -21,7 +21,7 @@ _TINY = 1e-12
 class AvailabilityHistory:
     """When capacity was looked for in a pool, and whether it was there: a chain, the newest first.
 
-    ``held`` says that an instance was held there since the sighting before, so that the capacity never was away.
+    ``held`` says that an instance was held there since the look before, so that there was capacity all the while.
     """
 
     at_hours: float  # on any clock of billed hours
@@ -81,27 +81,27 @@ class AvailabilityBelief:
 
 
 def believe(
-    model: PoolModel, sightings: AvailabilityHistory | None, now_hours: float | None = None
+    model: PoolModel, history: AvailabilityHistory | None, now_hours: float | None = None
 ) -> AvailabilityBelief:
     """What is believed of a pool, by all that was seen of it.
 
     Args:
-        sightings: the looks so far; None: nobody has looked yet.
-        now_hours: when, on the clock of the sightings; None: at the last of them.
+        history: the looks so far; None: nobody has looked yet.
+        now_hours: when, on the clock of the history; None: at the last of them.
     """
-    if sightings is None:
+    if history is None:
         return AvailabilityBelief.of_an_unseen_pool(model)
-    belief = _at_last_sighting(model, sightings)
-    return belief if now_hours is None else belief.later(now_hours - sightings.at_hours)
+    belief = _at_last_look(model, history)
+    return belief if now_hours is None else belief.later(now_hours - history.at_hours)
 
 
 _known: weakref.WeakKeyDictionary[AvailabilityHistory, dict[int, AvailabilityBelief]] = weakref.WeakKeyDictionary()
 
 
-def _at_last_sighting(model: PoolModel, sightings: AvailabilityHistory) -> AvailabilityBelief:
-    """Every sighting is worked in once, however often and from wherever the chain is read."""
+def _at_last_look(model: PoolModel, history: AvailabilityHistory) -> AvailabilityBelief:
+    """Every look is worked in once, however often and from wherever the chain is read."""
     chain: list[AvailabilityHistory] = []
-    link: AvailabilityHistory | None = sightings
+    link: AvailabilityHistory | None = history
     belief: AvailabilityBelief | None = None
     while link is not None and (belief := _known.get(link, {}).get(id(model))) is None:
         chain.append(link)

@@ -24,7 +24,7 @@ _UNIT_HOURS = 1 / 3600  # a second: hours of work and restarts are whole numbers
 def omniscient(episode: Episode, rules: Rules) -> EpisodeOutcome:
     """The cheapest choices that meet the deadline; where none do, on demand from the first tick to the end.
 
-    With several recordings, every zone can be seen and no attempt to start is made in vain.
+    With several recordings every zone can be seen, so that no probe fails.
     """
     return _Optimum(episode, rules).outcome()
 

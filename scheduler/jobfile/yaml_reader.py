@@ -45,7 +45,7 @@ class YamlFile:
     data: dict[str, Any]
     lines: dict[KeyPath, int]
     faults: list[Fault]
-    empty: frozenset[KeyPath]  # keys of ours without a value: a slip, not a wish for the default
+    empty: frozenset[KeyPath]  # keys of ours without a value: a slip; nobody asked for the default by it
 
     def all_faults(self, more: Iterable[Fault]) -> list[str]:
         """The file's faults and more of them as lines, in the order of the file."""

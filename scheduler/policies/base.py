@@ -11,7 +11,7 @@ from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.estimate import Estimate
 from spotwise.cost_models.offer import Offer
 
-EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # what the clock of sightings counts from
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)  # what the clock of availability histories counts from
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,8 @@ class Situation:
     look_hours: float = 0.0  # billed; until the policy is asked again
     share_done: float = 0.0  # of all work
     submitted_at: datetime | None = None  # None: now
-    failed_probe_hours: float | None = (
-        None  # of on-demand work, lost by asking in vain for spot while held. None: two restarts
-    )
+    # Of on-demand work, lost by asking for spot capacity that is not there while something is held. None: two restarts.
+    failed_probe_hours: float | None = None
     margin_hours: float | None = None  # billed; kept in hand against wrong predictions. None: the policy's own
     work_is_known: bool = True  # False: estimates are of one hour of work
 

@@ -16,6 +16,5 @@ class Greedy(RuleOfThumb):
 
     def preference(self, situation: Situation) -> Preference:
         on_demand = situation.current is not None and not situation.current.is_spot
-        return (
-            Preference.ON_DEMAND if on_demand else Preference.SPOT_OR_NOTHING
-        )  # it only ever went there for want of slack
+        # It only ever went on demand for want of slack.
+        return Preference.ON_DEMAND if on_demand else Preference.SPOT_OR_NOTHING

@@ -69,14 +69,14 @@ def weigh(
     ]
     mine = next((pool for pool in pools if not pool.starts), None)
     kept, share = (on_demand, 1.0) if mine is None else (mine.spot_cost(pools), mine.share)
-    vain = _vain_hours(situation, where)
+    failed_probe = _failed_probe_hours(situation, where)
     for pool in pools:
         safe = where.is_safe(SPOT, tick, starts=pool.starts, restart_hours=pool.restart_hours)
         cost, chance = pool.spot_cost(pools) if safe else math.inf, pool.chance_available
         due = True
         if where.held.kind != NOTHING and pool.starts and chance < 1.0:
-            cost = chance * cost + (1.0 - chance) * (kept + vain) if chance > 0.0 else math.inf
-            due = pool.missed_hours(share) >= vain
+            cost = chance * cost + (1.0 - chance) * (kept + failed_probe) if chance > 0.0 else math.inf
+            due = pool.missed_hours(share) >= failed_probe
         found.append(Weighed(pool.candidate, price * cost, safe, chance, due))
     return found
 
@@ -106,7 +106,7 @@ class _PoolCosts:
         """What not having asked for capacity here is expected to have cost while something was held.
 
         In hours of on-demand capacity. The chance of capacity grows from none at the last look; asking when this
-        reaches what an attempt in vain costs is the economic order quantity (Harris 1913) of looks. Where nobody has
+        reaches what a failed probe costs is the economic order quantity (Harris 1913) of looks. Where nobody has
         looked yet there is nothing to wait for.
         """
         seen, hours = self.candidate.seen, self._situation.current_age_hours
@@ -166,7 +166,7 @@ def _belief(model: PoolModel, situation: Situation, candidate: Candidate) -> Ava
     return belief.given(available=candidate.available)
 
 
-def _vain_hours(situation: Situation, where: DeadlineMargin) -> float:
+def _failed_probe_hours(situation: Situation, where: DeadlineMargin) -> float:
     """What it costs to ask for spot capacity that is not there while something is held; else it costs nothing."""
     return 2 * where.restart_hours if situation.failed_probe_hours is None else situation.failed_probe_hours
 
