@@ -1,6 +1,6 @@
 """Offers from the price sheet that ships with spotwise: list prices of one day, for planning without credentials.
 
-The sheet says what things cost, not what is to be had. Rows that the sheet's authors doubt (spot prices at a cap or floor,
+The sheet says what things cost, not what is to be had. Rows that its authors doubt (spot prices at a cap or floor,
 local zones, commitment prices listed as on-demand) carry a reason in the column ``left_out`` and never become offers.
 AWS zones are zone ids (``use1-az1``), the same for every account, not an account's letters (``us-east-1a``).
 """
