@@ -50,6 +50,7 @@ class Workload(Protocol):
 
 
 def workload_for(run: Run, job: JobSpec) -> Workload:
+    """What the run does on its machines: one training, or a sweep."""
     return TrainingWorkload(run, job) if job.sweep is None else SweepWorkload(run, job)
 
 
@@ -269,6 +270,7 @@ def secrets_path(run: Run) -> Path:
 
 
 def read_secrets(run: Run) -> dict[str, str]:
+    """The values of a run's secrets by name; none once the run has ended."""
     path = secrets_path(run)
     if not path.exists():
         return {}

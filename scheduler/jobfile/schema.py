@@ -85,6 +85,7 @@ def known_zone(name: str) -> str:
 
 
 def example(kind: str | list[str], value: object, **more: object) -> WithJsonSchema:
+    """What the JSON Schema says of a key: its type and one example."""
     return WithJsonSchema({"type": kind, "examples": [value], **more})
 
 

@@ -22,6 +22,7 @@ def reading(engine: Engine) -> Engine:
 
 
 def without_password(url: str) -> str:
+    """The URL as it may be shown."""
     return make_url(url).render_as_string(hide_password=True)
 
 

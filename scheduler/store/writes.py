@@ -22,6 +22,7 @@ Changed = Mapping[str, tuple[object, object]]  # by field: before, after
 
 
 def add_run(connection: Connection, history: ChangeLog, run: Run, active_key: str) -> None:
+    """Insert a run; ``active_key`` keeps a second run of the same job file away while it is active."""
     values = rows.run_row(run)
     connection.execute(insert(tables.runs).values(active_key=active_key, **values))
     history.append(connection, Subject.RUN, run.id, _changed({}, values, _OF_RUN), cause="submitted", run_id=run.id)
@@ -40,6 +41,7 @@ def update_run(connection: Connection, history: ChangeLog, run: Run, cause: str)
 
 
 def request_cancel(connection: Connection, history: ChangeLog, run_id: str) -> None:
+    """Note that somebody wants the run to end. Asking twice changes nothing."""
     run = tables.runs
     asked = update(run).where(run.c.id == run_id, run.c.cancel_requested.is_(False)).values(cancel_requested=True)
     if connection.execute(asked).rowcount:
@@ -81,6 +83,7 @@ def import_study(connection: Connection, history: ChangeLog, study: StudyRecord)
 
 
 def forget_study(connection: Connection, history: ChangeLog, study_id: str) -> None:
+    """Delete a study; its record stays in the history."""
     table = tables.studies
     before = _row(connection, table, study_id, ("record",)).get("record")
     connection.execute(delete(table).where(table.c.id == study_id))

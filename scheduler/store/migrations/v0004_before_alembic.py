@@ -18,6 +18,7 @@ _ADDED = {
 
 
 def upgrade() -> None:
+    """Bring any store of before Alembic to the schema of version 4."""
     found = int(op.get_bind().exec_driver_sql("SELECT value FROM meta WHERE key = 'schema'").scalar_one())
     for version in range(found + 1, 5):
         for statement in _ADDED[version]:

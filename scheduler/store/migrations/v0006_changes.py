@@ -23,6 +23,7 @@ _APPEND_ONLY = {
 
 
 def upgrade() -> None:
+    """Add the table of changes, its triggers, and the indices."""
     op.create_table(
         "changes",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),

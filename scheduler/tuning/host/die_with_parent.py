@@ -1,4 +1,4 @@
-"""Starts a command that must not outlive its parent: ``python -I -S launch.py PARENT_PID COMMAND...``.
+"""Starts a command that must not outlive its parent: ``python -I -S die_with_parent.py PARENT_PID COMMAND...``.
 
 The kernel then sends the command SIGTERM when the parent dies, so that it saves and leaves. This is a program of its
 own because the kernel takes the request only from the child itself, and running Python between fork and exec in a
@@ -17,6 +17,7 @@ PARENT_GONE = 75
 
 
 def main(parent: int, command: list[str]) -> None:
+    """Ask the kernel to end this process with its parent, then become the command. Returns never."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before the request was made

@@ -74,6 +74,7 @@ def scores_at(
 
 
 def has_curves(study: StudyRecord) -> bool:
+    """Whether any trial of the study reported more than once."""
     return any(len(trial.curve) > 1 for trial in study.trials)
 
 

@@ -29,6 +29,8 @@ LENGTH, _NOISE, _AMPLITUDE = (math.log(0.5), 0.8), (-3.0, 1.5), (0.0, 0.5)
 
 
 class Posterior(NamedTuple):
+    """What is predicted at new points: mean and standard deviation, each of shape (points,)."""
+
     mean: Array
     sd: Array
 

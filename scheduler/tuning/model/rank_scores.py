@@ -33,6 +33,7 @@ def ranked(trials: Iterable[TrialRecord], goal: str) -> list[TrialRecord]:
 
 
 def is_scored(trial: TrialRecord) -> bool:
+    """Whether the trial completed with a finite value."""
     return trial.state is TrialState.COMPLETED and trial.value is not None and bool(np.isfinite(trial.value))
 
 

@@ -44,6 +44,7 @@ class Points(NamedTuple):
 
     @classmethod
     def of(cls, past: PastStudies, columns: Array) -> Points:
+        """Columns of shape (points, columns) with what past studies predict there."""
         if not past.count:
             return cls(columns, *[np.zeros((len(columns), 0))] * 3)
         predicted = past.predict(columns)
@@ -65,6 +66,8 @@ class Points(NamedTuple):
 
 
 class Assumption(NamedTuple):
+    """Variances of the parts that a study consists of, and whether past studies are one of them."""
+
     task: float  # variance along the differences between past studies
     own: float  # of the part that is like none of them
     noise: float

@@ -31,6 +31,7 @@ NO_FIT: Final = _NoFit.NO_FIT  # a space has no place for a value, or a configur
 
 
 def is_numeric(spec: Spec) -> bool:
+    """Whether it is a number between two bounds, and not one of several choices."""
     return spec["type"] in ("float", "int")
 
 
