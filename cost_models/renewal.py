@@ -21,7 +21,7 @@ from .tolerance import ROUNDING_ERROR
 Flags = npt.NDArray[np.bool_]
 
 MAX_ATTEMPTS = 1000  # a run that is not done by then is taken never to end
-RATE_MASS = 0.95  # of the belief over the rate is played; beyond it, the rate is taken to be where it ends
+RATE_MASS = 0.95  # share of the belief about the rate that is simulated; faster rates are set to its upper end
 _BLOCK = 64  # attempts drawn at once
 _DRAWS = 60_000  # what a few milliseconds buy: runs of very many attempts get fewer samples
 _FEWEST_SAMPLES = 200

@@ -4,7 +4,7 @@ A pool is in one of K regimes. In a regime, a spell (time with spot capacity, or
 for each phase of the spell's age: young spells end sooner than old ones. Now and then the pool shifts to another
 regime. Whether there is capacity can be seen; the regime cannot, and is inferred (see ``belief``). That is a hidden
 semi-Markov model with phase-type ages (Yu, Hidden semi-Markov models, Artificial Intelligence 174, 2010), fitted by
-``fitting``.
+``benchmarks/pool_model_fit.py``. Symbols: docs/notation.md.
 
 A state is a regime and a place in a spell. Vectors over states have shape (K * 2A,): for each regime first the A phases
 without capacity, then the A phases with it.

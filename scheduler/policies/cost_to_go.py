@@ -27,7 +27,7 @@ Table = npt.NDArray[np.float32]
 KEPT_TABLES = 24
 KEPT_EVERY = 3  # ticks; between two that are kept, costs are a straight line
 LATE_HOURS = 5.0  # on demand; what being late costs on top, so that it is never planned
-_FINE_HOURS, _MIDDLE_HOURS = 1.0, 4.2  # slack up to which a fifth and a half of a tick counts
+_FINE_HOURS, _MIDDLE_HOURS = 1.0, 4.2  # slack up to which the grid has steps of a fifth, of half a tick
 
 
 @dataclass(frozen=True, slots=True)

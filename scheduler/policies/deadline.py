@@ -46,7 +46,7 @@ HIGH_CHANCE = 0.9  # of meeting the deadline, before an offer counts as one that
 MARGIN_HOURS = 0.25  # billed; several looks of the supervisor, and a checkpoint
 MARGIN_OF_WORK = 0.02  # of the work left: predictions are never exact
 SAVING_WORTH_A_MOVE = 0.05  # from one spot pool to another: their estimates are not as exact as that
-WORTH_ASKING = 0.02  # chance that spot capacity is there
+WORTH_ASKING = 0.02  # least chance of spot capacity at which a pool is asked for it
 LEAST_HOLD_HOURS = 0.5  # billed; spot is held so long before on-demand capacity that refused is tried again
 WORTH_SAYING_USD = 0.005  # less is no difference
 

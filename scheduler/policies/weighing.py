@@ -1,9 +1,8 @@
 """What each thing that a run could do next is expected to cost, by the tables of ``cost_to_go``.
 
-With several pools each is looked up as if it were the only one, but that spot capacity may also be held for a while and
-then another pool be gone on with. That never counts on capacity that nobody has seen, and costs what it says at most.
-Asking a pool for capacity while something is held costs work: it is due when what not asking has cost on average, by
-what is believed, reaches that.
+Several pools are looked up one by one, each as if it were the only one, or held for a while before the run goes on with
+another. So nothing relies on capacity that nobody has seen, and the cost is an upper bound. Asking a pool for capacity
+while something is held costs work: it is due once not asking is believed to have cost as much.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from .choice import was_refused
 from .cost_to_go import NOTHING, ON_DEMAND, SPOT, Held, Terms, cost_to_go
 from .safety import DeadlineMargin
 
-LOOKED_AHEAD_TICKS = 420  # at most: a longer way to the deadline is gone in longer steps
+LOOKED_AHEAD_TICKS = 420  # at most: where the deadline is further away, ticks are longer
 LEAST_TICKS = 48
 STARTING_TICKS = 4  # at most
-STAY_HOURS = 3.0  # at most: for so long another pool is left out of account
+STAY_HOURS = 3.0  # at most: how long spot capacity is held before the run goes on with another pool
 _TICKS = (0.1, 0.2, 0.5, 1.0, 2.0, 3.0, 6.0, 12.0, 24.0)  # in units of TICK_HOURS
 _SHARE_STEP = 0.05  # of prices
 _GROWTH = 1.25
