@@ -51,7 +51,7 @@ def fit(recordings: Sequence[npt.NDArray[np.bool_]], regimes: int, *, rounds: in
 
 
 def log_likelihood(model: PoolModel, recordings: Sequence[npt.NDArray[np.bool_]]) -> float:
-    """Of recordings under a model, in nats: the higher, the better it foretells them."""
+    """Of recordings under a model, in nats: the higher, the better it predicts them."""
     return _expected(model, recordings).log_likelihood
 
 

@@ -304,7 +304,7 @@ def prices(context: Context, engine: str | None, as_json: bool, accelerators: st
 @click.option("--spot-price", help="USD per hour, instead of the recorded prices.")
 @click.option("--on-demand-price", help="USD per hour, instead of the recorded one.")
 @click.option("--together", is_flag=True, help="Side by side: each episode may use the capacity of every trace.")
-@click.option("--probe", default="2m", show_default=True, help="--together: lost by asking in vain for spot capacity.")
+@click.option("--probe", default="2m", show_default=True, help="--together: lost by a failed probe for spot capacity.")
 @click.option("--move", default="0m", show_default=True, help="--together: on top of a restart in another zone.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object an episode.")
 @click.option("--decisions", type=FILE, help="Write a JSON line an episode: a letter a tick.")
