@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from decimal import Decimal
 from pathlib import Path
 
 from rich.console import Console
@@ -89,6 +88,6 @@ def _finished(app: App, run: Run) -> FinishedRun:
     promotes.
     """
     newest = newest_checkpoint(checkpoint_url(run), Path(run.folder) / "fetched")
-    cost = sum((charge.amount_usd for charge in app.store.charges(run.id)), Decimal(0))
+    cost = app.store.booked_usd(run.id)
     metrics = {} if newest is None else newest.metrics
     return FinishedRun(run.id, run.state, metrics, None if newest is None else newest.folder, cost, run.end_reason)

@@ -16,6 +16,7 @@ from spotwise.cost_models.sources.sheet import load_sheet
 
 from ..execution.context import App
 from ..planning.market_snapshot import gather
+from ..planning.past_attempts import read_past_attempts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,9 @@ def priced_offers(app: App, accelerators: str | None, *, sheet: bool) -> list[Pr
     if sheet:
         found = [PricedOffer(o, published_belief(o.pool) if o.is_spot else None, None) for o in load_sheet()]
     else:
-        engine = app.engine(app.settings.engine)
-        known = gather(
-            engine,
-            app.store.attempts(),
-            app.settings.overheads,
-            app.clock.now(),
-            cooldown_hours=app.settings.cooldown_hours,
-        )
+        engine, now, cooldown = app.engine(app.settings.engine), app.clock.now(), app.settings.cooldown_hours
+        past = read_past_attempts(app.store, engine.hour_s, now, cooldown)
+        known = gather(engine, past, app.settings.overheads, now, cooldown_hours=cooldown)
         found = [
             PricedOffer(o, known.beliefs.get(o.pool) if o.is_spot else None, known.available.get(o.key))
             for o in known.offers

@@ -100,7 +100,7 @@ def opened_store(settings: Settings) -> Store | Check:
 def store_check(store: Store) -> Check:
     """Whether it can be read, and what is in it."""
     try:
-        runs, active = len(store.runs()), len(store.runs(active=True))
+        runs, active = store.count("runs"), len(store.runs(active=True))
     except StoreError as error:
         return failed("store", str(error), "restore a backup, or move it away to start anew")
     return ok("store", f"opens: {counted(runs, 'run')}, {active} active")

@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from ..core.clock import Clock
 from ..core.errors import InputError
-from ..core.run import Attempt, AttemptState
+from ..core.event_kind import ATTEMPT_ENDS
+from ..core.run import Attempt
 from ..engines.skypilot.sky import Cluster, RequestState, Sky
 from ..engines.skypilot.tasks import attempt_of, cluster_name
 from ..store import Store
@@ -59,7 +60,8 @@ def look(sky: Sky, store: Store, now: datetime) -> list[FoundCluster]:
         SkyUnreachableError: SkyPilot does not answer.
     """
     clusters = sorted(sky.clusters().values(), key=lambda cluster: cluster.name)
-    attempts = {cluster_name(attempt.id): attempt for attempt in store.attempts()}
+    named = [attempt_id for cluster in clusters if (attempt_id := attempt_of(cluster.name)) is not None]
+    attempts = {cluster_name(attempt.id): attempt for attempt in store.attempts(ids=named)}
     mine = [attempts[cluster.name] for cluster in clusters if cluster.name in attempts]
     return told_apart(clusters, attempts, _noted_ends(store, mine), now)
 
@@ -131,11 +133,10 @@ def _found(cluster: Cluster, attempt: Attempt | None, noted_at: Mapping[str, dat
 
 def _noted_ends(store: Store, attempts: Iterable[Attempt]) -> dict[str, datetime]:
     """An attempt that never came up is booked to end where it began; its run's events say when that was seen."""
-    finals = {state.value for state in AttemptState if state.is_final}
     noted: dict[str, datetime] = {}
     for run_id in sorted({attempt.run_id for attempt in attempts}):
         for event in store.events(run_id):
-            if event.attempt_id is not None and event.kind in finals:
+            if event.attempt_id is not None and event.kind in ATTEMPT_ENDS:
                 noted[event.attempt_id] = event.at
     return noted
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotwise.cost_models.offer import Offer, Pool
 
-from ..accounting.ledger import Charge, cost_of
+from ..accounting.ledger import cost_of
 from ..core.clock import Clock
 from ..core.progress import Progress
-from ..core.run import Attempt, AttemptState, Run
+from ..core.run import Attempt, AttemptState, Run, RunKind
 from ..engines.base import Engine
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import Settings
 from ..planning.market_snapshot import MarketSnapshot, gather
+from ..planning.measured_work import read_measured_runs
+from ..planning.past_attempts import PastAttempts, read_past_attempts
 from ..planning.plan import fit, make_situation
 from ..planning.work_estimate import MeasuredRuns, as_planned, measure, overhead_hours, work_of
 from ..policies.base import Situation
@@ -26,33 +27,25 @@ MARKET_S = 0.4  # wall clock; within a round of the supervisor
 HISTORY_S = 10.0  # wall clock; what past runs teach does not change faster
 
 
-@dataclass(frozen=True, slots=True)
-class History:
-    """What this installation has seen so far."""
-
-    read_at: datetime
-    runs: Sequence[Run]
-    attempts: Sequence[Attempt]
-    charges: Sequence[Charge]
-
-
 class SituationReader:
     """Gathers what policies look at. Reads the store and the engine; changes nothing."""
 
     def __init__(self, store: Store, engine_named: Callable[[str], Engine], settings: Settings, clock: Clock) -> None:
         self._store, self._engine_named = store, engine_named
         self._settings, self._clock = settings, clock
-        self._history: History | None = None
+        self._attempts: dict[str, tuple[datetime, PastAttempts]] = {}  # by engine: when read, and what was seen
+        self._measured: dict[tuple[str, RunKind, str], tuple[datetime, MeasuredRuns]] = {}  # by engine, kind, job file
         self._markets: dict[str, tuple[datetime, MarketSnapshot]] = {}  # by engine: when asked, and the answer
 
     def situation(
         self, run: Run, job: JobSpec, progress: Progress, attempts: Sequence[Attempt], live: Attempt | None
     ) -> tuple[Situation, MarketSnapshot]:
         """What the policy of a run looks at now."""
-        now, past = self._clock.now(), self._past()
+        now = self._clock.now()
         known = self._known(run.engine)
-        seen = MeasuredRuns.under(known, past.runs, past.attempts, past.charges)
-        newest = {a.id: a for a in (*past.attempts, *attempts)}  # this run's own are newer than the past that is kept
+        seen = self._measured_for(run, known)
+        # This run's own attempts are newer than the past that is kept.
+        newest = {a.id: a for a in (*self._past(run.engine).recent, *attempts)}
         known = known.with_refusals(newest.values(), now, self._settings.cooldown_hours)
         known = known.with_overhead(overhead_hours(run.kind, seen))
         work = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
@@ -74,9 +67,8 @@ class SituationReader:
 
     def money_left(self, run: Run, attempts: Sequence[Attempt]) -> Decimal:
         """Budget less what is booked and what the live attempts have cost so far."""
-        spent = sum((charge.amount_usd for charge in self._store.charges(run.id)), Decimal(0))
         running = sum((cost_of(a, self._clock.now()) for a in attempts if not a.state.is_final), Decimal(0))
-        return (run.budget_usd or Decimal(0)) - spent - running
+        return (run.budget_usd or Decimal(0)) - self._store.booked_usd(run.id) - running
 
     def must_stop(self, run: Run, attempts: Sequence[Attempt]) -> bool:
         """Whether what is left of the budget just pays for stopping the live attempts at a checkpoint."""
@@ -116,7 +108,7 @@ class SituationReader:
         if known is None or read_at is None or now - read_at > timedelta(seconds=MARKET_S):
             known = gather(
                 self._engine_named(engine),
-                self._past().attempts,
+                self._past(engine),
                 self._settings.overheads,
                 now,
                 cooldown_hours=self._settings.cooldown_hours,
@@ -124,11 +116,24 @@ class SituationReader:
             self._markets[engine] = (now, known)
         return known
 
-    def _past(self) -> History:
+    def _past(self, engine: str) -> PastAttempts:
         now = self._clock.now()
-        if self._history is None or now - self._history.read_at > timedelta(seconds=HISTORY_S):
-            self._history = History(now, self._store.runs(), self._store.attempts(), self._store.charges())
-        return self._history
+        if engine not in self._attempts or _is_stale(self._attempts[engine][0], now):
+            hour_s, cooldown = self._engine_named(engine).hour_s, self._settings.cooldown_hours
+            self._attempts[engine] = (now, read_past_attempts(self._store, hour_s, now, cooldown))
+        return self._attempts[engine][1]
+
+    def _measured_for(self, run: Run, known: MarketSnapshot) -> MeasuredRuns:
+        now, key = self._clock.now(), (run.engine, run.kind, run.job_yaml)
+        self._measured = {each: kept for each, kept in self._measured.items() if not _is_stale(kept[0], now)}
+        if key not in self._measured:
+            what = {"job_name": run.job_name, "job_yaml": run.job_yaml}
+            self._measured[key] = (now, read_measured_runs(self._store, known, **what, kind=run.kind))
+        return self._measured[key][1]
+
+
+def _is_stale(read_at: datetime, now: datetime) -> bool:
+    return now - read_at > timedelta(seconds=HISTORY_S)
 
 
 def checkpoint_every(job: JobSpec, offer: Offer, situation: Situation) -> str:

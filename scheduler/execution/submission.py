@@ -25,6 +25,8 @@ from ..jobfile import file_mounts
 from ..jobfile.job_spec import JobSpec, load_job, unused_keys, without_secrets
 from ..jobfile.settings import Settings
 from ..planning.market_snapshot import gather
+from ..planning.measured_work import read_measured_runs
+from ..planning.past_attempts import read_past_attempts
 from ..planning.plan import Plan, make_plan
 from ..planning.plan_json import plan_json
 from ..planning.remote_checks import check_remote, remote_notes
@@ -32,7 +34,7 @@ from ..planning.trial_duration import disagreement, related_hours
 from ..planning.trial_gpu_memory import trial_memory
 from ..planning.warm_start import warm_start_of
 from ..planning.warm_start_text import prior_texts
-from ..planning.work_estimate import MeasuredRuns, measure, overhead_hours, work_of
+from ..planning.work_estimate import measure, overhead_hours, work_of
 from ..store import TeamLimit
 from ..tuning.search.related_studies import RelatedStudy, pick_priors
 from .context import App
@@ -65,20 +67,14 @@ def prepare(app: App, path: Path) -> Prepared:
     if elsewhere:
         check_remote(job)
     text = without_secrets(path.read_text(encoding="utf-8"))
-    runs, charges = app.store.runs(), app.store.charges()
-    attempts = app.store.attempts()
-    known = gather(
-        app.engine(app.settings.engine),
-        attempts,
-        app.settings.overheads,
-        now,
-        cooldown_hours=app.settings.cooldown_hours,
-    )
-    seen = MeasuredRuns.under(known, runs, attempts, charges)
+    engine, cooldown = app.engine(app.settings.engine), app.settings.cooldown_hours
+    past = read_past_attempts(app.store, engine.hour_s, now, cooldown)
+    known = gather(engine, past, app.settings.overheads, now, cooldown_hours=cooldown)
+    seen = read_measured_runs(app.store, known, job_name=job.name, job_yaml=text, kind=job.kind)
     known = known.with_overhead(overhead_hours(job.kind, seen))
     found = _priors(app, job)
     warm_start = warm_start_of(job, found)
-    hours = related_hours(job, warm_start, attempts, known)
+    hours = related_hours(job, warm_start, app.store.attempts([each.study.id for each in found]), known)
     memory = trial_memory(related.study for related in found)
     plan = make_plan(
         job,
@@ -86,7 +82,7 @@ def prepare(app: App, path: Path) -> Prepared:
         known,
         now,
         team_money_left=team_money_left(app, job.team, now),
-        cooldown_hours=app.settings.cooldown_hours,
+        cooldown_hours=cooldown,
         priors=prior_texts(job, warm_start),
         warm_start=warm_start,
         trial_hours=hours,
@@ -241,13 +237,21 @@ def _priors(app: App, job: JobSpec) -> tuple[RelatedStudy, ...]:
         return ()
     return pick_priors(
         job.sweep.priors,
-        app.store.studies(),
+        _past_studies(app, job.sweep.priors),
         space=job.sweep.space_spec,
         metric=job.sweep.metric,
         job_name=job.name,
         labels={**job.labels, "team": job.team, "project": job.project},
         task=description_of(job.sweep),
     )
+
+
+def _past_studies(app: App, priors: str | Sequence[str]) -> list[StudyRecord]:
+    """The studies to pick from. Which are related is found by looking at all."""
+    if isinstance(priors, str):
+        return [] if priors == "none" else app.store.studies()
+    named = app.store.studies(priors)
+    return named if len(named) == len(set(priors)) else app.store.studies()  # to say which there are
 
 
 def _secret_values(job: JobSpec) -> dict[str, str]:

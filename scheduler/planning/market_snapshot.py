@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,13 +14,12 @@ from spotwise.cost_models.hazard import Hazard, HazardBelief, published_belief
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.cost_models.throughput import relative_speed
 
-from ..accounting.ledger import billed_hours
+from ..core.pool_exposure import PoolExposure
 from ..core.run import Attempt, AttemptState, CostBasis
-from ..engines.base import NEVER_LAUNCHED, Engine
+from ..engines.base import Engine
+from ..node_agent.end_cause import EndCause
 from .availability_history import availability_histories
-
-# Refused attempts that say nothing of capacity: we gave them up ourselves.
-_OUR_OWN_ENDS = ("ended by spotwise", NEVER_LAUNCHED.message)
+from .past_attempts import PastAttempts
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ class MarketSnapshot:
     def with_refusals(self, attempts: Iterable[Attempt], now: datetime, cooldown_hours: float) -> MarketSnapshot:
         """The same, where offers that refused lately are not available; what the engine states counts more."""
         stated = {key: there for key, there in self.available.items() if key not in self.no_capacity_at}
-        # No emulated market's word, and nothing of attempts that we gave up ourselves.
-        here = [a for a in attempts if a.cost_basis is self.cost_basis and not _says_nothing(a)]
+        # Nothing that an emulated market said counts for a real one, and nothing of attempts that we gave up ourselves.
+        here = [a for a in attempts if a.cost_basis is self.cost_basis and not _was_withdrawn(a)]
         found = without_capacity(here, now, timedelta(seconds=cooldown_hours * float(self.hour_s)))
         found = {key: at for key, at in found.items() if key not in stated}
         available = {**stated, **dict.fromkeys(found, False)}
@@ -83,7 +82,7 @@ class MarketSnapshot:
 
 
 def gather(
-    engine: Engine, attempts: Sequence[Attempt], overheads: Overheads, now: datetime, *, cooldown_hours: float
+    engine: Engine, past: PastAttempts, overheads: Overheads, now: datetime, *, cooldown_hours: float
 ) -> MarketSnapshot:
     """Ask the engine, and add what this installation has seen of each pool, and of each offer's capacity."""
     offers = tuple(engine.offers())
@@ -91,13 +90,13 @@ def gather(
     stated = MarketSnapshot(
         offers=offers,
         available=engine.available(),
-        beliefs={pool: _updated(_published(engine, pool), pool, attempts, now) for pool in pools},
+        beliefs={pool: _updated(_published(engine, pool), past.exposures.get(pool)) for pool in pools},
         overheads=overheads,
         hour_s=engine.hour_s,
         cost_basis=engine.cost_basis,
         one_machine=engine.one_machine,
     )
-    return stated.with_refusals(attempts, now, cooldown_hours)
+    return stated.with_refusals(past.recent, now, cooldown_hours)
 
 
 def without_capacity(attempts: Iterable[Attempt], now: datetime, cooldown: timedelta) -> dict[str, datetime]:
@@ -106,7 +105,7 @@ def without_capacity(attempts: Iterable[Attempt], now: datetime, cooldown: timed
     came_up: dict[str, datetime] = {}
     for attempt in attempts:
         key, at = attempt.offer.key, attempt.launched_at
-        if _says_nothing(attempt):
+        if _was_withdrawn(attempt):
             continue
         if attempt.state is AttemptState.REFUSED:
             refused[key] = max(refused.get(key, at), attempt.ended_at or at)
@@ -115,20 +114,14 @@ def without_capacity(attempts: Iterable[Attempt], now: datetime, cooldown: timed
     return {key: at for key, at in refused.items() if now - at < cooldown and not came_up.get(key, at) > at}
 
 
-def _says_nothing(attempt: Attempt) -> bool:
-    return attempt.state is AttemptState.REFUSED and attempt.end_reason.startswith(_OUR_OWN_ENDS)
-
-
-def exposure(pool: Pool, attempts: Iterable[Attempt], now: datetime) -> tuple[int, float]:
-    """Preemptions and spot hours that this installation has seen in a pool."""
-    mine = [a for a in attempts if a.offer.is_spot and a.offer.pool == pool and a.state is not AttemptState.REFUSED]
-    hours = sum(float(billed_hours(a.launched_at, max(a.ended_at or now, a.launched_at), a.hour_s)) for a in mine)
-    return sum(a.state is AttemptState.PREEMPTED for a in mine), hours
+def _was_withdrawn(attempt: Attempt) -> bool:
+    """Whether we gave it up ourselves before a machine was there: that says nothing of capacity."""
+    return attempt.end_cause is EndCause.WITHDRAWN
 
 
 def _published(engine: Engine, pool: Pool) -> HazardBelief:
     return engine.stated_belief(pool) or published_belief(pool)
 
 
-def _updated(belief: HazardBelief, pool: Pool, attempts: Iterable[Attempt], now: datetime) -> HazardBelief:
-    return belief.updated(*exposure(pool, attempts, now))
+def _updated(belief: HazardBelief, seen: PoolExposure | None) -> HazardBelief:
+    return belief if seen is None else belief.updated(seen.preemptions, seen.hours)

@@ -26,7 +26,7 @@ from ..core.errors import NotFoundError, StoreError
 from ..core.event_kind import EventKind, event_kind
 from ..core.pool_exposure import PoolExposure
 from ..core.remaining import Remaining
-from ..core.run import Attempt, CostBasis, Run
+from ..core.run import Attempt, CostBasis, Run, RunKind
 from ..core.study import StudyRecord
 from ..core.study_json import study_from_json
 from . import leases, queries, rows, tables, writes
@@ -164,14 +164,16 @@ class Store:
         with self.transaction(reads=True) as connection:
             return queries.run_totals(connection, run_ids)
 
-    def measured_runs(self, like: Run, hour_s: Decimal, cost_basis: CostBasis, limit: int) -> list[Run]:
+    def measured_runs(
+        self, *, job_name: str, job_yaml: str, kind: RunKind, hour_s: Decimal, cost_basis: CostBasis, limit: int
+    ) -> list[Run]:
         """Completed runs with charges under one kind of money and pace, oldest first.
 
-        The newest ``limit`` of the same job file as ``like``, and the newest ``limit`` of the same kind.
+        The newest ``limit`` of exactly this job file, and the newest ``limit`` of this kind.
         """
-        billed = queries.measured_runs(hour_s, cost_basis, limit)
-        alike = billed.where(tables.runs.c.kind == like.kind.value)
-        same = billed.where(tables.runs.c.job_name == like.job_name, tables.runs.c.job_yaml == like.job_yaml)
+        run, billed = tables.runs.c, queries.measured_runs(hour_s, cost_basis, limit)
+        same = billed.where(run.job_name == job_name, run.job_yaml == job_yaml)  # the name has an index
+        alike = billed.where(run.kind == kind.value)
         found = {row["id"]: rows.run_of(row) for query in (same, alike) for row in self._rows(query)}
         return sorted(found.values(), key=lambda run: (run.submitted_at, run.id))
 

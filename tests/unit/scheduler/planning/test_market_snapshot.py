@@ -11,18 +11,25 @@ from supervised import RUN_ID, SupervisedWorld, job_yaml
 
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.core.clock import ManualClock
+from spotwise.scheduler.core.pool_exposure import PoolExposure
 from spotwise.scheduler.core.run import AttemptState, CostBasis, RunState
 from spotwise.scheduler.jobfile.settings import OverheadSettings
+from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.planning.market_snapshot import gather, without_capacity
+from spotwise.scheduler.planning.past_attempts import PastAttempts
 
 HOUR = timedelta(hours=1)
 A, B = offer("a"), offer("b")
 OVERHEADS = OverheadSettings().in_hours()
 
 
-def refused(hours, where=A, reason="no capacity in aws"):
+def refused(hours, where=A, cause=EndCause.NO_CAPACITY):
     moment = at(hours)
-    return attempt(state=AttemptState.REFUSED, offer=where, launched_at=moment, ended_at=moment, end_reason=reason)
+    return attempt(state=AttemptState.REFUSED, offer=where, launched_at=moment, ended_at=moment, end_cause=cause)
+
+
+def past(*attempts):
+    return PastAttempts(attempts, {})
 
 
 def came_up(hours, where=A, state=AttemptState.RUNNING):
@@ -43,8 +50,8 @@ def came_up(hours, where=A, state=AttemptState.RUNNING):
         ([refused(0.5), came_up(0.6, B)], {A.key: at(0.5)}),
         ([refused(0.5), attempt(offer=A, launched_at=at(0.6), state=AttemptState.LAUNCHING)], {A.key: at(0.5)}),
         ([refused(0.5), refused(0.7, B)], {A.key: at(0.5), B.key: at(0.7)}),
-        ([refused(0.5, reason="ended by spotwise before its program started")], {}),
-        ([refused(0.5, reason="never launched")], {}),
+        ([refused(0.5, cause=EndCause.WITHDRAWN)], {}),
+        ([refused(0.5, cause=None)], {A.key: at(0.5)}),  # of a version that did not keep the cause
     ],
 )
 def test_an_offer_has_no_capacity_from_a_refusal_until_the_cooldown_or_until_it_comes_up(attempts, found) -> None:
@@ -63,13 +70,13 @@ class SilentEngine(FakeEngine):
 def test_the_spot_and_the_on_demand_offer_of_a_pool_are_told_apart() -> None:
     on_demand = offer("a", Market.ON_DEMAND, "0.526")
     known = gather(
-        SilentEngine(ManualClock(T0), offers=[A, on_demand]), [refused(0.5)], OVERHEADS, at(1), cooldown_hours=1.0
+        SilentEngine(ManualClock(T0), offers=[A, on_demand]), past(refused(0.5)), OVERHEADS, at(1), cooldown_hours=1.0
     )
     assert known.available == {A.key: False}
 
 
 def test_what_the_engine_states_counts_more_than_a_refusal() -> None:
-    known = gather(FakeEngine(ManualClock(T0), offers=[A]), [refused(0.5)], OVERHEADS, at(1), cooldown_hours=1.0)
+    known = gather(FakeEngine(ManualClock(T0), offers=[A]), past(refused(0.5)), OVERHEADS, at(1), cooldown_hours=1.0)
     assert known.available == {A.key: True}
     assert known.no_capacity_at == {}
 
@@ -77,12 +84,12 @@ def test_what_the_engine_states_counts_more_than_a_refusal() -> None:
 def test_an_emulated_market_says_nothing_of_real_capacity() -> None:
     emulated = refused(0.5).evolve(cost_basis=CostBasis.EMULATED)
     engine = SilentEngine(ManualClock(T0), offers=[A])
-    assert gather(engine, [emulated], OVERHEADS, at(1), cooldown_hours=1.0).available == {}
+    assert gather(engine, past(emulated), OVERHEADS, at(1), cooldown_hours=1.0).available == {}
 
 
 def test_newer_attempts_replace_what_older_ones_said() -> None:
     engine = SilentEngine(ManualClock(T0), offers=[A, B])
-    known = gather(engine, [refused(0.5)], OVERHEADS, at(1), cooldown_hours=1.0)
+    known = gather(engine, past(refused(0.5)), OVERHEADS, at(1), cooldown_hours=1.0)
     later = known.with_refusals([refused(0.5), came_up(0.6), refused(0.9, B)], at(1), 1.0)
     assert (later.available, later.no_capacity_at) == ({B.key: False}, {B.key: at(0.9)})
 
@@ -92,7 +99,15 @@ def test_the_cooldown_is_billed_time() -> None:
     from decimal import Decimal
 
     engine = SilentEngine(ManualClock(T0), offers=[A], hour_s=Decimal(10))
-    assert gather(engine, [refused(0.5)], OVERHEADS, at(1), cooldown_hours=1.0).available == {}
+    assert gather(engine, past(refused(0.5)), OVERHEADS, at(1), cooldown_hours=1.0).available == {}
+
+
+def test_what_was_seen_of_a_pool_updates_what_is_believed_of_it() -> None:
+    engine = SilentEngine(ManualClock(T0), offers=[A, B])
+    seen = PastAttempts((), {A.pool: PoolExposure(3, 40.0)})
+    known = gather(engine, seen, OVERHEADS, at(1), cooldown_hours=1.0)
+    assert known.beliefs[A.pool].events == known.beliefs[B.pool].events + 3
+    assert known.beliefs[A.pool].hours == known.beliefs[B.pool].hours + 40.0
 
 
 # through the supervisor, on an engine that knows of capacity only by trying
