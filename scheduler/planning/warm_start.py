@@ -35,7 +35,7 @@ def warm_start_of(job: JobSpec, found: Sequence[RelatedStudy]) -> WarmStart | No
         return None
     space, size = job.sweep.space_spec, portfolio_size(job.sweep.trials)
     known = candidates([related.study for related in found], space, by_cost=True)
-    return WarmStart(tuple(found), chosen_of(known, space, size), job.sweep.trials, expected_of(known, size))
+    return WarmStart(tuple(found), chosen_of(known, space, size), job.sweep.trials, expected_of(known, space, size))
 
 
 def usd_per_trial(cost_usd: Decimal | None, trials: int | None) -> Decimal | None:

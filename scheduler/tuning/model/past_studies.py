@@ -47,7 +47,7 @@ class PastStudies:
         kernel: learned from the studies if it is None, which takes a while.
         levels: shares of a whole training at which results are to be predicted, rising to 1.
         """
-        known = [study for study in studies if _is_known(study, cube.space, least_trials)]
+        known = [study for study in studies if is_informative(study, cube.space, least_trials)]
         self.count, self._levels = len(known), levels
         self.agreement: Agreement = unknown_agreement(levels)
         if not known:
@@ -193,7 +193,7 @@ def _bends(kernel: Kernel, kept: Sequence[_Kept]) -> bool:
     return better - worse > math.sqrt(better + worse)  # McNemar, Psychometrika 12, 1947
 
 
-def _is_known(study: StudyRecord, space: Space, least_trials: int) -> bool:
+def is_informative(study: StudyRecord, space: Space, least_trials: int = 1) -> bool:
     """Whether something can be learned of it: a completed trial, a few that are over, a parameter of the space."""
     over = ranked(study.trials, study.goal)
     done = any(trial.state is TrialState.COMPLETED for trial in over)

@@ -1,8 +1,8 @@
 """What past studies are expected to save a sweep, judged by leaving each of them out in turn.
 
 For a past study, the first configurations are chosen from the others alone, as they would have been had it been the new
-one. Its own trials predict how good they are there, and how good random configurations are (``surface``). The share of
-random ones that are at least as good says how many trials a cold sweep needs for that (``cold``).
+one. Its own trials predict how good they are there, and how good random configurations are (``goodness_of``). The share
+of random ones that are at least as good says how many trials a cold sweep needs for that (``cold_start``).
 
 The new sweep is taken for one more study of their kind, so the interval is that of one more draw: Student's t on the
 logarithms, not the range of a handful of studies, which is too narrow (``benchmarks/savings.py`` counts how often it
@@ -23,8 +23,8 @@ from spotwise.cost_models.estimate import Quantiles
 
 from ...core.study import StudyRecord
 from ..model.encoding import Cube
-from ..model.response_surface import ResponseSurface
-from ..search.portfolio import Candidates, candidates, pick
+from ..model.rank_scores import ranked
+from ..search.portfolio import Candidates, candidates, goodness_of, pick
 from ..study.search_space import Space
 from .cold_start import finest, spread
 
@@ -51,21 +51,19 @@ class Saving:
 
 def expected_saving(past: Sequence[StudyRecord], space: Space, size: int) -> Saving | None:
     """Of the first ``size`` configurations of a sweep; None where too few past studies can judge."""
-    return expected_of(candidates(past, space), size)
+    return expected_of(candidates(past, space), space, size)
 
 
-def expected_of(found: Candidates, size: int) -> Saving | None:
+def expected_of(found: Candidates, space: Space, size: int) -> Saving | None:
     """The same, of candidates that are at hand."""
-    judges = [index for index, surface in enumerate(found.surfaces) if len(surface.trials) >= LEAST_TRIALS]
+    trials = [len(ranked(study.trials, study.goal)) for study in found.studies]
+    judges = [index for index, count in enumerate(trials) if count >= LEAST_TRIALS]
     if size < 1 or len(judges) < LEAST_STUDIES:
         return None
-    points = _points([found.surfaces[index].shared for index in judges])
-    floor = min(finest(len(found.surfaces[index].trials)) for index in judges)
-    logs, tried = [], 0
-    for index, random in zip(judges, points, strict=True):
-        quantile, count = _left_out(found, index, random, size)
-        logs.append(math.log(quantile))
-        tried = max(tried, count)
+    random = goodness_of(found.studies, space, random_points(space))
+    left_out = [_left_out(found, index, random[index], size) for index in judges]
+    logs = [math.log(max(share, finest(trials[i]))) for i, (share, _) in zip(judges, left_out, strict=True)]
+    tried, floor = max(count for _, count in left_out), min(finest(trials[index]) for index in judges)
     from scipy.special import stdtrit  # here: it takes a third of a second to load
 
     off = float(stdtrit(len(logs) - 1, 0.9)) * max(stdev(logs), LEAST_LOG_SD) * math.sqrt(1 + 1 / len(logs))
@@ -73,27 +71,12 @@ def expected_of(found: Candidates, size: int) -> Saving | None:
 
 
 def _left_out(found: Candidates, index: int, random: Array, size: int) -> tuple[float, int]:
-    """Which quantile the others' choice reaches in one study, and with how many configurations."""
-    surface = found.surfaces[index]
+    """The share of random configurations that are as good in one study as the others' choice, and how many that has."""
     places = np.flatnonzero(found.owner != index)[pick(*found.without(index), size)]
     if not len(places):
         return 1.0, size  # nothing to go by: as good as anything
-    best = surface.of([found.params[place] for place in places]).max()
-    return _quantile(surface, float(best), random), len(places)
-
-
-def _quantile(surface: ResponseSurface, goodness: float, random: Array) -> float:
-    better = np.count_nonzero(surface.at(random) >= goodness)
-    return max((1.0 + better) / (1.0 + len(random)), finest(len(surface.trials)))
-
-
-def _points(spaces: Sequence[Space]) -> list[Array]:
-    """Random points of each space; the same ones for the same space, which most past studies share."""
-    made: dict[tuple[str, ...], Array] = {}
-    for space in spaces:
-        if tuple(space) not in made:
-            made[tuple(space)] = random_points(space)
-    return [made[tuple(space)] for space in spaces]
+    as_good = np.count_nonzero(random >= found.predicted[index, places].max())
+    return (1.0 + as_good) / (1.0 + len(random)), len(places)
 
 
 def random_points(space: Space) -> Array:

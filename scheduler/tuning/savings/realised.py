@@ -1,4 +1,4 @@
-"""What past studies saved a sweep that has ended: an estimate from its own trials and from the past's surfaces.
+"""What past studies saved a sweep that has ended: an estimate from its own trials and from the past ones.
 
 How good the configurations were that it took from past studies is known. How many trials a cold sweep would have needed
 for that follows from the share of all configurations that are as good, which has to be estimated:
@@ -21,10 +21,10 @@ import numpy as np
 from spotwise.cost_models.arrays import Array
 
 from ...core.study import StudyRecord, TrialRecord
-from ..model.encoding import Cube, encode
+from ..model.encoding import encode
+from ..model.past_studies import is_informative
 from ..model.rank_scores import is_scored, ranked
-from ..model.response_surface import ResponseSurface, kernel, surface_of
-from ..study.search_space import Space
+from ..search.portfolio import goodness_of
 from .cold_start import finest, spread
 from .expected import LEAST_TRIALS, Saving, random_points
 
@@ -41,30 +41,31 @@ def realised_saving(study: StudyRecord, past: Sequence[StudyRecord]) -> Saving |
     None where it took no configuration from them, where none of them is known any more, or where too few trials ended
     with a result.
     """
-    surfaces = [found for found in (surface_of(each, study.space) for each in past) if found is not None]
+    known = [each for each in past if is_informative(each, study.space)]
     best_first = ranked(sorted(study.trials, key=lambda trial: trial.number)[:EARLY], study.goal)
     taken = [place for place, trial in enumerate(best_first) if trial.source == "prior"]
-    if not surfaces or not taken or len(best_first) < LEAST_TRIALS or not is_scored(best_first[0]):
+    if not known or not taken or len(best_first) < LEAST_TRIALS or not is_scored(best_first[0]):
         return None
     random, tried = random_points(study.space), encode(study.space, [trial.params for trial in best_first])
     weights = _weights(tried, random)
-    here, there = (_told(surfaces, study.space, points) for points in (tried, random))
+    here, there = (goodness_of(known, study.space, points).mean(axis=0) for points in (tried, random))
     quantile = _share_as_good(taken[0], _places(best_first, weights), weights, here, there)
-    floor = finest(len(best_first) + sum(len(surface.trials) for surface in surfaces))
-    return Saving(len(surfaces), len(taken), spread(max(quantile, floor), OFF, floor))
-
-
-def _told(surfaces: Sequence[ResponseSurface], space: Space, points: Array) -> Array:
-    """What past studies say of points of the new space, on average: each sees only the parameters that it had."""
-    parameter, names = Cube(space).parameter, list(space)
-    columns = [np.isin(parameter, [names.index(name) for name in surface.shared]) for surface in surfaces]
-    return np.asarray(np.mean([s.at(points[:, seen]) for s, seen in zip(surfaces, columns, strict=True)], axis=0))
+    floor = finest(len(best_first) + sum(len(ranked(each.trials, each.goal)) for each in known))
+    return Saving(len(known), len(taken), spread(max(quantile, floor), OFF, floor))
 
 
 def _weights(tried: Array, random: Array) -> Array:
-    near = kernel(random, tried)
+    near = _near(random, tried)
     parts = (near / np.maximum(near.sum(axis=1, keepdims=True), 1e-12)).mean(axis=0)
     return np.asarray(PART * parts / max(parts.sum(), 1e-12) + (1 - PART) / len(tried))
+
+
+def _near(points: Array, tried: Array) -> Array:
+    """Gaussian weights, shape (points, tried), with Scott's rule for points spread evenly over a cube."""
+    count, columns = tried.shape
+    bandwidth = 0.29 * max(count, 2) ** (-1.0 / (columns + 4))  # 0.29: the standard deviation of an even spread
+    squared = ((points[:, None, :] - tried[None, :, :]) ** 2).sum(axis=2)
+    return np.asarray(np.exp(-0.5 * squared / bandwidth**2))
 
 
 def _places(best_first: Sequence[TrialRecord], weights: Array) -> Array:

@@ -24,11 +24,10 @@ from spotwise.cost_models.arrays import Array
 from ...core.study import StudyRecord, TrialRecord
 from ..model.encoding import Cube, encode
 from ..model.kernels import Kernel
-from ..model.past_studies import PastStudies
-from ..model.rank_scores import is_scored
-from ..model.response_surface import ResponseSurface, surface_of
+from ..model.past_studies import PastStudies, is_informative
+from ..model.rank_scores import is_scored, ranked
 from ..model.trial_cost import TrialCostModel
-from ..study.search_space import Space, fit_params
+from ..study.search_space import Space, fit_params, shared_names
 
 PORTFOLIO_SIZE = 4
 CANDIDATES = 600  # at most, and of one study not more than
@@ -54,11 +53,11 @@ class PriorConfig:
 class Candidates:
     """The best trials of past studies, and what each would have done in every one of them."""
 
-    surfaces: tuple[ResponseSurface, ...]
+    studies: tuple[StudyRecord, ...]  # those that share a parameter with the space and have a completed trial
     params: tuple[dict[str, Any], ...]
     trials: tuple[TrialRecord, ...]
-    owner: NDArray[np.intp]  # (candidates,): whose trial it is, as a place in ``surfaces``
-    predicted: Array  # (surfaces, candidates)
+    owner: NDArray[np.intp]  # (candidates,): whose trial it is, as an index into ``studies``
+    predicted: Array  # (studies, candidates): how good each would be, high is good
     points: Array  # (candidates, columns)
     costs: Array  # (candidates,), 1 being an average configuration's; or 1 throughout
 
@@ -83,7 +82,7 @@ def chosen_of(found: Candidates, space: Space, size: int) -> tuple[PriorConfig, 
     return tuple(
         PriorConfig(
             fit_params(space, found.params[index]),
-            found.surfaces[found.owner[index]].study.id,
+            found.studies[found.owner[index]].id,
             found.trials[index].number,
         )
         for index in pick(found.predicted, found.points, found.costs, size)
@@ -92,14 +91,14 @@ def chosen_of(found: Candidates, space: Space, size: int) -> tuple[PriorConfig, 
 
 def candidates(past: Sequence[StudyRecord], space: Space, *, by_cost: bool = False) -> Candidates:
     """What a portfolio is chosen from; nothing where no study shares a parameter with the space."""
-    known = tuple(surface for surface in (surface_of(study, space) for study in past) if surface is not None)
+    known = tuple(study for study in past if is_informative(study, space))
     most = max(1, min(CANDIDATES_A_STUDY, CANDIDATES // max(1, len(known))))
-    found = [(index, trial) for index, surface in enumerate(known) for trial in _best(surface, most)]
-    params = tuple(_shared_params(known[index], trial) for index, trial in found)
+    found = [(index, trial) for index, study in enumerate(known) for trial in _best(study, most)]
+    params = tuple(_shared_params(space, known[index], trial) for index, trial in found)
     points = encode(space, params)
     owner = np.array([index for index, _ in found], dtype=np.intp)
-    predicted = _predicted([surface.study for surface in known], space, points)
-    costs = _costs([surface.study for surface in known], space, points) if by_cost else np.ones(len(points))
+    predicted = _predicted(known, space, points)
+    costs = _costs(known, space, points) if by_cost else np.ones(len(points))
     return Candidates(known, params, tuple(trial for _, trial in found), owner, predicted, points, costs)
 
 
@@ -107,6 +106,16 @@ def _predicted(known: Sequence[StudyRecord], space: Space, points: Array) -> Arr
     """How good each candidate would be in each study, shape (studies, candidates)."""
     if len(known) < 2:  # one study's own order needs no model
         return -np.tile(np.arange(len(points), dtype=float), (len(known), 1))
+    return goodness_of(known, space, points)
+
+
+def goodness_of(known: Sequence[StudyRecord], space: Space, points: Array) -> Array:
+    """How good each point would be in each study, shape (studies, points): 0 is its median, high is good.
+
+    Args:
+        known: informative ones of the space.
+        points: encoded in the space, shape (points, columns).
+    """
     kernel = Kernel(np.full(points.shape[1], 1.0 / (_LENGTH * math.sqrt(points.shape[1]))), 1.0, _NOISE)
     return -PastStudies(known, Cube(space), kernel=kernel, least_trials=1).predict(points).T
 
@@ -115,12 +124,12 @@ def _costs(known: Sequence[StudyRecord], space: Space, points: Array) -> Array:
     return TrialCostModel(known, Cube(space)).of(points, points[:0], np.zeros(0))
 
 
-def _best(surface: ResponseSurface, most: int) -> list[TrialRecord]:
-    return [trial for trial in surface.trials[:most] if is_scored(trial)]
+def _best(study: StudyRecord, most: int) -> list[TrialRecord]:
+    return [trial for trial in ranked(study.trials, study.goal)[:most] if is_scored(trial)]
 
 
-def _shared_params(surface: ResponseSurface, trial: TrialRecord) -> dict[str, Any]:
-    return {name: trial.params[name] for name in surface.shared if name in trial.params}
+def _shared_params(space: Space, study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    return {name: trial.params[name] for name in shared_names(space, study.space) if name in trial.params}
 
 
 def pick(goodness: Array, points: Array, costs: Array, size: int) -> list[int]:

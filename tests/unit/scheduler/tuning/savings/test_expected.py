@@ -57,16 +57,19 @@ def test_alike_studies_are_expected_to_save_more_than_scattered_ones(make_study:
 
 
 def test_a_loss_is_not_hidden(make_study: MakeStudy) -> None:
-    """Results by chance: four configurations of other studies are as good as two or three at random."""
-    rng = np.random.default_rng(1)
-    noise = [
-        make_study([(config(rng), float(rng.random())) for _ in range(40)], id=f"noise-{n}", space=PLANE)
-        for n in range(5)
-    ]
-    saving = expected_saving(noise, PLANE, 4)
-    assert saving is not None
-    assert saving.trials.p10 < 0
-    assert saving.trials.expected < 3
+    """Results by chance: four configurations of other studies are as good as a few at random, on average."""
+    expected = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        noise = [
+            make_study([(config(rng), float(rng.random())) for _ in range(40)], id=f"noise-{n}", space=PLANE)
+            for n in range(5)
+        ]
+        saving = expected_saving(noise, PLANE, 4)
+        assert saving is not None
+        assert saving.trials.p10 < 0
+        expected.append(saving.trials.expected)
+    assert np.mean(expected) < 4
 
 
 def test_a_study_says_nothing_of_itself(make_study: MakeStudy) -> None:
