@@ -25,6 +25,16 @@ class Context:
         from ..execution.context import App
 
         try:
-            return App.open(self.settings, engine)
+            return App.open(self.settings, engine, command_name())
         except OSError as error:
             raise InputError(f"SPOTWISE_HOME cannot be used: {error}; name a folder that can be written") from error
+
+
+def command_name() -> str:
+    """The command that runs, without the program's own name: "submit", "studies forget"; "" outside of one."""
+    names: list[str] = []
+    context = click.get_current_context(silent=True)
+    while context is not None and context.parent is not None:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(names)

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from ..core.text import counted
 from .console import console as _console
 from .console import print_json as _print_json
 from .context import FILE, Context
 from .exit_codes import run_command as _run
+from .store_commands import history, migrate
 from .studies_commands import studies
 
 
@@ -123,27 +125,32 @@ def supervise(context: Context, until_idle: bool) -> int:
 @click.argument("run_id", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--watch", is_flag=True, help="Show one run until it ends.")
+@click.option("--limit", type=click.IntRange(min=1), help="The newest so many runs; default: 100, in JSON all.")
 @click.pass_obj
-def status(context: Context, run_id: str | None, as_json: bool, watch: bool) -> int:
-    """Show all runs, or one with its attempts, trials and reasons."""
-    from .status_view import RunWatcher, run_detail, status_json, status_table
+def status(context: Context, run_id: str | None, as_json: bool, watch: bool, limit: int | None) -> int:
+    """Show the newest runs and all active ones, or one run with its attempts, trials and reasons."""
+    from .runs_view import NEWEST, listed_runs, run_lines, status_table
+    from .status_view import RunWatcher, run_detail, status_json
 
     app = context.app()
+    store, now = app.store, app.clock.now()
     if watch:
         from .watch import watch_run
 
         if run_id is None:
             raise click.UsageError("--watch needs a RUN_ID")
         return watch_run(app, run_id, _console(), context.settings)
-    ids = [run_id] if run_id else [run.id for run in app.store.runs()]
-    views = [RunWatcher(app.store, each).look(app.clock.now()) for each in ids]
+    if run_id is not None:
+        view = RunWatcher(store, run_id).look(now)
+        _print_json(status_json(view)) if as_json else _console().print(run_detail(view))
+        return 0
+    runs = listed_runs(store, limit if as_json else limit or NEWEST)
     if as_json:
-        found = [status_json(view) for view in views]
-        _print_json(found[0] if run_id else {"runs": found})
-    elif run_id:
-        _console().print(run_detail(views[0]))
-    elif views:
-        _console().print(status_table(views))
+        _print_json({"runs": [status_json(RunWatcher(store, run.id).look(now)) for run in runs]})
+    elif runs:
+        _console().print(status_table(run_lines(store, runs, now)))
+        if older := store.count("runs") - len(runs):
+            print(f"{counted(older, 'older run')} not shown: --limit shows more")
     else:
         print("no run yet: submit one with `spotwise submit JOB.yaml`")
     return 0
@@ -320,7 +327,8 @@ def backtest(
     return 0
 
 
-cli.add_command(studies)
+for _command in (history, migrate, studies):
+    cli.add_command(_command)
 
 
 @cli.command()

@@ -100,9 +100,8 @@ class RunWatcher:
 
     def look(self, now: datetime) -> RunView:
         run = self._store.run(self._id)
-        attempts, charges = self._store.attempts(self._id), self._store.charges(self._id)
-        events = self._store.events(self._id)
-        booked = sum((charge.amount_usd for charge in charges), Decimal(0))
+        attempts, events = self._store.attempts(self._id), self._store.events(self._id)
+        charges = self._store.charges(self._id) if self._job.sweep else ()  # what each trial cost
         study = self._workload.study(charges, attempts, now)
         open_ = sum((cost_of(a, now) for a in attempts if not a.state.is_final and _is_up(a, events)), Decimal(0))
         return RunView(
@@ -112,7 +111,7 @@ class RunWatcher:
             events=tuple(events),
             progress=self._progress(run),
             study=study,
-            spent_usd=booked + open_,
+            spent_usd=self._store.booked_usd(self._id) + open_,
             now=now,
             remaining=None if run.state.is_final else self._store.remaining(self._id),
             past_saving=self._saving(study) if run.state.is_final else None,
@@ -122,7 +121,7 @@ class RunWatcher:
         if study is None or not study.priors:
             return None
         if self._past is None:
-            self._past = [each for each in self._store.studies() if each.id in study.priors]
+            self._past = self._store.studies(study.priors)
         return realised_saving(study, self._past)
 
     def _progress(self, run: Run) -> Progress:
@@ -138,37 +137,8 @@ def _is_up(attempt: Attempt, events: Sequence[RunEvent]) -> bool:
     """
     if attempt.state is not AttemptState.LAUNCHING:
         return True
-    placed = (event.at for event in events if event.attempt_id == attempt.id and event.kind is EventKind.PLACED)
+    placed = (event.at for event in events if event.attempt_id == attempt.id and event.kind == EventKind.PLACED)
     return any(attempt.launched_at > moment for moment in placed)
-
-
-def status_table(views: Sequence[RunView]) -> ResponsiveTable:
-    """One line a run, newest last; more lines a run where a terminal is narrow."""
-    wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("run", "team", "kind", "state"):
-        wide.add_column(name, no_wrap=True)
-    wide.add_column("progress", overflow="fold", min_width=LEAST_TEXT)
-    for name in ("attempts", "preempted", "USD", "of budget"):
-        wide.add_column(name, justify="right", no_wrap=True)
-    narrow = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    narrow.add_column(stacked("run", "team, kind", "progress"), overflow="fold")
-    narrow.add_column("state", no_wrap=True)
-    for above, below in (("attempts", "preempted"), ("USD", "of budget")):
-        narrow.add_column(stacked(above, below), justify="right", no_wrap=True)
-    for view in views:
-        run, state, progress = view.run, _state(view.state), view.progress.text
-        attempts, preemptions = str(len(view.attempts)), str(view.preemptions)
-        spent = f"{view.spent_usd:.2f}"
-        share = "" if not run.budget_usd else f"{view.spent_usd / run.budget_usd:.0%}"
-        wide.add_row(run.id, run.team, run.kind.value, state, progress, attempts, preemptions, spent, share)
-        about = Text(f"{run.team}, {run.kind.value}" if run.team else run.kind.value, style="dim")
-        narrow.add_row(
-            stacked(run.id, about, Text(progress, style="dim")),
-            state,
-            stacked(attempts, preemptions),
-            stacked(spent, share),
-        )
-    return ResponsiveTable(wide, narrow)
 
 
 def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:

@@ -15,7 +15,7 @@ from ..core.errors import InputError, JobFileError, StoreError
 from ..core.text import counted
 from ..engines import checked_name, engine_named
 from ..jobfile.settings import Settings, load_settings, spotwise_home
-from ..store import Store
+from ..store import Actor, Store
 from .check import Check, failed, ok, warning
 
 GIB = 1 << 30
@@ -92,7 +92,7 @@ def disk_check(home: Path) -> Check:
 def opened_store(settings: Settings) -> Store | Check:
     """The store, or the check that says why it cannot be opened."""
     try:
-        return Store.open(settings.store_url)
+        return Store.open(settings.store_url, Actor.of_this_process("doctor"))
     except StoreError as error:
         return failed("store", str(error), "mend `store` in the settings, or start the database")
 

@@ -10,7 +10,7 @@ from ..core.clock import Clock, SystemClock
 from ..engines import checked_name, engine_named
 from ..engines.base import Engine
 from ..jobfile.settings import Settings, load_settings, spotwise_home
-from ..store import Store
+from ..store import Actor, Store
 
 
 @dataclass
@@ -24,8 +24,12 @@ class App:
     _engines: dict[str, Engine] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, settings_file: Path | None = None, engine: str | None = None) -> App:
-        """Open the installation that the environment names; ``engine`` takes the place of the settings' own.
+    def open(cls, settings_file: Path | None = None, engine: str | None = None, command: str = "") -> App:
+        """Open the installation that the environment names.
+
+        Args:
+            engine: takes the place of the settings' own.
+            command: of spotwise; stands beside each change that it makes in the store.
 
         Raises:
             InputError: there is no such engine.
@@ -37,7 +41,7 @@ class App:
         if engine is not None:
             settings = replace(settings, engine=checked_name(engine))
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return cls(home, settings, Store.open(settings.store_url))
+        return cls(home, settings, Store.open(settings.store_url, Actor.of_this_process(command)))
 
     def engine(self, name: str) -> Engine:
         """An engine by name, made on first use."""

@@ -3,6 +3,7 @@
 from .changes import Actor, Change
 from .leases import Lease
 from .limits import TeamLimit
+from .queries import RunTotals
 from .store import RunEvent, Store
 
-__all__ = ["Actor", "Change", "Lease", "RunEvent", "Store", "TeamLimit"]
+__all__ = ["Actor", "Change", "Lease", "RunEvent", "RunTotals", "Store", "TeamLimit"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +25,15 @@ class Actor:
     user: str = ""  # of the operating system
     host: str = ""
     command: str = ""  # of spotwise, such as "submit" or "studies forget"
+
+    @classmethod
+    def of_this_process(cls, command: str) -> Actor:
+        """Who runs this process, by what the operating system says: variables such as USER can be set by anybody."""
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:  # a container whose user has no name
+            user = f"uid {os.getuid()}"
+        return cls(user, socket.gethostname(), command)
 
 
 class Subject(StrEnum):

@@ -30,7 +30,6 @@ _MEANT = (
 
 def upgrade() -> None:
     """Add the columns and fill them from the texts of before."""
-    op.add_column("rests", sa.Column("market", sa.String))  # of an estimate's offer; the next estimate fills it in
     op.add_column("attempts", sa.Column("end_cause", sa.String))
     attempts = sa.table("attempts", *(sa.column(name, sa.String) for name in ("state", "end_reason", "end_cause")))
     for state, start, cause in _MEANT:

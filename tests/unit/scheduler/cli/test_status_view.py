@@ -15,7 +15,9 @@ from rich.console import Console, RenderableType
 
 from spotwise.cost_models.estimate import Quantiles
 from spotwise.cost_models.offer import Market, Pool
-from spotwise.scheduler.cli.status_view import RunView, RunWatcher, run_detail, status_json, status_table
+from spotwise.scheduler.cli.runs_view import RunLine, status_table
+from spotwise.scheduler.cli.status_view import RunView, RunWatcher, run_detail, status_json
+from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.progress import Progress
 from spotwise.scheduler.core.remaining import ChanceOf, Remaining
 from spotwise.scheduler.core.run import Attempt, AttemptState, RunState
@@ -64,7 +66,7 @@ def shown(what: RenderableType, width: int) -> str:
 @pytest.mark.parametrize("width", [80, 100, 150])
 def test_ids_states_and_money_of_all_runs_are_there_in_full(width: int) -> None:
     ended = view(run=run("digits-aaaaaa", state=RunState.COMPLETED), spent_usd=Decimal("2.50"))
-    text = shown(status_table([view(), ended]), width)
+    text = shown(status_table([RunLine.of(view()), RunLine.of(ended)]), width)
     assert {RUN_ID, "running", "163.22", "41%", "digits-aaaaaa", "completed", "2.50"} <= set(text.split())
     assert {"3", "kept", "val_accuracy", "0.9321"} <= set(text.split())
     assert "…" not in text
@@ -100,14 +102,14 @@ def test_numbers_and_states_of_trials_are_there_in_full(width: int) -> None:
 
 
 def test_a_run_and_an_attempt_have_one_line_each_where_there_is_room() -> None:
-    (line,) = [line for line in shown(status_table([view()]), 150).splitlines() if RUN_ID in line]
+    (line,) = [line for line in shown(status_table([RunLine.of(view())]), 150).splitlines() if RUN_ID in line]
     assert {"vision", "training", "running", "163.22", "41%"} < set(line.split())
     assert "epoch 3 of 10" in line
     (line,) = [line for line in shown(run_detail(view()), 150).splitlines() if "preempted" in line]
     assert {str(SPOT.pool), "spot", "2.00", "0.800"} < set(line.split())
 
 
-PLACED = RunEvent(RUN_ID, at(3), "placed", "the cheapest", ATTEMPTS[1].id)
+PLACED = RunEvent(RUN_ID, at(3), EventKind.PLACED, "the cheapest", ATTEMPTS[1].id)
 LAUNCHING = ATTEMPTS[1].evolve(state=AttemptState.LAUNCHING, launched_at=PLACED.at - timedelta(milliseconds=2))
 UP = LAUNCHING.evolve(launched_at=at(3.1))  # as the engine saw it
 
@@ -127,7 +129,7 @@ UP = LAUNCHING.evolve(launched_at=at(3.1))  # as the engine saw it
 def test_a_run_shows_what_it_is_about_to_be(changes: dict[str, Any], attempts: tuple[Attempt, ...], state: str) -> None:
     found = view(run=run(RUN_ID, **{"state": RunState.RUNNING, **changes}), attempts=attempts)
     assert f"{RUN_ID}  {state}  " in shown(run_detail(found), 150)
-    (line,) = [line for line in shown(status_table([found]), 150).splitlines() if RUN_ID in line]
+    (line,) = [line for line in shown(status_table([RunLine.of(found)]), 150).splitlines() if RUN_ID in line]
     assert state in line.split()
 
 
@@ -169,6 +171,7 @@ REMAINING = Remaining(
     at=at(8),
     share=0.7,
     offer=SPOT.key,
+    market=Market.SPOT,
     is_held=True,
     expected_usd=Decimal("9.871"),
     low_usd=Decimal("8.204"),
@@ -204,9 +207,10 @@ def test_an_estimate_that_is_not_of_what_is_held_or_not_of_now_says_so() -> None
     assert f"on {SPOT.key}, once it can be had; 31.21 on demand" in ahead(is_held=False)
     assert "as of 2.5 h ago" in ahead(at=at(5.5))
     assert "as of" not in ahead()
-    on_demand = ahead(offer=ON_DEMAND.key)
+    on_demand = ahead(offer=ON_DEMAND.key, market=Market.ON_DEMAND)
     assert f"on {ON_DEMAND.key}" in on_demand
     assert "; 31.21 on demand" not in on_demand
+    assert "; 31.21 on demand" not in ahead(market=None), "of a version that did not keep the market"
 
 
 def test_what_past_studies_saved_a_sweep_that_has_ended_is_said_and_written_in_full() -> None:
