@@ -44,7 +44,7 @@ from slurm_machines import VARIABLE
 from slurm_world import NOTICE_S, SlurmWorld
 
 from spotwise.scheduler.core.run import AttemptState
-from spotwise.scheduler.node_agent.events import read_events
+from spotwise.scheduler.node_agent.events import NodeEventName, read_events
 
 TRAINED_S = 15.0  # at least, before a job loses its node
 LOOK_S = 15.0  # SkyPilot's jobs controller looks so often: the losses of the rounds are spread evenly over that
@@ -203,7 +203,7 @@ class Ours:
         known = next(e.at for e in events if e.attempt_id == lost.id and e.kind == "preempted")
         chosen = next(e.at for e in events if e.attempt_id == following.id and e.kind == "placed")
         folder = Path(self._site.run(self._run_id).storage) / "attempts" / following.id
-        up = next(e.time for e in read_events(folder / "events.jsonl") if e.name == "up")
+        up = next(e.time for e in read_events(folder / "events.jsonl") if e.name == NodeEventName.UP)
         return known.timestamp(), chosen.timestamp(), up.timestamp()
 
     def is_running(self) -> bool:

@@ -33,7 +33,7 @@ from spotwise.scheduler.engines.skypilot.offers import OfferBook
 from spotwise.scheduler.engines.skypilot.sky import Cluster, ClusterState, Failure, RequestState
 from spotwise.scheduler.execution.supervisor import Supervisor
 from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings, SkyPool
-from spotwise.scheduler.node_agent.events import NodeEvent, append_event
+from spotwise.scheduler.node_agent.events import NodeEvent, NodeEventName, append_event
 from spotwise.scheduler.store import Store
 
 JOB = """name: job
@@ -84,8 +84,8 @@ class PlayedSky:
     def is_idle(self, cluster: str) -> bool:
         return False
 
-    def last_words(self, cluster: str) -> str:
-        return ""
+    def last_lines(self, cluster: str) -> list[str]:
+        return []
 
     def down(self, cluster: str) -> str:
         self.calls["down"] += 1
@@ -102,7 +102,7 @@ class Machines:
 
     def start(self, env: Mapping[str, str]) -> None:
         folder = _attempt_folder(env)
-        for name in ("up", "started"):
+        for name in (NodeEventName.UP, NodeEventName.STARTED):
             append_event(folder / "events.jsonl", NodeEvent(name, datetime.now(UTC), {}))
         with self._lock:
             self._envs.append(env)

@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from spotwise.cost_models.offer import Market
+
 
 class ChanceOf(StrEnum):
     """What a chance to meet the deadline is the chance of."""
@@ -21,7 +23,8 @@ class Remaining:
 
     at: datetime
     share: float  # of all work
-    offer: str  # key of the offer that the cost is of
+    offer: str  # key of the offer that the cost is of, for people
+    market: Market | None  # of that offer; None: estimated by a version that did not keep it
     is_held: bool  # False: the run holds nothing, and it is the cheapest that it could take
     expected_usd: Decimal
     low_usd: Decimal  # 10th percentile

@@ -9,6 +9,8 @@ from enum import StrEnum
 
 from spotwise.cost_models.offer import Offer
 
+from ..node_agent.end_cause import EndCause
+
 
 class RunState(StrEnum):
     """Where a run stands."""
@@ -38,7 +40,7 @@ class AttemptState(StrEnum):
     FAILED = "failed"  # the training program or its set-up crashed
     CANCELLED = "cancelled"  # ended by us for good: cancelled, or the budget is spent
     MIGRATED = "migrated"  # ended by us to continue elsewhere
-    LOST = "lost"  # the machine went away without a word
+    LOST = "lost"  # the machine went away, and nobody knows why
     REFUSED = "refused"  # no capacity: nothing started, nothing billed
 
     @property
@@ -47,6 +49,8 @@ class AttemptState(StrEnum):
 
 
 class RunKind(StrEnum):
+    """What a run does."""
+
     TRAINING = "training"
     SWEEP = "sweep"
     RETRAINING = "retraining"
@@ -76,7 +80,8 @@ class Attempt:
     cost_basis: CostBasis
     started_at: datetime | None = None  # the training program started
     ended_at: datetime | None = None
-    end_reason: str = ""
+    end_cause: EndCause | None = None  # None: not ended, or ended by a version that did not keep it
+    end_reason: str = ""  # for people: nothing is decided by it
     exit_code: int | None = None
     host: int = 0  # which of a sweep's hosts it is; 0 for all else
     checkpoint_every: str = ""  # what the program is told: "2 epochs", "4.2 minutes"; "": its own default

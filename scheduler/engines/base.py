@@ -17,6 +17,7 @@ from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Offer, Pool
 
 from ..core.run import Attempt, CostBasis, Run
+from ..node_agent.end_cause import EndCause
 
 
 class Phase(StrEnum):
@@ -26,19 +27,6 @@ class Phase(StrEnum):
     RUNNING = "running"  # the job's run command runs
     ENDED = "ended"
     UNKNOWN = "unknown"  # the engine could not find out this time; ask again
-
-
-class EndCause(StrEnum):
-    """Why an attempt ended, as a fact."""
-
-    EXITED = "exited"  # the command ended by itself; see exit_code
-    PREEMPTED = "preempted"  # the market took the capacity
-    TERMINATED = "terminated"  # terminate() ended it
-    VANISHED = "vanished"  # the machine is gone and nobody knows why
-    NO_CAPACITY = "no_capacity"  # never came up: nothing is billed
-    SETUP_FAILED = "setup_failed"  # the job's setup command failed; see exit_code
-    LAUNCH_FAILED = "launch_failed"  # never came up, and not for want of capacity: trying elsewhere may not help
-    UNLAUNCHABLE = "unlaunchable"  # as it is asked for it can never run: trying again changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +76,10 @@ class Observation:
     ended_at: datetime | None = None  # billing ends
     cause: EndCause | None = None
     exit_code: int | None = None
-    message: str = ""
+    message: str = ""  # for people: nothing is decided by it
 
 
-NEVER_LAUNCHED = Observation(Phase.ENDED, cause=EndCause.NO_CAPACITY, message="never launched")
+NEVER_LAUNCHED = Observation(Phase.ENDED, cause=EndCause.WITHDRAWN, message="never launched")
 
 
 class Engine(Protocol):
@@ -126,7 +114,7 @@ class Engine(Protocol):
     def observe(self, handles: Sequence[Handle]) -> dict[str, Observation]:
         """What is known of these attempts, by attempt id; one batched call for all.
 
-        An attempt that never was launched is ``ENDED`` with cause ``NO_CAPACITY``.
+        An attempt that never was launched is ``ENDED`` with cause ``WITHDRAWN``.
         """
         ...
 

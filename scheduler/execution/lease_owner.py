@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from dataclasses import dataclass
 from datetime import datetime
 
 import psutil
@@ -11,9 +12,34 @@ import psutil
 from ..store import Store
 
 
+@dataclass(frozen=True, slots=True)
+class SupervisorProcess:
+    """A process on a host, with its start time, so that a recycled pid is not mistaken for it."""
+
+    host: str
+    pid: int
+    created: str  # seconds since the epoch, two decimals
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> SupervisorProcess:
+        """A process of this machine. Raises ``psutil.NoSuchProcess`` where it has ended."""
+        return cls(socket.gethostname(), process.pid, f"{process.create_time():.2f}")
+
+    @classmethod
+    def parse(cls, owner: str) -> SupervisorProcess | None:
+        """The process that a lease's owner names, as `str` writes it; None where it names something else."""
+        match owner.split(" "):
+            case [host, pid, created] if pid.isdigit():
+                return cls(host, int(pid), created)
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.pid} {self.created}"
+
+
 def me() -> str:
-    """This process: host, pid and start time, so that a recycled pid is not mistaken for it."""
-    return _name(psutil.Process(os.getpid()))
+    """This process, as the owner of leases."""
+    return str(SupervisorProcess.of(psutil.Process(os.getpid())))
 
 
 def free_if_dead(store: Store, run_id: str, now: datetime) -> None:
@@ -30,16 +56,11 @@ def is_driven(store: Store, run_id: str, now: datetime) -> bool:
 
 
 def _is_dead_here(owner: str) -> bool:
-    host, _, rest = owner.partition(" ")
-    pid = rest.partition(" ")[0]
-    if host != socket.gethostname() or not pid.isdigit():
+    named = SupervisorProcess.parse(owner)
+    if named is None or named.host != socket.gethostname():
         return False
     try:
-        process = psutil.Process(int(pid))
-        return _name(process) != owner or process.status() == psutil.STATUS_ZOMBIE
+        process = psutil.Process(named.pid)
+        return SupervisorProcess.of(process) != named or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def _name(process: psutil.Process) -> str:
-    return f"{socket.gethostname()} {process.pid} {process.create_time():.2f}"

@@ -20,10 +20,12 @@ from ..accounting.ledger import book
 from ..core.ansi import plain
 from ..core.clock import Clock
 from ..core.errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
+from ..core.event_kind import EventKind
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..engines.base import Engine, Handle, LaunchRequest, Observation, Phase, handle_of
 from ..jobfile.job_spec import JobSpec, parse_job
 from ..jobfile.settings import Settings
+from ..node_agent.end_cause import EndCause
 from ..planning.market_snapshot import MarketSnapshot
 from ..planning.remaining_cost import estimate_remaining
 from ..policies import policy_named
@@ -169,9 +171,9 @@ class Supervisor:
         try:
             self._engine_named(run.engine).launch(request)
         except CapacityError as error:
-            self._end_unlaunched(run, attempt, AttemptState.REFUSED, str(error))
+            self._end_unlaunched(run, attempt, AttemptState.REFUSED, EndCause.NO_CAPACITY, str(error))
         except EngineError as error:
-            self._end_unlaunched(run, attempt, AttemptState.FAILED, str(error))
+            self._end_unlaunched(run, attempt, AttemptState.FAILED, EndCause.LAUNCH_FAILED, str(error))
         self._launched.add(attempt.id)
 
     def _request(self, run: Run, attempt: Attempt) -> LaunchRequest:
@@ -183,10 +185,10 @@ class Supervisor:
             return request
         return replace(request, stop_after_s=stop_after_s - grace_s, stop_grace_s=grace_s)
 
-    def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, reason: str) -> None:
-        ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_reason=reason)
+    def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, cause: EndCause, reason: str) -> None:
+        ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_cause=cause, end_reason=reason)
         self._store.save_attempt(ended, self._leases[run.id][0])
-        self._note(run, state.value, reason, attempt)
+        self._note(run, EventKind(state.value), reason, attempt)
 
     def _work(self, run: Run) -> tuple[JobSpec, Workload]:
         if run.id not in self._workloads:
@@ -241,7 +243,8 @@ class Supervisor:
         charges = book(ended, workload.spans(ended)) if ended.state is not AttemptState.REFUSED else ()
         self._store.save_attempt(ended, lease, charges)
         spent = sum((charge.amount_usd for charge in charges), Decimal(0))
-        self._note(run, ended.state.value, f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD", ended)
+        message = f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD"
+        self._note(run, EventKind(ended.state.value), message, ended)
         return ended
 
     def _place(self, run: Run, host: int) -> None:
@@ -271,10 +274,10 @@ class Supervisor:
 
     def _wait(self, run: Run, decision: Wait, live: bool) -> None:
         if run.wait_until is None:
-            self._note(run, "waiting", decision.reason)
+            self._note(run, EventKind.WAITING, decision.reason)
         lease = self._leases[run.id][0]
         state = RunState.RUNNING if live else RunState.WAITING
-        self._store.save_run(replace(run, state=state, wait_until=decision.until), lease)
+        self._store.save_run(replace(run, state=state, wait_until=decision.until), lease, decision.reason)
 
     def _start(
         self, run: Run, host: int, number: int, decision: Move, *, situation: Situation, known: MarketSnapshot
@@ -297,8 +300,8 @@ class Supervisor:
         )
         lease = self._leases[run.id][0]
         self._store.save_attempt(attempt, lease)
-        self._store.save_run(replace(run, state=RunState.RUNNING, wait_until=None), lease)
-        self._note(run, "placed", decision.reason, attempt)
+        self._store.save_run(replace(run, state=RunState.RUNNING, wait_until=None), lease, decision.reason)
+        self._note(run, EventKind.PLACED, decision.reason, attempt)
         self._launch(run, attempt)
 
     def _steer(self, run: Run, attempt: Attempt, live: list[Attempt]) -> None:
@@ -317,10 +320,9 @@ class Supervisor:
             self._consult_policy(run, attempt, engine, handle)
 
     def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
-        self._store.save_run(replace(run, budget_spent=True), self._leases[run.id][0])
-        self._note(
-            run, "stopping", f"the budget of {run.budget_usd:.2f} USD is nearly spent: saving and leaving", attempt
-        )
+        reason = f"the budget of {run.budget_usd:.2f} USD is nearly spent: saving and leaving"
+        self._store.save_run(replace(run, budget_spent=True), self._leases[run.id][0], reason)
+        self._note(run, EventKind.STOPPING, reason, attempt)
         engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
@@ -333,8 +335,9 @@ class Supervisor:
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         elsewhere = isinstance(decision, Move) and decision.offer != attempt.offer
         if elsewhere or isinstance(decision, Wait):  # to wait is to hold nothing
-            self._store.save_attempt(attempt.evolve(migrating=True), self._leases[run.id][0])
-            self._note(run, "migrating", decision.reason, attempt)
+            leaving = attempt.evolve(migrating=True)
+            self._store.save_attempt(leaving, self._leases[run.id][0], cause=decision.reason)
+            self._note(run, EventKind.MIGRATING, decision.reason, attempt)
             engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _keep_rest(self, run: Run, job: JobSpec, situation: Situation) -> None:
@@ -356,7 +359,7 @@ class Supervisor:
         )
         self._store.save_run(ended, self._leases[run.id][0])  # checks the lease: what follows is for its holder only
         secrets_path(run).unlink(missing_ok=True)
-        self._note(run, "ended", f"{verdict.state.value}: {verdict.reason}")
+        self._note(run, EventKind.ENDED, f"{verdict.state.value}: {verdict.reason}")
         self._store.release(run.id, self._owner)
         for kept in (self._leases, self._workloads, self._faults, self._estimated):
             kept.pop(run.id, None)
@@ -365,7 +368,7 @@ class Supervisor:
             self._steered.pop(attempt.id, None)
 
     def _explained(self, run: Run, attempts: list[Attempt], verdict: Transition) -> Transition:
-        """The verdict with what a person needs beside it: a crashed program's last words, or missing epochs."""
+        """The verdict with what a person needs beside it: a crashed program's last lines, or missing epochs."""
         if verdict.state is RunState.COMPLETED:
             progress = self._work(run)[1].progress()
             missing = progress.epochs_kept and progress.fraction < 1.0
@@ -384,9 +387,9 @@ class Supervisor:
         """The same fault again and again is noted once."""
         if self._faults.get(run.id) != message:
             self._faults[run.id] = message
-            self._note(run, "fault", f"{message}; trying again")
+            self._note(run, EventKind.FAULT, f"{message}; trying again")
 
-    def _note(self, run: Run, kind: str, message: str, attempt: Attempt | None = None) -> None:
+    def _note(self, run: Run, kind: EventKind, message: str, attempt: Attempt | None = None) -> None:
         now = self._clock.now()
         self._store.note(RunEvent(run.id, now, kind, message, None if attempt is None else attempt.id))
 

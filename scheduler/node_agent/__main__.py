@@ -13,11 +13,13 @@ from spotwise.checkpoints.errors import CheckpointError
 from .agent import Agent
 from .place import Place
 from .runner import NodeClock
+from .task import StorageNotSeenError
 
-EXIT_BROKEN = 78  # BSD's word for a configuration that cannot be used
+EXIT_BROKEN = 78  # EX_CONFIG of BSD's sysexits.h: a configuration that cannot be used
 
 
 def main() -> int:
+    """Run the agent; returns its exit code."""
     logging.basicConfig(format="[spotwise] %(message)s", level=logging.WARNING)
     try:
         place = Place.from_env(os.environ)
@@ -28,6 +30,8 @@ def main() -> int:
         return Agent(place, place.task(), os.environ, NodeClock()).run()
     except (CheckpointError, OSError) as error:
         print(f"[spotwise] {error}", file=sys.stderr, flush=True)
+        if isinstance(error, StorageNotSeenError):
+            print(error.report.to_line(), file=sys.stderr, flush=True)  # there is no other way to tell the scheduler
         return EXIT_BROKEN
 
 

@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from .end_attribution import OF_SIGTERM, explained, may_have_a_reason, reconsidered
-from .events import NodeEvent, append_event, read_events
+from .end_cause import EndCause
+from .events import NodeEvent, NodeEventName, append_event, read_events
 from .exchange import exchange_for
 from .notices import watcher_for
 from .output import Output
 from .peers import NodeState
 from .place import Place
-from .runner import NodeClock, ProgramEnd, Runner, ended
+from .program_end import ProgramEnd
+from .runner import NodeClock, Runner
 from .stop_signals import StopSignals
 from .sync_thread import SyncThread
 from .task import NodeTask
@@ -61,7 +63,7 @@ class Agent:
         if self._has_run():
             print("[spotwise] this attempt has run already: nothing to do", flush=True)
             return 0
-        self.record("up", host=os.uname().nodename)
+        self.record(NodeEventName.UP, host=os.uname().nodename)
         self._sync.start()  # looks once: an attempt ended before it began must not begin
         self._output.start()
         if self._watcher is not None:
@@ -72,7 +74,7 @@ class Agent:
             all_gone = self._runner.end_all()
         return self._end(self._with_its_reason(ending), all_gone)
 
-    def leave_by(self, cause: str, deadline: datetime) -> None:
+    def leave_by(self, cause: EndCause, deadline: datetime) -> None:
         if self._is_over:
             return
         self._runner.leave_by(cause, deadline)
@@ -80,10 +82,10 @@ class Agent:
             grace_s = (leave.deadline - self._clock.now()).total_seconds()
             self._tell(cause=leave.cause, grace_s=grace_s)
 
-    def say(self, text: str) -> None:
-        self._runner.say(text)
+    def write_log(self, text: str) -> None:
+        self._runner.write_log(text)
 
-    def record(self, name: str, at: datetime | None = None, **data: object) -> None:
+    def record(self, name: NodeEventName, at: datetime | None = None, **data: object) -> None:
         """Write an event; only the first node does."""
         if self._node.rank == 0:
             append_event(self._folder / self._node.events, NodeEvent(name, at or self._clock.now(), data))
@@ -128,7 +130,7 @@ class Agent:
         if self._watcher is not None:
             self._watcher.stop()
         self._sync.stop()  # it must not carry the last event away before the last lines of the log
-        self.record("ended", ending.at, **ended(ending, all_gone=all_gone))
+        self.record(NodeEventName.ENDED, ending.at, **ending.event_data(all_gone=all_gone))
         is_told = self._sync.finish()
         self._output.finish(self._timeouts.output_s)
         if is_told:
@@ -149,7 +151,7 @@ class Agent:
         if self._runner.leave is None:
             return self._timeouts.others_s
         left_s = (self._runner.leave.deadline - self._clock.now()).total_seconds()
-        return min(max(left_s, 0.0) + self._timeouts.last_words_s, self._timeouts.others_s)
+        return min(max(left_s, 0.0) + self._timeouts.report_end_s, self._timeouts.others_s)
 
     def _wait_while(self, condition: Callable[[], bool], longest_s: float) -> None:
         give_up = self._clock.now() + timedelta(seconds=longest_s)

@@ -6,15 +6,20 @@ had crashed. So the end of a program is looked at twice, and another node's end 
 
 from __future__ import annotations
 
+from spotwise.checkpoints.stop import EXIT_PREEMPTED
+
+from .end_cause import EndCause
 from .peers import PeerFault
-from .runner import EXIT_PREEMPTED, ProgramEnd, StopOrder
+from .program_end import ProgramEnd
+from .runner import StopOrder
 
 OF_SIGTERM = (EXIT_PREEMPTED, 128 + 15)  # exit codes of a program that was told to leave
 
 
 def may_have_a_reason(ending: ProgramEnd, nodes: int) -> bool:
     """Whether an end that nobody asked for may turn out to have been asked for, or caused elsewhere."""
-    return ending.cause == "exited" and ending.exit_code != 0 and (nodes > 1 or ending.exit_code in OF_SIGTERM)
+    has_failed = ending.cause is EndCause.EXITED and ending.exit_code != 0
+    return has_failed and (nodes > 1 or ending.exit_code in OF_SIGTERM)
 
 
 def reconsidered(ending: ProgramEnd, leave: StopOrder | None, fault: PeerFault | None) -> ProgramEnd:
@@ -33,5 +38,5 @@ def explained(ending: ProgramEnd, fault: PeerFault | None) -> ProgramEnd:
         return ending
     if fault.is_a_crash:
         return ProgramEnd(fault.cause, ending.at, fault.exit_code, fault.message)
-    about = fault.message if fault.cause == "vanished" else f"node {fault.rank}"
+    about = fault.message if fault.cause is EndCause.VANISHED else f"node {fault.rank}"
     return ending._replace(message=f"{about}: {ending.message}")

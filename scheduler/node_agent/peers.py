@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from .end_cause import EndCause
+from .message_format import FORMAT, check_format
 from .timeouts import Timeouts
 
 
@@ -21,28 +23,35 @@ class NodeState:
     rank: int
     beat: int = 0  # grows while it lives
     is_over: bool = False
-    cause: str = ""  # why it is over, or about to leave: a value of EndCause
+    cause: EndCause | None = None  # why it is over, or about to leave
     exit_code: int | None = None
     message: str = ""
     grace_s: float | None = None  # about to leave: how long its program had when it was told
     because_of: int | None = None  # the rank of another node, where that was its reason
     at: str = ""  # when it said so, by its own clock: ISO 8601
+    format: int = FORMAT
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> NodeState | None:
-        """None where it cannot be understood: a file that is just being replaced is read again."""
+        """None where it cannot be understood: a file that is just being replaced is read again.
+
+        Raises:
+            NodeMessageError: a node with a newer spotwise wrote it.
+        """
         try:
-            return cls(**json.loads(data))
-        except (ValueError, TypeError):
+            fields = json.loads(data)
+            check_format(fields, source="the state of another node")
+            return cls(**{**fields, "cause": EndCause(fields["cause"]) if fields.get("cause") else None})
+        except (ValueError, TypeError, AttributeError):
             return None
 
     @property
     def is_done(self) -> bool:
         """All its work is done."""
-        return self.is_over and self.cause == "exited" and self.exit_code == 0
+        return self.is_over and self.cause is EndCause.EXITED and self.exit_code == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class PeerFault:
     """Why a node cannot go on without another."""
 
     rank: int
-    cause: str  # a value of EndCause
+    cause: EndCause
     message: str
     exit_code: int | None = None  # of its program, where that has ended
     grace_s: float | None = None  # how long it has itself, where it is only about to leave
@@ -58,7 +67,7 @@ class PeerFault:
     @property
     def is_a_crash(self) -> bool:
         """Whether it is what its program did that ends the attempt, and not what befell its machine."""
-        return self.cause in ("exited", "setup_failed")
+        return self.cause in (EndCause.EXITED, EndCause.SETUP_FAILED)
 
 
 class Peers:
@@ -113,15 +122,15 @@ class Peers:
         if state is None:
             late = self._silent_s(rank) > self._timeouts.absent_s
             message = f"node {rank} did not come up in {self._timeouts.absent_s:.0f} s"
-            return PeerFault(rank, "vanished", message) if late else None
+            return PeerFault(rank, EndCause.VANISHED, message) if late else None
         if state.is_done:
             alone = rank == 0 and self._looked_at - self._done_at[rank] > self._timeouts.farewell_s
-            return PeerFault(rank, "exited", "node 0 has done all its work", 0) if alone else None
-        if state.is_over or state.cause:
+            return PeerFault(rank, EndCause.EXITED, "node 0 has done all its work", 0) if alone else None
+        if state.cause is not None:
             message = f"node {rank}: {state.message or state.cause}"
             return PeerFault(rank, state.cause, message, state.exit_code, state.grace_s)
         if self.is_silent(rank):
-            return PeerFault(rank, "vanished", f"node {rank} has gone silent")
+            return PeerFault(rank, EndCause.VANISHED, f"node {rank} has gone silent")
         return None
 
     def _silent_s(self, rank: int) -> float:

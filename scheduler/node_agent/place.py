@@ -13,8 +13,9 @@ from pathlib import Path
 from spotwise.checkpoints.lent_packages import PACKAGES_VARIABLE, packages_of_this_python
 from spotwise.checkpoints.storage import storage_for
 
+from .log_message import StorageNotSeen
 from .node_name import NodeName
-from .task import NodeTask, NodeTaskError
+from .task import NodeTask, NodeTaskError, StorageNotSeenError
 from .timeouts import Timeouts, patiently
 
 
@@ -59,8 +60,7 @@ class Place:
         try:
             data = patiently(partial(storage_for(self.run_url).read, name), self.timeouts.fetch_s)
         except FileNotFoundError as error:
-            found = f"{platform.node()} sees no {self.run_url}/{name}"  # the scheduler looks for these words
-            raise NodeTaskError(f"nobody asks for this attempt: {found}") from error
+            raise StorageNotSeenError(StorageNotSeen(platform.node(), f"{self.run_url}/{name}")) from error
         return NodeTask.from_json(data, source=f"{self.run_url}/{name}")
 
     def environment(self, folder: Path, environ: Mapping[str, str]) -> dict[str, str]:

@@ -13,15 +13,19 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
+from spotwise.checkpoints.stop import EXIT_PREEMPTED
+
+from .end_cause import EndCause
+from .events import NodeEventName
 from .processes import adopt_orphans, ask_to_leave, descendants, filters, is_alive, kill_all
+from .program_end import ProgramEnd
 
 TICK_S = 0.1  # how soon a request to stop is seen; ends of processes are seen at once
-EXIT_PREEMPTED = 75  # as spotwise.checkpoints.EXIT_PREEMPTED: saved and left
-EXIT_CANNOT_RUN = 126  # a shell's word for it
+EXIT_CANNOT_RUN = 126  # what a shell exits with for it
 _SIGTERM_EXIT = 128 + signal.SIGTERM
 
 
@@ -39,17 +43,8 @@ class NodeClock:
 class StopOrder(NamedTuple):
     """Why the machine goes away, and when at the latest."""
 
-    cause: str  # a value of the scheduler's EndCause, such as "preempted" or "terminated"
+    cause: EndCause
     deadline: datetime
-
-
-class ProgramEnd(NamedTuple):
-    """How the attempt ended."""
-
-    cause: str  # a value of EndCause
-    at: datetime
-    exit_code: int | None
-    message: str
 
 
 class Runner:
@@ -73,7 +68,7 @@ class Runner:
         self._exit_codes: dict[int, int] = {}  # by pid, of every process that was buried here
         self._wake = _wake_on_child_exit()
 
-    def leave_by(self, cause: str, deadline: datetime) -> None:
+    def leave_by(self, cause: EndCause, deadline: datetime) -> None:
         """The first cause stays; the earliest deadline counts."""
         first = self.leave or StopOrder(cause, deadline)
         self.leave = StopOrder(first.cause, min(first.deadline, deadline))
@@ -88,16 +83,17 @@ class Runner:
         """Run the setup script, if any. None if the command may start."""
         if not script:
             return None
-        code, at = self._run(script, "setup")
+        code, at = self._run(script, NodeEventName.SETUP)
         if self.leave is not None:
             return ProgramEnd(self.leave.cause, at, None, f"{self.leave.cause} during setup")  # no program has run
-        return ProgramEnd("setup_failed", at, code, f"setup failed with exit code {code}") if code else None
+        failed = ProgramEnd(EndCause.SETUP_FAILED, at, code, f"setup failed with exit code {code}")
+        return failed if code else None
 
     def work(self, command: str) -> ProgramEnd:
         """Run the command. Exit code 0 is an end of its own making, even after a notice: the work is done."""
-        code, at = self._run(command, "started")
+        code, at = self._run(command, NodeEventName.STARTED)
         if self.leave is None or code == 0:
-            return ProgramEnd("exited", at, code, f"the command ended with exit code {code}")
+            return ProgramEnd(EndCause.EXITED, at, code, f"the command ended with exit code {code}")
         saved = "the program saved and left" if code == EXIT_PREEMPTED else f"the program left with exit code {code}"
         return ProgramEnd(self.leave.cause, at, code, f"{self.leave.cause}; {saved}")
 
@@ -105,17 +101,17 @@ class Runner:
         """Kill whatever the scripts have left behind; False if something cannot be killed."""
         return kill_all(descendants)
 
-    def say(self, text: str) -> None:
+    def write_log(self, text: str) -> None:
         """A line for whoever reads the attempt's log."""
         with self._log.open("a") as log:
             log.write(f"[spotwise] {text}\n")
 
-    def _run(self, script: str, event: str) -> tuple[int, datetime]:
+    def _run(self, script: str, event: NodeEventName) -> tuple[int, datetime]:
         """Run a shell script until it has ended, or until it must. Its exit code, and when it was gone."""
         try:
             process = self._start(script)
         except OSError as error:
-            self.say(f"cannot run bash in {self._workdir}: {error.strerror}")
+            self.write_log(f"cannot run bash in {self._workdir}: {error.strerror}")
             return EXIT_CANNOT_RUN, self._clock.now()
         leader = psutil.Process(process.pid)
         self._record(event, pid=leader.pid, created=leader.create_time())
@@ -126,7 +122,7 @@ class Runner:
                 readers = readers if told else filters(leader)
                 told = told or ask_to_leave(leader)
                 if self._clock.now() >= self.leave.deadline:
-                    self.say("time is up: killed")
+                    self.write_log("time is up: killed")
                     kill_all(descendants)
             self.wait(TICK_S)
         process.returncode = self._exit_codes[leader.pid]  # buried here, not by subprocess
@@ -177,9 +173,3 @@ def _wake_on_child_exit() -> int:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     return reader
-
-
-def ended(ending: ProgramEnd, *, all_gone: bool) -> dict[str, Any]:
-    """What the event ``ended`` holds."""
-    message = ending.message if all_gone else f"{ending.message}; some processes could not be killed"
-    return {"cause": ending.cause, "exit_code": ending.exit_code, "message": message}

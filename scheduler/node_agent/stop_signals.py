@@ -9,6 +9,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from .end_cause import EndCause
+from .events import NodeEventName
 from .notices import Notice, NoticeKind
 from .peers import PeerFault
 from .sync_thread import SyncThread
@@ -23,11 +25,11 @@ _LOOK_S = 2.0  # of the time that SIGTERM leaves
 class StoppableNode(Protocol):
     """What the reasons act on."""
 
-    def leave_by(self, cause: str, deadline: datetime) -> None: ...
+    def leave_by(self, cause: EndCause, deadline: datetime) -> None: ...
 
-    def say(self, text: str) -> None: ...
+    def write_log(self, text: str) -> None: ...
 
-    def record(self, name: str, at: datetime | None = None, **data: object) -> None: ...
+    def record(self, name: NodeEventName, at: datetime | None = None, **data: object) -> None: ...
 
 
 class StopSignals:
@@ -59,20 +61,20 @@ class StopSignals:
     def _handle_stop_request(self, machine: StoppableNode, now: datetime) -> None:
         stop_request = self._sync.stop_request
         if stop_request is not None and self._is_first(f"stop request {stop_request.grace_s}"):
-            machine.record("terminating", now, grace_s=stop_request.grace_s)
-            self._leave(machine, "terminated", now, stop_request.grace_s)
+            machine.record(NodeEventName.TERMINATING, now, grace_s=stop_request.grace_s)
+            self._leave(machine, EndCause.TERMINATED, now, stop_request.grace_s)
 
     def _handle_notices(self, machine: StoppableNode, now: datetime) -> None:
         while self.notices:
             notice = self.notices.pop(0)
             if notice.kind is NoticeKind.REBALANCE:
-                machine.record("rebalance", now, source=notice.source)
-                machine.say(f"{notice.source} recommends to leave soon: a checkpoint is asked for")
+                machine.record(NodeEventName.REBALANCE, now, source=notice.source)
+                machine.write_log(f"{notice.source} recommends to leave soon: a checkpoint is asked for")
                 self._save_request.touch()
             else:
-                machine.record("notice", now, source=notice.source)
-                machine.say(f"preemption notice: {notice.source}")
-                self._leave(machine, "preempted", now, self._grace_s(notice, now))
+                machine.record(NodeEventName.NOTICE, now, source=notice.source)
+                machine.write_log(f"preemption notice: {notice.source}")
+                self._leave(machine, EndCause.PREEMPTED, now, self._grace_s(notice, now))
 
     def _handle_sigterm(self, machine: StoppableNode, now: datetime) -> None:
         """The platform ends the machine: a preemption where it is spot, else somebody wants it back."""
@@ -82,17 +84,17 @@ class StopSignals:
         self._sync.look_again(_LOOK_S)  # it may be us: ending a machine is a SIGTERM on some platforms
         self._handle_stop_request(machine, now)
         if self._sync.stop_request is None:
-            machine.record("notice", at, source="SIGTERM")
-        machine.say("SIGTERM: the machine is taken back")
-        cause = "preempted" if self._task.is_spot else "vanished"
+            machine.record(NodeEventName.NOTICE, at, source="SIGTERM")
+        machine.write_log("SIGTERM: the machine is taken back")
+        cause = EndCause.PREEMPTED if self._task.is_spot else EndCause.VANISHED
         self._leave(machine, cause, at, self._timeouts.sigterm_grace_s)
 
     def _handle_budget(self, machine: StoppableNode, now: datetime) -> None:
         """Normally the supervisor stops an attempt a moment earlier; this holds when none lives."""
         if now >= self._budget_ends_at and self._is_first("budget"):
-            machine.record("terminating", now, grace_s=self._task.stop_grace_s)
-            machine.say("the budget is spent: asked to save and leave")
-            self._leave(machine, "terminated", now, self._task.stop_grace_s)
+            machine.record(NodeEventName.TERMINATING, now, grace_s=self._task.stop_grace_s)
+            machine.write_log("the budget is spent: asked to save and leave")
+            self._leave(machine, EndCause.TERMINATED, now, self._task.stop_grace_s)
 
     def _handle_peers(self, machine: StoppableNode, now: datetime) -> None:
         """Not where this node leaves anyway: the others leave with it, and must not shorten its time to save."""
@@ -100,23 +102,23 @@ class StopSignals:
         if fault is None:
             return
         self.peer_fault = fault
-        if fault.cause == "preempted":
-            machine.record("notice", now, source=f"node {fault.rank}")
-        machine.say(f"{fault.message}: ending this node too")
+        if fault.cause is EndCause.PREEMPTED:
+            machine.record(NodeEventName.NOTICE, now, source=f"node {fault.rank}")
+        machine.write_log(f"{fault.message}: ending this node too")
         self._leave(machine, fault.cause, now, fault.grace_s or self._timeouts.sigterm_grace_s)
 
-    def _leave(self, machine: StoppableNode, cause: str, since: datetime, grace_s: float) -> None:
+    def _leave(self, machine: StoppableNode, cause: EndCause, since: datetime, grace_s: float) -> None:
         self._is_leaving = True
         machine.leave_by(cause, since + timedelta(seconds=grace_s))
 
     def _grace_s(self, notice: Notice, now: datetime) -> float:
         if notice.deadline is None:
             return self._timeouts.notice_grace_s
-        return max((notice.deadline - now).total_seconds() - self._timeouts.last_words_s, 0.0)
+        return max((notice.deadline - now).total_seconds() - self._timeouts.report_end_s, 0.0)
 
-    def _is_first(self, reason: str) -> bool:
-        is_first = reason not in self._seen
-        self._seen.add(reason)
+    def _is_first(self, signal_id: str) -> bool:
+        is_first = signal_id not in self._seen
+        self._seen.add(signal_id)
         return is_first
 
     def _note_sigterm(self, _number: int, _frame: FrameType | None) -> None:

@@ -14,10 +14,12 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from spotwise.checkpoints.atomic_file import write_atomic
 from spotwise.checkpoints.errors import StorageError
 
-from .events import read_events
+from .events import NodeEventName, read_events
 from .exchange import Exchange
+from .message_format import NodeMessageError
 from .node_name import NodeName
 from .peers import NodeState, Peers
 from .task import StopRequest
@@ -112,11 +114,11 @@ class SyncThread(threading.Thread):
         states = {rank: f"{self._node.attempt}/node-{rank}.json" for rank in self.peers.ranks}
         self._exchange.pull([f"{self._node.attempt}/terminate.json", *states.values(), *self._awaited()])
         self.stop_request = _stop_request(self._attempt / "terminate.json", self._now()) or self.stop_request
-        read = {rank: _state(self._exchange.folder / name) for rank, name in states.items()}
+        read = {rank: self._state_in(self._exchange.folder / name) for rank, name in states.items()}
         self.peers.update({rank: state for rank, state in read.items() if state is not None}, time.monotonic())
         if self._awaited():
             events = read_events(self._exchange.folder / self._node.events)
-            self.first_has_ended = any(event.name == "ended" for event in events)
+            self.first_has_ended = any(event.name == NodeEventName.ENDED for event in events)
 
     def _awaited(self) -> list[str]:
         """What else is of interest: to a node that is over, whether the first one has written that down."""
@@ -127,32 +129,36 @@ class SyncThread(threading.Thread):
             self._state = replace(self._state, beat=self._state.beat + 1, at=self._now().isoformat())
         path = self._exchange.folder / self._node.state
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".tmp")
-        draft.write_bytes(self._state.to_json())
-        draft.replace(path)
+        write_atomic(path, self._state.to_json(), durable=False)
 
     def _try(self, what: str, step: Callable[[], None]) -> bool:
         """Whether it worked. A network that is away is no reason to stop training; the same fault is said once."""
         try:
             step()
         except (OSError, StorageError) as fault:
-            if str(fault) != self._faults.get(what):
-                _log.warning("cannot %s the run's files: %s; trying again", what, fault)
-            self._faults[what] = str(fault)
+            self._warn_once(what, fault)
             return False
         self._faults.pop(what, None)
         return True
+
+    def _warn_once(self, what: str, fault: Exception) -> None:
+        if str(fault) != self._faults.get(what):
+            _log.warning("cannot %s the run's files: %s; trying again", what, fault)
+        self._faults[what] = str(fault)
+
+    def _state_in(self, path: Path) -> NodeState | None:
+        """What another node says of itself; None where it says nothing, or nothing that can be understood here."""
+        try:
+            return NodeState.from_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except NodeMessageError as fault:
+            self._warn_once("understand", fault)
+            return None
 
 
 def _stop_request(path: Path, now: datetime) -> StopRequest | None:
     try:
         return StopRequest.from_json(path.read_bytes(), seen_at=now)
-    except FileNotFoundError:
-        return None
-
-
-def _state(path: Path) -> NodeState | None:
-    try:
-        return NodeState.from_json(path.read_bytes())
     except FileNotFoundError:
         return None

@@ -13,13 +13,22 @@ from typing import Any
 
 from spotwise.checkpoints.errors import CheckpointError
 
-FORMAT = 1
-_LONGEST_GRACE_S = 1e9
+from .log_message import StorageNotSeen
+from .message_format import FORMAT
+
 _LONGEST_GRACE_S = 1e6
 
 
 class NodeTaskError(CheckpointError):
     """A node's request or environment cannot be used; nothing was run."""
+
+
+class StorageNotSeenError(NodeTaskError):
+    """The node finds no request where its run's files should be."""
+
+    def __init__(self, report: StorageNotSeen) -> None:
+        super().__init__(f"nobody asks for this attempt: {report.node} sees no {report.file}")
+        self.report = report
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +77,11 @@ class StopRequest:
         return self.asked_at + timedelta(seconds=min(self.grace_s, _LONGEST_GRACE_S))
 
     def to_json(self) -> str:
-        return json.dumps({"asked_at": self.asked_at.isoformat(), "grace_s": self.grace_s})
+        return json.dumps({"asked_at": self.asked_at.isoformat(), "grace_s": self.grace_s, "format": FORMAT})
 
     @classmethod
     def from_json(cls, data: bytes | str, *, seen_at: datetime) -> StopRequest:
-        """A damaged one still is one: without grace, as of now."""
+        """A damaged one still is one, and so is one of a newer format that cannot be read: without grace, as of now."""
         try:
             fields = json.loads(data)
             asked_at, grace_s = datetime.fromisoformat(fields["asked_at"]).astimezone(UTC), float(fields["grace_s"])

@@ -22,7 +22,7 @@ class Timeouts:
     url_poll_s: float = 3.0  # and where looking is a request that costs money
     sigterm_grace_s: float = 25.0  # platforms leave 30 s and more from SIGTERM to the kill, a loaded Slurm may leave 10
     notice_grace_s: float = 25.0  # where a notice does not say when: less than the shortest there is, GCP's 30 s
-    last_words_s: float = 3.0  # before a machine is taken: to say how the program ended
+    report_end_s: float = 3.0  # before a machine is taken: to write down how the program ended
     silent_s: float = 40.0  # a node that has said nothing for so long is gone
     absent_s: float = 600.0  # nodes come up and are set up one after the other
     farewell_s: float = 30.0  # how long a node may go on after the first one has done all its work

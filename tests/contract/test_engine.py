@@ -14,8 +14,9 @@ from machines import end_everything_under, make_market, make_request, make_skypi
 
 from spotwise.cost_models.offer import Offer
 from spotwise.scheduler.core.clock import Clock, ManualClock, SystemClock
-from spotwise.scheduler.engines.base import EndCause, Engine, Handle, LaunchRequest, Observation, Phase
+from spotwise.scheduler.engines.base import Engine, Handle, LaunchRequest, Observation, Phase
 from spotwise.scheduler.engines.local.engine import LocalEngine
+from spotwise.scheduler.node_agent.end_cause import EndCause
 
 FOREVER = "echo began; sleep 600"
 
@@ -130,9 +131,9 @@ def test_launching_again_after_the_end_starts_nothing(bench: Bench) -> None:
     assert list(bench.engine.logs(handle)).count("began") == 1
 
 
-def test_an_attempt_never_launched_has_ended_without_capacity_and_without_a_bill(bench: Bench) -> None:
+def test_an_attempt_never_launched_was_withdrawn_and_has_no_bill(bench: Bench) -> None:
     seen = bench.seen(bench.handle(9))
-    assert (seen.phase, seen.cause, seen.launched_at) == (Phase.ENDED, EndCause.NO_CAPACITY, None)
+    assert (seen.phase, seen.cause, seen.launched_at) == (Phase.ENDED, EndCause.WITHDRAWN, None)
 
 
 def test_one_call_observes_many(bench: Bench) -> None:
@@ -223,7 +224,7 @@ def test_terminating_before_launching_keeps_it_from_ever_starting(bench: Bench) 
     bench.engine.terminate(handle, grace_s=5)
     assert bench.again().launch(bench.request("echo began")) == handle
     end = bench.ended(handle)
-    assert (end.cause, end.launched_at) == (EndCause.NO_CAPACITY, None)
+    assert (end.cause, end.launched_at) == (EndCause.WITHDRAWN, None)
     bench.clock.sleep(0.3)
     assert list(bench.engine.logs(handle)) == []
 

@@ -11,11 +11,14 @@ import pytest
 from databases import KINDS, empty_database
 from factories import T0, at, attempt, offer, run
 
+from spotwise.cost_models.offer import Market
 from spotwise.scheduler.accounting.ledger import Category, Span, book
 from spotwise.scheduler.core.errors import InputError, LeaseLostError, NotFoundError, RefusedError, StoreError
+from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.remaining import ChanceOf, Remaining
 from spotwise.scheduler.core.run import AttemptState, RunState
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.store import RunEvent, Store, TeamLimit
 from spotwise.scheduler.store.studies import Added, add_studies, forget_studies, study_of
 
@@ -122,7 +125,9 @@ def test_what_is_left_of_a_run_is_replaced_by_what_is_left_now(store):
     store.add_run(run(), "key")
     lease = held(store)
     assert store.remaining("digits-aaaaaa") is None
-    first = Remaining(T0, 0.5, "aws/a/spot", True, Decimal("1.000001"), Decimal(1), Decimal(2), None, None, None)
+    first = Remaining(
+        T0, 0.5, "aws/a/spot", Market.SPOT, True, Decimal("1.000001"), Decimal(1), Decimal(2), None, None, None
+    )
     store.save_remaining("digits-aaaaaa", first, lease)
     assert store.remaining("digits-aaaaaa") == first
     second = replace(first, share=0.4, on_demand_usd=Decimal(3), chance_to_meet_deadline=0.9, chance_of=ChanceOf.HELD)
@@ -235,8 +240,25 @@ def test_a_cancel_request_survives_what_the_supervisor_writes(store):
 def test_reasons_are_kept_in_order(store):
     store.add_run(run(), "key")
     for n in range(3):
-        store.note(RunEvent("digits-aaaaaa", at(n), "placed", f"reason {n}", f"attempt {n}"))
+        store.note(RunEvent("digits-aaaaaa", at(n), EventKind.PLACED, f"reason {n}", f"attempt {n}"))
     assert [e.message for e in store.events("digits-aaaaaa")] == ["reason 0", "reason 1", "reason 2"]
+
+
+def test_the_kind_of_an_event_is_a_value_and_one_of_a_newer_version_stays_text(store):
+    store.add_run(run(), "key")
+    for kind in (EventKind.PREEMPTED, "teleported"):
+        store.note(RunEvent("digits-aaaaaa", T0, kind, "why"))
+    known, unknown = store.events("digits-aaaaaa")
+    assert known.kind is EventKind.PREEMPTED
+    assert unknown.kind == "teleported"
+
+
+@pytest.mark.parametrize("cause", [None, *EndCause])
+def test_the_cause_of_an_end_comes_back_as_it_went_in(store, cause):
+    store.add_run(run(), "key")
+    ended = attempt(state=AttemptState.LOST, ended_at=at(1), end_cause=cause)
+    store.save_attempt(ended, held(store))
+    assert store.attempts("digits-aaaaaa") == [ended]
 
 
 def test_a_study_is_replaced_whole(store):
@@ -328,7 +350,7 @@ def test_words_that_no_database_can_hold_are_kept_readable(store):
     """A crashed program's last lines may hold anything, and its run must still end."""
     store.add_run(run(), "key")
     lease = held(store)
-    store.note(RunEvent("digits-aaaaaa", at(0), "failed", "loss\x00=\udcff nan"))
+    store.note(RunEvent("digits-aaaaaa", at(0), EventKind.FAILED, "loss\x00=\udcff nan"))
     store.save_run(run(state=RunState.FAILED, end_reason="\x00 core dumped"), lease)
     assert store.events("digits-aaaaaa")[0].message == "loss\ufffd=\ufffd nan"
     assert store.run("digits-aaaaaa").end_reason == "\ufffd core dumped"

@@ -124,10 +124,10 @@ class FakeSky:
         self._called("is_idle", cluster)
         return all(process.poll() is not None for process in self.clusters_[cluster].processes)
 
-    def last_words(self, cluster: str) -> str:
-        self._called("last_words", cluster)
+    def last_lines(self, cluster: str) -> list[str]:
+        self._called("last_lines", cluster)
         log = self.clusters_[cluster].home / "job.log"
-        return " | ".join(log.read_text().splitlines()[-8:]) if log.exists() else ""
+        return log.read_text().splitlines()[-8:] if log.exists() else []
 
     def down(self, cluster: str) -> str:
         self._called("down", cluster)

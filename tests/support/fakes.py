@@ -14,7 +14,8 @@ from spotwise.cost_models.offer import Market, Offer, Pool
 from spotwise.scheduler.core.clock import ManualClock
 from spotwise.scheduler.core.errors import CapacityError, EngineError
 from spotwise.scheduler.core.run import CostBasis
-from spotwise.scheduler.engines.base import EndCause, Handle, LaunchRequest, Observation, Phase
+from spotwise.scheduler.engines.base import Handle, LaunchRequest, Observation, Phase
+from spotwise.scheduler.node_agent.end_cause import EndCause
 
 EXIT_PREEMPTED = 75
 FOREVER_S = 10**9
@@ -185,7 +186,7 @@ class FakeEngine:
     def _seen(self, attempt_id: str) -> Observation:
         machine = self.world.machines.get(attempt_id)
         if machine is None:
-            return Observation(Phase.ENDED, cause=EndCause.NO_CAPACITY, message="never launched")
+            return Observation(Phase.ENDED, cause=EndCause.WITHDRAWN, message="never launched")
         return machine.seen(self.clock.now())
 
     def _call(self, method: str, *attempt_ids: str) -> None:

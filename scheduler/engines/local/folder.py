@@ -11,13 +11,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from spotwise.checkpoints.atomic_file import write_atomic
+
 from ...core.errors import EngineError
 from ...node_agent.events import NodeEvent, read_events
+from ...node_agent.message_format import FORMAT
+
+OWNER_ONLY = 0o600  # permissions of what the engine writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class AttemptFolder:
 
     def ask_to_terminate(self, grace_s: float) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
-        replace_file(self.terminate_path, json.dumps({"grace_s": grace_s}))
+        write_atomic(self.terminate_path, json.dumps({"grace_s": grace_s, "format": FORMAT}), mode=OWNER_ONLY)
 
     def terminate_grace_s(self) -> float | None:
         """Grace of the latest request to stop, seconds; None without one. A damaged one still is one: 0."""
@@ -138,42 +142,6 @@ def unlock(handle: int) -> None:
     """Release at once, even if a process being started shares the descriptor for an instant."""
     fcntl.flock(handle, fcntl.LOCK_UN)
     os.close(handle)
-
-
-def write_once(path: Path, text: str) -> bool:
-    """Write a whole file durably unless it exists; False if somebody else was first."""
-    draft = _draft(path, text)
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink()
-    _sync_folder(path.parent)
-    return True
-
-
-def replace_file(path: Path, text: str) -> None:
-    """Write a whole file durably over whatever was there."""
-    _draft(path, text).replace(path)
-    _sync_folder(path.parent)
-
-
-def _draft(path: Path, text: str) -> Path:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    return draft
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _read(path: Path) -> str | None:

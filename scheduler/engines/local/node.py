@@ -16,9 +16,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ...node_agent.events import NodeEvent, append_event
+from ...node_agent.end_cause import EndCause
+from ...node_agent.events import NodeEvent, NodeEventName, append_event
 from ...node_agent.processes import FOLDER_VARIABLE
-from ...node_agent.runner import NodeClock, ProgramEnd, Runner, ended
+from ...node_agent.program_end import ProgramEnd
+from ...node_agent.runner import NodeClock, Runner
 from .folder import AttemptFolder, NodeRequest
 
 BEAT_S = 0.5  # how precisely the end of a node that was killed is known
@@ -47,11 +49,11 @@ class Node:
     def run(self) -> None:
         """Everything, until the end is on disk and no process is left."""
         try:
-            self._record("asked", pid=os.getpid(), orphans_adopted=self._runner.orphans_adopted)
+            self._record(NodeEventName.ASKED, pid=os.getpid(), orphans_adopted=self._runner.orphans_adopted)
             ending = self._provision() or self._set_up_and_work()
         finally:
             all_gone = self._runner.end_all()
-        self._record("ended", ending.at, **ended(ending, all_gone=all_gone))
+        self._record(NodeEventName.ENDED, ending.at, **ending.event_data(all_gone=all_gone))
 
     def _provision(self) -> ProgramEnd | None:
         """Wait for the machine: not billed. None once it is there."""
@@ -63,12 +65,11 @@ class Node:
             runner.wait(left_s)
         now = self._clock.now()
         if runner.leave is not None:
-            return ProgramEnd("no_capacity", now, None, "ended by spotwise before the machine was up")
+            return ProgramEnd(EndCause.WITHDRAWN, now, None, "ended by spotwise before the machine was up")
         if request.notice_at is not None and request.notice_at <= request.capacity_at:
-            return ProgramEnd(
-                "no_capacity", now, None, f"{request.pool} ran out of capacity while the machine was starting"
-            )
-        self._record("launched", now)
+            message = f"{request.pool} ran out of capacity while the machine was starting"
+            return ProgramEnd(EndCause.NO_CAPACITY, now, None, message)
+        self._record(NodeEventName.LAUNCHED, now)
         self._is_up = True
         return None
 
@@ -90,28 +91,28 @@ class Node:
         if grace_s is None or (self._grace_seen_s is not None and grace_s >= self._grace_seen_s):
             return
         self._grace_seen_s = grace_s
-        self._record("terminating", now, grace_s=grace_s)
-        self._runner.leave_by("terminated", now + timedelta(seconds=grace_s))
+        self._record(NodeEventName.TERMINATING, now, grace_s=grace_s)
+        self._runner.leave_by(EndCause.TERMINATED, now + timedelta(seconds=grace_s))
 
     def _handle_budget(self, now: datetime) -> None:
         """Normally the supervisor stops an attempt a moment earlier; this holds when none lives."""
         stop_at = self._request.stop_at
         if self._runner.leave is not None or stop_at is None or now < stop_at:
             return
-        self._record("terminating", now, grace_s=self._request.stop_grace_s)
-        self._runner.say("the budget is spent: asked to save and leave")
-        self._runner.leave_by("terminated", now + timedelta(seconds=self._request.stop_grace_s))
+        self._record(NodeEventName.TERMINATING, now, grace_s=self._request.stop_grace_s)
+        self._runner.write_log("the budget is spent: asked to save and leave")
+        self._runner.leave_by(EndCause.TERMINATED, now + timedelta(seconds=self._request.stop_grace_s))
 
     def _handle_market(self, now: datetime) -> None:
         notice_at, grace_s = self._request.notice_at, self._request.grace_s
         if self._noticed or notice_at is None or now < notice_at:
             return
         self._noticed = True
-        self._record("notice", now, grace_s=grace_s)
-        self._runner.say(f"preemption notice: {self._request.pool} takes the machine back in {grace_s:g} s")
-        self._runner.leave_by("preempted", now + timedelta(seconds=grace_s))
+        self._record(NodeEventName.NOTICE, now, grace_s=grace_s)
+        self._runner.write_log(f"preemption notice: {self._request.pool} takes the machine back in {grace_s:g} s")
+        self._runner.leave_by(EndCause.PREEMPTED, now + timedelta(seconds=grace_s))
 
-    def _record(self, name: str, at: datetime | None = None, **data: Any) -> None:
+    def _record(self, name: NodeEventName, at: datetime | None = None, **data: Any) -> None:
         append_event(self._folder.events_path, NodeEvent(name, at or self._clock.now(), data))
 
 

@@ -7,21 +7,28 @@ that the market took: it is gone already, and only SkyPilot's record of it has t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from ...node_agent.events import NodeEvent
+from ...node_agent.end_cause import EndCause
+from ...node_agent.events import NodeEvent, NodeEventName
+from ...node_agent.log_message import StorageNotSeen
+from ...node_agent.program_end import ProgramEnd
 from ...node_agent.task import StopRequest
-from ..base import EndCause, Observation, Phase
+from ..base import Observation, Phase
 from .sky import Cluster, ClusterState, Failure, RequestState
 
 SLACK = timedelta(seconds=30)  # an agent that was told to leave has this long beyond its grace to say that it has
 DOWN_AGAIN = timedelta(seconds=30)  # from a request to end the cluster that came to nothing to the next
-_NO_LACK = frozenset({EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE})
-BLIND_NODE = re.compile(r"nobody asks for this attempt: (\S+) sees no ")  # a node that finds no request
+# What a cause means where no machine ever came up; any other then means that there was no capacity.
+_WITHOUT_A_MACHINE = {
+    EndCause.LAUNCH_FAILED: EndCause.LAUNCH_FAILED,
+    EndCause.UNLAUNCHABLE: EndCause.UNLAUNCHABLE,
+    EndCause.TERMINATED: EndCause.WITHDRAWN,
+    EndCause.WITHDRAWN: EndCause.WITHDRAWN,
+}
 MOST_LAUNCHES = 5  # of one attempt; more than one only where SkyPilot's server forgot an earlier one
 
 
@@ -53,7 +60,7 @@ class CloserLook:
 
     cluster: Cluster | None
     is_idle: bool = False  # nothing runs on it any more
-    last_words: str = ""  # of what ran
+    last_lines: Sequence[str] = ()  # of the log of what ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +135,14 @@ def closed(facts: Facts, leaving: EndInProgress) -> Observation:
     launched = _launched_at(facts)
     if launched is None or leaving.cause is EndCause.NO_CAPACITY:
         # Nothing ever came up, so nothing is billed: not even a failed launch's time.
-        cause = leaving.cause if leaving.cause in _NO_LACK else EndCause.NO_CAPACITY
+        cause = _WITHOUT_A_MACHINE.get(leaving.cause, EndCause.NO_CAPACITY)
         return Observation(Phase.ENDED, ended_at=leaving.at, cause=cause, message=leaving.message)
     ended = max(launched, _billed_until(facts, leaving))
     return Observation(
         Phase.ENDED,
         launched_at=launched,
-        started_at=_between(launched, _time_of(facts, "started"), ended),
-        notice_at=_between(launched, _time_of(facts, "notice"), ended),
+        started_at=_between(launched, _time_of(facts, NodeEventName.STARTED), ended),
+        notice_at=_between(launched, _time_of(facts, NodeEventName.NOTICE), ended),
         ended_at=ended,
         cause=leaving.cause,
         exit_code=leaving.exit_code,
@@ -153,19 +160,18 @@ def _billed_until(facts: Facts, leaving: EndInProgress) -> datetime:
 
 
 def _said_by_the_agent(facts: Facts) -> EndInProgress | None:
-    end = facts.agent.get("ended")
-    if end is None:
+    event = facts.agent.get(NodeEventName.ENDED)
+    if event is None:
         return None
-    cause = EndCause(end.data["cause"])
-    code, message = end.data.get("exit_code"), str(end.data.get("message", ""))
-    return EndInProgress(cause, end.time, code, message, is_away=cause is EndCause.PREEMPTED)
+    end = ProgramEnd.from_event(event)
+    return EndInProgress(end.cause, end.at, end.exit_code, end.message, is_away=end.cause is EndCause.PREEMPTED)
 
 
 def _stop_requested(facts: Facts) -> EndInProgress | None:
     """Where the agent is not there to act on the request to stop, or does not."""
     if facts.stop_request is None:
         return None
-    if "up" not in facts.agent:
+    if NodeEventName.UP not in facts.agent:
         return EndInProgress(EndCause.TERMINATED, facts.now, message="ended by spotwise before its program started")
     if facts.now < facts.stop_request.asked_at + timedelta(seconds=facts.stop_request.grace_s) + SLACK:
         return None
@@ -173,7 +179,7 @@ def _stop_requested(facts: Facts) -> EndInProgress | None:
 
 
 def _failed_to_launch(facts: Facts) -> EndInProgress | None:
-    if "up" in facts.agent or facts.launch not in (RequestState.FAILED, RequestState.GONE):
+    if NodeEventName.UP in facts.agent or facts.launch not in (RequestState.FAILED, RequestState.GONE):
         return None  # an agent that speaks is up, whatever SkyPilot thinks of it
     if facts.failure is not None and facts.failure.of_capacity:
         return EndInProgress(EndCause.NO_CAPACITY, facts.now, message=facts.failure.message)
@@ -191,7 +197,7 @@ def _failed_to_launch(facts: Facts) -> EndInProgress | None:
 def _needs_a_closer_look(facts: Facts) -> bool:
     """A silent agent; or a launch that broke on a machine: the market may have taken it, which is nobody's fault."""
     broke = facts.failure is not None and not facts.failure.of_capacity and facts.cluster is not None
-    return facts.is_silent or (broke and "up" not in facts.agent and facts.closer is None)
+    return facts.is_silent or (broke and NodeEventName.UP not in facts.agent and facts.closer is None)
 
 
 def _broken_launch(facts: Facts, why: str) -> EndInProgress:
@@ -204,7 +210,7 @@ def _broken_launch(facts: Facts, why: str) -> EndInProgress:
 def _too_late(facts: Facts) -> EndInProgress | None:
     """Provisioning that never finishes, or a node on which nothing ever starts."""
     since = facts.launched_at or (None if facts.cluster is None else facts.asked_at)
-    if "up" in facts.agent or since is None or facts.now < since + facts.provision_timeout:
+    if NodeEventName.UP in facts.agent or since is None or facts.now < since + facts.provision_timeout:
         return None  # what SkyPilot was never asked for, because it is away, is not late
     minutes = facts.provision_timeout / timedelta(minutes=1)
     if facts.up_at is None:
@@ -217,7 +223,7 @@ def _found_by_a_closer_look(facts: Facts) -> EndInProgress | None:
     """The agent is silent, and the cloud says why. A machine that is there and works is only out of touch."""
     if not facts.is_silent or facts.closer is None:
         return None
-    cluster, spoke = facts.closer.cluster, "up" in facts.agent
+    cluster, spoke = facts.closer.cluster, NodeEventName.UP in facts.agent
     if cluster is not None and cluster.state is ClusterState.UP:
         return _agent_died(facts, spoke) if facts.closer.is_idle else None
     if not spoke:
@@ -235,13 +241,12 @@ def _agent_died(facts: Facts, spoke: bool) -> EndInProgress:
         return EndInProgress(
             EndCause.VANISHED, facts.now, message="the machine is up, but its agent died: out of memory?"
         )
-    words = facts.closer.last_words if facts.closer is not None else ""
-    blind = BLIND_NODE.search(words)
-    if blind is not None:
-        return EndInProgress(EndCause.UNLAUNCHABLE, facts.now, message=_does_not_see(blind[1], facts.storage))
-    return EndInProgress(
-        EndCause.LAUNCH_FAILED, facts.now, message=f"the node could not be prepared{words and ': ' + words}"
-    )
+    lines = facts.closer.last_lines if facts.closer is not None else ()
+    not_seen = StorageNotSeen.find(lines)
+    if not_seen is not None:
+        return EndInProgress(EndCause.UNLAUNCHABLE, facts.now, message=_does_not_see(not_seen.node, facts.storage))
+    why = f": {' | '.join(lines)}" if lines else ""
+    return EndInProgress(EndCause.LAUNCH_FAILED, facts.now, message=f"the node could not be prepared{why}")
 
 
 def _does_not_see(node: str, storage: str) -> str:
@@ -252,7 +257,7 @@ def _does_not_see(node: str, storage: str) -> str:
 def _is_to_be_launched(facts: Facts) -> bool:
     """Not where it was; but a launch that SkyPilot forgot half way has to be finished: the same name, the same machine,
     and an agent that is there after all leaves the second job nothing to do."""
-    if "up" in facts.agent:
+    if NodeEventName.UP in facts.agent:
         return False
     if facts.launch is RequestState.GONE:
         return facts.cluster is None or facts.launches < MOST_LAUNCHES
@@ -275,14 +280,14 @@ def _step_out(facts: Facts, leaving: EndInProgress) -> Step:
 
 
 def _seen(facts: Facts, leaving: EndInProgress | None) -> Observation:
-    started = _time_of(facts, "started")
+    started = _time_of(facts, NodeEventName.STARTED)
     phase = Phase.RUNNING if started else Phase.PROVISIONING
     message = "" if leaving is None else leaving.message
-    return Observation(phase, _launched_at(facts), started, _time_of(facts, "notice"), message=message)
+    return Observation(phase, _launched_at(facts), started, _time_of(facts, NodeEventName.NOTICE), message=message)
 
 
 def _launched_at(facts: Facts) -> datetime | None:
-    return facts.up_at or _time_of(facts, "up")
+    return facts.up_at or _time_of(facts, NodeEventName.UP)
 
 
 def _between(first: datetime, moment: datetime | None, last: datetime) -> datetime | None:
@@ -290,6 +295,6 @@ def _between(first: datetime, moment: datetime | None, last: datetime) -> dateti
     return None if moment is None else min(max(first, moment), last)
 
 
-def _time_of(facts: Facts, name: str) -> datetime | None:
+def _time_of(facts: Facts, name: NodeEventName) -> datetime | None:
     event = facts.agent.get(name)
     return None if event is None else event.time

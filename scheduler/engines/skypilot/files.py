@@ -14,18 +14,30 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from spotwise.checkpoints import CheckpointError, Storage, storage_for
 
+from ...node_agent.end_cause import EndCause
 from ...node_agent.events import NodeEvent, parse_events
 from ...node_agent.task import NodeTask, StopRequest
-from ..base import EndCause, Handle, Observation, Phase
+from ..base import Handle, Observation, Phase
 from .decide import EndInProgress
 
 FAULTS = (OSError, CheckpointError)  # what files at a URL may raise
 _TIMES = ("launched_at", "started_at", "notice_at", "ended_at")
+
+
+class JournalEntry(StrEnum):
+    """What the engine writes down of an attempt."""
+
+    LAUNCHING = "launching"  # SkyPilot was asked for it
+    UP = "up"  # its cluster is up: billing has begun
+    LEAVING = "leaving"  # it is over, for this reason; its cluster may still be there
+    DOWN = "down"  # SkyPilot was asked to end its cluster
+    ENDED = "ended"  # nothing of it is left: what it is seen as for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +57,17 @@ class Journal:
         """This journal with one more entry; entries of newer versions are passed over."""
         data = event.data
         match event.name:
-            case "launching":
+            case JournalEntry.LAUNCHING:
                 return replace(self, launch=data["request"], launched_at=event.time, launches=self.launches + 1)
-            case "up":
+            case JournalEntry.UP:
                 return replace(self, up_at=_moment(data["at"]))
-            case "leaving":
+            case JournalEntry.LEAVING:
                 cause, at = EndCause(data["cause"]), _moment(data["at"])
                 leaving = EndInProgress(cause, at, data["exit_code"], data["message"], data["is_away"])
                 return replace(self, leaving=leaving)
-            case "down":
+            case JournalEntry.DOWN:
                 return replace(self, down=data["request"], down_at=event.time)
-            case "ended":
+            case JournalEntry.ENDED:
                 return replace(self, ended=_observation(data))
         return self
 
@@ -110,7 +122,7 @@ class AttemptFiles:
             journal = journal.after(event)
         return journal
 
-    def note(self, name: str, now: datetime, **data: Any) -> NodeEvent:
+    def note(self, name: JournalEntry, now: datetime, **data: Any) -> NodeEvent:
         """Add an entry to the journal."""
         line = json.dumps({"event": name, "time": now.isoformat(), **data})
         self._storage.append_line(f"{self._path}/engine.jsonl", line.encode())

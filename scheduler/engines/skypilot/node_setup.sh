@@ -11,6 +11,8 @@ until [ -e "@{wheel}" ]; do
     spotwise_looks=$((spotwise_looks - 1))
     if [ "$spotwise_looks" -le 0 ]; then
         echo "[spotwise] nobody asks for this attempt: $(uname -n) sees no @{wheel}"
+        # For the scheduler: StorageNotSeen in node_agent/log_message.py.
+        echo '[spotwise:message] {"format": 1, "kind": "storage_not_seen", "node": "'"$(uname -n)"'", "file": "'"@{wheel}"'"}'
         exit 78
     fi
     sleep 1

@@ -29,6 +29,7 @@ UPLOAD_S = 1800.0
 LAST_LINES = 8
 MOST_CHARACTERS = 600  # of what SkyPilot says
 
+# A server that broke is a plain RuntimeError of the SDK: its text is all that tells it from others.
 _SERVER_BROKE = re.compile(r"API server process exited|Failed to start SkyPilot API server|Response: 5\d\d")
 # Before the cause: advice on flags and logs that nobody has here, and the place, of which an attempt has one.
 _PREFACE = re.compile(r"\A.*(?:--retry-until-up` flag\.|✗[^\n]*\n)(?=.*\w)", re.DOTALL)
@@ -70,6 +71,7 @@ class PublicSky:
             import sky
 
             found = sky.api_status(cluster_name=cluster)
+            # A request's kind is known by its name alone: "sky.launch", with a prefix where the server made it.
             return [request.request_id for request in found if request.name.endswith("launch")]
 
         return self._answer(call)
@@ -137,13 +139,13 @@ class PublicSky:
 
         return self._answer(call, CLOUD_S)
 
-    def last_words(self, cluster: str) -> str:
-        def call() -> str:
+    def last_lines(self, cluster: str) -> list[str]:
+        def call() -> list[str]:
             import sky
 
             text = io.StringIO()
             sky.tail_logs(cluster, None, follow=False, tail=LAST_LINES, output_stream=text)
-            return " | ".join(line.strip() for line in plain(text.getvalue()).splitlines() if line.strip())
+            return [line.strip() for line in plain(text.getvalue()).splitlines() if line.strip()]
 
         return self._answer(call, CLOUD_S)
 
@@ -238,7 +240,7 @@ def _is_of_the_request(error: BaseException) -> bool:
 
 def _is_of_the_connection(error: BaseException) -> bool:
     names = {kind.__name__ for kind in type(error).__mro__}
-    if type(error) is RuntimeError:  # of the SDK itself: it has no kinds for these
+    if type(error) is RuntimeError:
         return bool(_SERVER_BROKE.search(str(error)))
     return bool(names & {"ApiServerConnectionError", "RequestException", "ServerTemporarilyUnavailableError"})
 

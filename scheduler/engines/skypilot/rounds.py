@@ -20,10 +20,12 @@ from functools import partial
 
 from ...core.clock import Clock
 from ...core.errors import EngineError
+from ...node_agent.end_cause import EndCause
+from ...node_agent.events import NodeEventName
 from ...node_agent.task import NodeTask
-from ..base import NEVER_LAUNCHED, EndCause, Handle, LaunchRequest, Observation, Phase
+from ..base import NEVER_LAUNCHED, Handle, LaunchRequest, Observation, Phase
 from .decide import CloserLook, Decision, EndInProgress, Facts, Step, closed, decide
-from .files import FAULTS, AttemptFiles, Journal, LocalCopy, written, written_end
+from .files import FAULTS, AttemptFiles, Journal, JournalEntry, LocalCopy, written, written_end
 from .sky import Cluster, ClusterState, Failure, RequestState, Sky, SkyUnreachableError, TaskRefusedError
 
 FORGET_S = 10.0  # attempts that nobody observes any more: less than a supervisor's lease lasts
@@ -76,7 +78,7 @@ class Watched:
     def __post_init__(self) -> None:
         self.files = AttemptFiles(self.handle)
 
-    def note(self, name: str, now: datetime, **data: object) -> None:
+    def note(self, name: JournalEntry, now: datetime, **data: object) -> None:
         """Write into the journal what is done or decided."""
         event = self.files.note(name, now, **data)
         self.journal = (self.journal or Journal()).after(event)
@@ -224,7 +226,7 @@ class Rounds:
         """What the agent itself says, while nobody can be asked to do anything."""
         facts = replace(self._facts(watched, task, journal, SkyPilotState({}, {}), now), is_silent=False)
         LocalCopy(watched.handle).sync()
-        speaks = "up" in facts.agent and "ended" not in facts.agent
+        speaks = NodeEventName.UP in facts.agent and NodeEventName.ENDED not in facts.agent
         return decide(facts).seen if speaks else Observation(Phase.UNKNOWN, message=self._unreachable)
 
     def _facts(self, watched: Watched, task: NodeTask, journal: Journal, world: SkyPilotState, now: datetime) -> Facts:
@@ -240,7 +242,7 @@ class Rounds:
         watched.recorded_at = _earliest(watched.recorded_at, cluster)
         if cluster is not None and cluster.state is ClusterState.UP and up_at is None:
             up_at = watched.recorded_at or cluster.launched_at
-            watched.note("up", now, at=up_at.isoformat())
+            watched.note(JournalEntry.UP, now, at=up_at.isoformat())
         self._listen(watched, launch, now)
         return Facts(
             now=now,
@@ -251,7 +253,7 @@ class Rounds:
             stop_request=files.stop_request(now),
             events=events,
             heard_at=watched.heard_at,
-            is_silent=self._is_silent(watched, launch, noticed=any(event.name == "notice" for event in events)),
+            is_silent=self._is_silent(watched, launch, noticed=any(e.name == NodeEventName.NOTICE for e in events)),
             closer=watched.closer,
             launches=journal.launches,
             launched_at=journal.launched_at,
@@ -287,7 +289,7 @@ class Rounds:
     def _carry_out(self, watched: Watched, facts: Facts, decision: Decision) -> Observation:
         leaving = decision.leaving
         if leaving is not None and facts.leaving is None:
-            watched.note("leaving", facts.now, **written(leaving))
+            watched.note(JournalEntry.LEAVING, facts.now, **written(leaving))
         if watched.heard:
             LocalCopy(watched.handle).sync()
         step = decision.step
@@ -298,10 +300,12 @@ class Rounds:
         elif step is Step.LOOK_CLOSER:
             self._look_closer_now_and_then(watched)
         elif step is Step.DOWN:
-            watched.note("down", facts.now, request=self._sky.down(self._cluster_of(watched.handle.attempt_id)))
+            watched.note(
+                JournalEntry.DOWN, facts.now, request=self._sky.down(self._cluster_of(watched.handle.attempt_id))
+            )
         if leaving is not None and (step is Step.CLOSE or (step is Step.DOWN and leaving.cause is EndCause.PREEMPTED)):
             end = closed(facts, leaving)
-            watched.note("ended", facts.now, **written_end(end))
+            watched.note(JournalEntry.ENDED, facts.now, **written_end(end))
             return end
         return decision.seen
 
@@ -318,9 +322,9 @@ class Rounds:
         except TaskRefusedError as fault:
             cause = EndCause.UNLAUNCHABLE if fault.for_good else EndCause.LAUNCH_FAILED
             refused = EndInProgress(cause, now, message=str(fault))
-            watched.note("leaving", now, **written(refused))
+            watched.note(JournalEntry.LEAVING, now, **written(refused))
         else:
-            watched.note("launching", now, request=request)
+            watched.note(JournalEntry.LAUNCHING, now, request=request)
 
     def _look_closer_now_and_then(self, watched: Watched) -> None:
         """In between, a cloud that could not be asked still counts as one that cannot."""
@@ -335,7 +339,7 @@ class Rounds:
         try:
             cluster = self._sky.look_closer(name)
             is_idle = cluster is not None and cluster.state is ClusterState.UP and self._sky.is_idle(name)
-            watched.closer = CloserLook(cluster, is_idle, self._sky.last_words(name) if is_idle else "")
+            watched.closer = CloserLook(cluster, is_idle, self._sky.last_lines(name) if is_idle else ())
         except SkyUnreachableError as fault:
             watched.look_fault = fault
             raise

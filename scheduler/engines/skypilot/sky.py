@@ -107,8 +107,8 @@ class Sky(Protocol):
         """Whether no job runs on it any more. Asks the cluster, which can take seconds."""
         ...
 
-    def last_words(self, cluster: str) -> str:
-        """The last lines of its job's log, on one line. Asks the cluster, which can take seconds."""
+    def last_lines(self, cluster: str) -> list[str]:
+        """The last lines of its job's log, without empty ones. Asks the cluster, which can take seconds."""
         ...
 
     def down(self, cluster: str) -> str:

@@ -72,11 +72,11 @@ def test_end_that_nobody_watched_is_booked_at_its_own_time(here: Installation) -
 
 
 def test_killed_while_it_ends_a_run(here: Installation) -> None:
-    """Killed between the wish to end and the end: the run is cancelled all the same."""
+    """Killed between the request to end and the end: the run is cancelled all the same."""
     run_id = here.submit(here.job(here.train("--epochs 500")))
     here.wait_for_epoch(run_id, 1)
     here.cli("cancel", run_id)
-    here.wait(lambda: here.machine_says(run_id, "terminating"), "the wish to terminate")
+    here.wait(lambda: here.machine_says(run_id, "terminating"), "the request to terminate")
     here.kill_supervisors()
     here.supervise()
     here.wait_for_end(run_id, RunState.CANCELLED)

@@ -93,7 +93,7 @@ def test_other_hosts_studies_come_to_a_sweeps_node_while_it_runs(make_attempt: M
     assert agent.wait(60) == 0
 
 
-def test_a_wish_is_seen_at_the_next_look(make_attempt: MakeAttempt) -> None:
+def test_a_stop_request_is_seen_at_the_next_look(make_attempt: MakeAttempt) -> None:
     attempt = make_attempt()
     attempt.ask(UNTIL_TOLD)
     agent = attempt.start()

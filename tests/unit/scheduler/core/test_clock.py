@@ -10,8 +10,9 @@ import factories
 from spotwise.scheduler.accounting.ledger import book, cost_of
 from spotwise.scheduler.accounting.time_spans import training_spans
 from spotwise.scheduler.core.clock import SystemClock
-from spotwise.scheduler.engines.base import EndCause, Observation, Phase
+from spotwise.scheduler.engines.base import Observation, Phase
 from spotwise.scheduler.execution.state_machine import observed
+from spotwise.scheduler.node_agent.end_cause import EndCause
 
 
 def test_time_goes_on_at_the_steady_pace_when_the_wall_clock_is_set_back() -> None:

@@ -20,6 +20,7 @@ from spotwise.scheduler.cli import main
 from spotwise.scheduler.cli.gc import confirmed
 from spotwise.scheduler.core.clock import ManualClock, SystemClock
 from spotwise.scheduler.core.errors import InputError
+from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.run import AttemptState
 from spotwise.scheduler.diagnostics import leftovers
 from spotwise.scheduler.diagnostics.leftovers import ClusterOwnership, look, to_end
@@ -100,7 +101,7 @@ def test_an_attempt_that_never_came_up_ended_when_that_was_noted(store) -> None:
     """It is booked to end where it began, twenty minutes before it was given up."""
     save(store, state=AttemptState.REFUSED, ended_at=at(0.5))
     assert standing(store) is ClusterOwnership.LEFT_OVER
-    store.note(RunEvent(RUN, at(0.95), "refused", "no capacity", f"{RUN}-a1"))
+    store.note(RunEvent(RUN, at(0.95), EventKind.REFUSED, "no capacity", f"{RUN}-a1"))
     assert standing(store) is ClusterOwnership.BEING_ENDED
 
 

@@ -9,8 +9,9 @@ from factories import T0, at, attempt, run
 
 from spotwise.checkpoints import EXIT_PREEMPTED
 from spotwise.scheduler.core.run import AttemptState, RunState
-from spotwise.scheduler.engines.base import EndCause, Observation, Phase
+from spotwise.scheduler.engines.base import Observation, Phase
 from spotwise.scheduler.execution.state_machine import after, crashes_without_progress, observed
+from spotwise.scheduler.node_agent.end_cause import EndCause
 
 COMPLETED, FAILED, PREEMPTED = AttemptState.COMPLETED, AttemptState.FAILED, AttemptState.PREEMPTED
 LOST, REFUSED, CANCELLED, MIGRATED = (
@@ -34,6 +35,7 @@ LOST, REFUSED, CANCELLED, MIGRATED = (
         (EndCause.TERMINATED, EXIT_PREEMPTED, True, MIGRATED),
         (EndCause.VANISHED, None, False, LOST),
         (EndCause.NO_CAPACITY, None, False, REFUSED),
+        (EndCause.WITHDRAWN, None, False, REFUSED),
         (EndCause.SETUP_FAILED, 1, False, FAILED),
     ],
 )
@@ -41,6 +43,7 @@ def test_how_an_attempt_ended(cause, code, migrating, state):
     seen = Observation(Phase.ENDED, T0, at(0.1), None, at(1), cause, code)
     ended = observed(attempt(migrating=migrating), seen, at(5))
     assert ended.state is state
+    assert ended.end_cause is cause
     assert ended.end_reason
     assert ended.exit_code == code
 
@@ -137,5 +140,10 @@ def test_what_becomes_of_the_run(attempts, changes, state):
 
 
 def test_a_failed_setup_is_not_repeated():
-    failed = attempt(state=FAILED, ended_at=at(1), exit_code=1, end_reason="setup failed with exit code 1")
+    failed = attempt(state=FAILED, ended_at=at(1), exit_code=1, end_cause=EndCause.SETUP_FAILED)
     assert after(run(), [failed], crash_limit=3).state is RunState.FAILED
+
+
+def test_a_sentence_that_reads_like_a_failed_setup_decides_nothing():
+    crashed = attempt(state=FAILED, ended_at=at(1), exit_code=1, end_cause=EndCause.EXITED, end_reason="setup failed")
+    assert after(run(), [crashed], crash_limit=3).state is None

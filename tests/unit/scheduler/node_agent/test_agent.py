@@ -122,7 +122,7 @@ def test_a_program_that_got_the_signal_before_its_agent_has_not_crashed(attempt:
     assert attempt.event("ended")["cause"] == "preempted"
 
 
-def test_a_wish_to_terminate_is_obeyed_though_the_agent_is_in_no_haste(attempt: Attempt) -> None:
+def test_a_request_to_terminate_is_obeyed_though_the_agent_is_in_no_haste(attempt: Attempt) -> None:
     attempt.ask(UNTIL_TOLD)
     agent = attempt.start(SPOTWISE_NODE_PATIENCE="1")
     attempt.wait_for_line("ready")
@@ -159,18 +159,18 @@ def test_when_the_grace_is_over_the_whole_process_tree_is_killed(attempt: Attemp
     assert "[spotwise] time is up: killed" in attempt.log().splitlines()
 
 
-def test_a_second_wish_with_less_grace_counts_and_one_with_more_does_not(attempt: Attempt) -> None:
+def test_a_second_stop_request_with_less_grace_counts_and_one_with_more_does_not(attempt: Attempt) -> None:
     attempt.ask("trap '' TERM; echo ready; while :; do sleep 0.05; done")
     agent = attempt.start()
     attempt.wait_for_line("ready")
     attempt.stop_request(grace_s=600.0)
-    wait_until(lambda: "terminating" in attempt.names(), "the first wish")
+    wait_until(lambda: "terminating" in attempt.names(), "the first request")
     attempt.stop_request(grace_s=0.2)
     assert agent.wait(60) == 137
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"null", b'{"asked_at": "2026-01-01", "grace_s": NaN}'])
-def test_a_damaged_wish_is_one_without_grace(attempt: Attempt, damaged: bytes) -> None:
+def test_a_damaged_stop_request_is_one_without_grace(attempt: Attempt, damaged: bytes) -> None:
     attempt.ask("trap '' TERM; echo ready; while :; do sleep 0.05; done")
     agent = attempt.start()
     attempt.wait_for_line("ready")
@@ -299,7 +299,7 @@ def _peak_memory(pid: int) -> int:
 
 
 def test_a_reader_of_the_output_that_stalls_keeps_nothing_from_being_seen(attempt: Attempt) -> None:
-    """The platform's end of the pipe is full, and the wish to end is obeyed all the same."""
+    """The platform's end of the pipe is full, and the request to end is obeyed all the same."""
     attempt.ask("head -c 1000000 /dev/zero; echo; " + UNTIL_TOLD)
     reading, writing = os.pipe()
     environ = {**os.environ, **attempt._names(0, "")}

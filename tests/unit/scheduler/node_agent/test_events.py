@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from spotwise.scheduler.engines.base import EndCause, Phase
+from spotwise.scheduler.engines.base import Phase
 from spotwise.scheduler.engines.local.observation import observation, settled
-from spotwise.scheduler.node_agent.events import NodeEvent, append_event, read_events
+from spotwise.scheduler.node_agent.end_cause import EndCause
+from spotwise.scheduler.node_agent.events import NodeEvent, append_event, parse_events, read_events
+from spotwise.scheduler.node_agent.message_format import NodeMessageError
+from spotwise.scheduler.node_agent.program_end import ProgramEnd
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,6 +40,44 @@ def test_a_torn_line_hides_neither_what_came_before_nor_what_comes_after(tmp_pat
         log.write(torn)
     append_event(path, make_event("ended", 2, cause="vanished"))
     assert [event.name for event in read_events(path)] == ["asked", "ended"]
+
+
+def test_an_event_of_the_version_before_is_read() -> None:
+    """It held no format."""
+    line = b'{"event": "ended", "time": "2026-01-01T00:00:00+00:00", "cause": "exited", "exit_code": 3, "message": "m"}'
+    (ended,) = parse_events(line)
+    assert ProgramEnd.from_event(ended) == ProgramEnd(EndCause.EXITED, START, 3, "m")
+
+
+def test_an_event_with_an_unknown_name_is_read_and_hides_no_other(tmp_path: Path) -> None:
+    for name in ("launched", "moved to another rack", "started"):
+        append_event(tmp_path / "events.jsonl", make_event(name))
+    events = read_events(tmp_path / "events.jsonl")
+    assert len(events) == 3
+    assert observation(events).phase is Phase.RUNNING
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        NodeEvent("ended", START, {"cause": "exited"}, format=2),
+        NodeEvent("ended", START, {"cause": "abducted"}),
+        NodeEvent("ended", START, {}),
+    ],
+)
+def test_an_end_that_this_version_cannot_understand_is_refused_with_what_to_do(ended: NodeEvent) -> None:
+    with pytest.raises(NodeMessageError, match="upgrade it"):
+        ProgramEnd.from_event(ended)
+
+
+def test_an_end_is_read_as_it_was_written() -> None:
+    end = ProgramEnd(EndCause.PREEMPTED, START, 75, "preempted; the program saved and left")
+    assert ProgramEnd.from_event(NodeEvent("ended", START, end.event_data())) == end
+
+
+def test_processes_that_were_left_are_told_with_the_end() -> None:
+    end = ProgramEnd(EndCause.EXITED, START, 0, "it ended")
+    assert end.event_data(all_gone=False)["message"] == "it ended; some processes could not be killed"
 
 
 @pytest.mark.parametrize(

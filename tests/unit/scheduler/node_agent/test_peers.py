@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from spotwise.scheduler.node_agent.end_cause import EndCause
+from spotwise.scheduler.node_agent.message_format import NodeMessageError
 from spotwise.scheduler.node_agent.peers import NodeState, PeerFault, Peers
 from spotwise.scheduler.node_agent.timeouts import Timeouts
 
@@ -38,7 +40,7 @@ def test_a_node_that_beats_no_more_is_gone_after_a_while() -> None:
     living(peers, 39, 2)
     assert peers.fault() is None
     living(peers, 41, 2)
-    assert peers.fault() == PeerFault(1, "vanished", "node 1 has gone silent")
+    assert peers.fault() == PeerFault(1, EndCause.VANISHED, "node 1 has gone silent")
 
 
 def test_while_nobody_can_be_read_nobody_is_taken_for_dead() -> None:
@@ -67,40 +69,40 @@ def test_a_node_that_never_comes_up_is_waited_for_longer() -> None:
     living(peers, 599, 1)
     assert peers.fault() is None
     living(peers, 601, 1)
-    assert peers.fault() == PeerFault(2, "vanished", "node 2 did not come up in 600 s")
+    assert peers.fault() == PeerFault(2, EndCause.VANISHED, "node 2 did not come up in 600 s")
 
 
 def test_a_node_that_is_about_to_leave_says_how_long_it_has() -> None:
     peers = make_peers()
-    peers.update({1: NodeState(1, cause="preempted", grace_s=117.0)}, 1)
-    assert peers.fault() == PeerFault(1, "preempted", "node 1: preempted", None, 117.0)
+    peers.update({1: NodeState(1, cause=EndCause.PREEMPTED, grace_s=117.0)}, 1)
+    assert peers.fault() == PeerFault(1, EndCause.PREEMPTED, "node 1: preempted", None, 117.0)
 
 
 def test_a_crash_is_told_with_its_exit_code() -> None:
     peers = make_peers()
-    peers.update({2: NodeState(2, 5, True, "exited", 3, "it crashed")}, 1)
-    assert peers.fault() == PeerFault(2, "exited", "node 2: it crashed", 3)
+    peers.update({2: NodeState(2, 5, True, EndCause.EXITED, 3, "it crashed")}, 1)
+    assert peers.fault() == PeerFault(2, EndCause.EXITED, "node 2: it crashed", 3)
 
 
 def test_what_befell_a_machine_comes_before_the_crash_that_followed_from_it() -> None:
     peers = make_peers()
-    crashed, taken = NodeState(1, 5, True, "exited", 1), NodeState(2, 5, cause="preempted")
+    crashed, taken = NodeState(1, 5, True, EndCause.EXITED, 1), NodeState(2, 5, cause=EndCause.PREEMPTED)
     peers.update({1: crashed, 2: taken}, 1)
     fault = peers.fault()
     assert fault is not None
-    assert (fault.rank, fault.cause) == (2, "preempted")
+    assert (fault.rank, fault.cause) == (2, EndCause.PREEMPTED)
 
 
 def test_a_node_that_left_because_of_this_one_is_no_reason() -> None:
     peers = make_peers()
-    peers.update({1: NodeState(1, 5, True, "exited", 3, because_of=0)}, 1)
+    peers.update({1: NodeState(1, 5, True, EndCause.EXITED, 3, because_of=0)}, 1)
     assert peers.fault() is None
 
 
 def test_a_node_that_is_done_leaves_the_others_to_finish() -> None:
     peers = make_peers()
     for now_s in range(0, 1000, 10):
-        peers.update({1: NodeState(1, 5, True, "exited", 0)}, now_s)
+        peers.update({1: NodeState(1, 5, True, EndCause.EXITED, 0)}, now_s)
         living(peers, now_s, 2)
         assert peers.fault() is None
 
@@ -108,22 +110,22 @@ def test_a_node_that_is_done_leaves_the_others_to_finish() -> None:
 def test_the_others_end_a_while_after_the_first_is_done_though_it_still_beats() -> None:
     peers = make_peers(rank=1, nodes=2)
     for now_s in (0, 29):
-        peers.update({0: NodeState(0, now_s, True, "exited", 0)}, now_s)
+        peers.update({0: NodeState(0, now_s, True, EndCause.EXITED, 0)}, now_s)
         assert peers.fault() is None
-    peers.update({0: NodeState(0, 31, True, "exited", 0)}, 31)
-    assert peers.fault() == PeerFault(0, "exited", "node 0 has done all its work", 0)
+    peers.update({0: NodeState(0, 31, True, EndCause.EXITED, 0)}, 31)
+    assert peers.fault() == PeerFault(0, EndCause.EXITED, "node 0 has done all its work", 0)
 
 
 def test_all_are_gone_when_each_is_over_or_silent() -> None:
     peers = make_peers()
     living(peers, 0, 1, 2)
-    peers.update({1: NodeState(1, 9, True, "exited", 0)}, 1)
+    peers.update({1: NodeState(1, 9, True, EndCause.EXITED, 0)}, 1)
     assert not peers.all_gone()
     peers.update({}, 50)
     assert peers.all_gone()
 
 
-@pytest.mark.parametrize("state", [NodeState(1), NodeState(1, 3, True, "exited", 3, "said", 2.5, 0)])
+@pytest.mark.parametrize("state", [NodeState(1), NodeState(1, 3, True, EndCause.EXITED, 3, "said", 2.5, 0)])
 def test_a_state_is_read_as_it_was_written(state: NodeState) -> None:
     assert NodeState.from_json(state.to_json()) == state
 
@@ -131,3 +133,14 @@ def test_a_state_is_read_as_it_was_written(state: NodeState) -> None:
 @pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"null", b"\xff", b"{}", b'{"rank": 1, "unknown": 2}'])
 def test_what_is_no_state_is_none(garbage: bytes) -> None:
     assert NodeState.from_json(garbage) is None
+
+
+def test_a_state_of_the_version_before_is_read() -> None:
+    """It held no format, and an empty text where there was no cause."""
+    assert NodeState.from_json(b'{"rank": 1, "beat": 2, "cause": ""}') == NodeState(1, 2)
+    assert NodeState.from_json(b'{"rank": 1, "cause": "vanished"}') == NodeState(1, cause=EndCause.VANISHED)
+
+
+def test_a_state_of_a_newer_format_is_refused_with_what_to_do() -> None:
+    with pytest.raises(NodeMessageError, match="has format 2, this spotwise reads 1: upgrade it"):
+        NodeState.from_json(b'{"rank": 1, "format": 2, "mood": "fine"}')

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from spotwise.scheduler.node_agent.end_cause import EndCause
+from spotwise.scheduler.node_agent.events import NodeEventName
 from spotwise.scheduler.node_agent.stop_signals import StopSignals
 from spotwise.scheduler.node_agent.task import NodeTask
 from spotwise.scheduler.node_agent.timeouts import Timeouts
@@ -18,14 +20,14 @@ class Machine:
     """Remembers when it was told to leave, and by when."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, datetime]] = []
+        self.told: list[tuple[EndCause, datetime]] = []
 
-    def leave_by(self, cause: str, deadline: datetime) -> None:
+    def leave_by(self, cause: EndCause, deadline: datetime) -> None:
         self.told.append((cause, deadline))
 
-    def say(self, text: str) -> None: ...
+    def write_log(self, text: str) -> None: ...
 
-    def record(self, name: str, at: datetime | None = None, **data: object) -> None: ...
+    def record(self, name: NodeEventName, at: datetime | None = None, **data: object) -> None: ...
 
 
 def reasons(stop_after_s: float | None) -> StopSignals:
@@ -50,7 +52,7 @@ def test_a_budget_ends_while_the_boot_can_still_be_paid(stop_after_s: float, lea
     assert machine.told == []
     watched.handle(machine, ends_at)
     watched.handle(machine, ends_at + timedelta(seconds=1))
-    assert machine.told == [("terminated", ends_at + timedelta(seconds=20))]
+    assert machine.told == [(EndCause.TERMINATED, ends_at + timedelta(seconds=20))]
 
 
 @pytest.mark.parametrize("stop_after_s", [None, 1e15])

@@ -32,15 +32,22 @@ def test_a_request_of_another_format_is_refused() -> None:
         NodeTask.from_json(newer, source="here")
 
 
-def test_a_wish_is_read_as_it_was_written() -> None:
+def test_a_stop_request_is_read_as_it_was_written() -> None:
     stop_request = StopRequest(NOW, 12.5)
     assert StopRequest.from_json(stop_request.to_json(), seen_at=datetime.now(UTC)) == stop_request
 
 
 @pytest.mark.parametrize("grace", ["NaN", "Infinity", "-1", "1e300", '"soon"', "null"])
-def test_a_wish_whose_grace_is_no_time_has_none(grace: str) -> None:
+def test_a_stop_request_whose_grace_is_no_time_has_none(grace: str) -> None:
     text = f'{{"asked_at": "2026-01-01T00:00:00+00:00", "grace_s": {grace}}}'
     assert StopRequest.from_json(text, seen_at=NOW) == StopRequest(NOW, 0.0)
+
+
+def test_a_stop_request_of_a_newer_format_still_is_one() -> None:
+    """To end an attempt without its grace is better than to let it run on."""
+    readable = '{"asked_at": "2026-01-01T00:00:00+00:00", "grace_s": 5, "format": 2, "why": "maintenance"}'
+    assert StopRequest.from_json(readable, seen_at=NOW) == StopRequest(NOW, 5.0)
+    assert StopRequest.from_json('{"format": 2, "within": "5 s"}', seen_at=NOW) == StopRequest(NOW, 0.0)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_a_program_that_falls_because_the_other_node_was_told_to_leave_has_not_c
     assert (end["cause"], end["exit_code"]) == ("preempted", 1)
 
 
-def test_a_wish_to_terminate_ends_both(attempt: Attempt) -> None:
+def test_a_request_to_terminate_ends_both(attempt: Attempt) -> None:
     agents = start_both(attempt, UNTIL_TOLD)
     for rank in (0, 1):
         attempt.wait_for_line("ready", rank)

@@ -188,12 +188,12 @@ def test_a_second_node_for_the_same_attempt_leaves_at_once(engine: LocalEngine, 
     assert folder.events() == before
 
 
-def test_a_wish_to_terminate_between_request_and_start_is_obeyed(engine: LocalEngine, home: Path) -> None:
+def test_a_request_to_terminate_between_request_and_start_is_obeyed(engine: LocalEngine, home: Path) -> None:
     folder = requested_but_not_started(home)
     folder.ask_to_terminate(0.0)
     subprocess.run([sys.executable, "-m", NODE_MODULE, str(folder.path)], input=b"{}", check=True)
     end = seen_ended(engine, Handle("job-x1-a1", str(home)), CLOCK)
-    assert (end.cause, end.launched_at) == (EndCause.NO_CAPACITY, None)
+    assert (end.cause, end.launched_at) == (EndCause.WITHDRAWN, None)
 
 
 def test_a_command_that_does_not_exist_exits_with_127(engine: LocalEngine, home: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from machines import make_market, make_request, seen_ended, spot_offer
 
 from spotwise.scheduler.core.clock import SystemClock
-from spotwise.scheduler.engines.base import EndCause
 from spotwise.scheduler.engines.local.engine import NODE_MODULE, LocalEngine
 from spotwise.scheduler.engines.local.market import EmulatedMarket
+from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.node_agent.runner import NodeClock
 
 MakeEngine = Callable[[EmulatedMarket | None], LocalEngine]

@@ -11,9 +11,10 @@ import pytest
 from machines import make_market, make_request, processes_under, seen_ended, spot_offer, wait_for
 
 from spotwise.scheduler.core.clock import SystemClock
-from spotwise.scheduler.engines.base import EndCause, Handle, Observation
+from spotwise.scheduler.engines.base import Handle, Observation
 from spotwise.scheduler.engines.local.engine import LocalEngine
 from spotwise.scheduler.engines.local.market import EmulatedMarket
+from spotwise.scheduler.node_agent.end_cause import EndCause
 
 MakeEngine = Callable[[EmulatedMarket | None], LocalEngine]
 CLOCK = SystemClock()
@@ -195,7 +196,7 @@ def test_terminating_hastens_what_is_being_preempted(make_engine: MakeEngine, ho
     assert seen_ended(engine, handle, CLOCK).cause is EndCause.PREEMPTED
 
 
-def test_a_second_wish_to_terminate_may_shorten_the_grace(make_engine: MakeEngine, home: Path) -> None:
+def test_a_second_request_to_terminate_may_shorten_the_grace(make_engine: MakeEngine, home: Path) -> None:
     engine = make_engine(None)
     handle: Handle = engine.launch(make_request(home, engine.offers()[0], "trap '' TERM; echo ready; sleep 600"))
     wait_for(lambda: "ready" in engine.logs(handle), CLOCK, what="the program")

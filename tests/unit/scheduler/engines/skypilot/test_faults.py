@@ -14,9 +14,10 @@ from machines import end_everything_under, make_request, make_skypilot_engine, p
 
 from spotwise.cost_models.offer import Market, Offer
 from spotwise.scheduler.core.clock import SystemClock
-from spotwise.scheduler.engines.base import EndCause, Handle, Observation, Phase
+from spotwise.scheduler.engines.base import Handle, Observation, Phase
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
 from spotwise.scheduler.engines.skypilot.sky import ClusterState, Failure, RequestState
+from spotwise.scheduler.node_agent.end_cause import EndCause
 
 CLUSTER = "spotwise-job-x1-a1"
 SAVES = "trap 'echo saving; exit 75' TERM; echo began; while :; do sleep 0.05; done"
@@ -188,11 +189,11 @@ def test_cancelled_while_provisioning_nothing_is_left(scene: Scene) -> None:
     assert scene.sky.clusters_[CLUSTER].book.state is ClusterState.INIT
     scene.engine.terminate(handle, grace_s=5)
     end = scene.ended(handle)
-    assert (end.cause, end.launched_at) == (EndCause.NO_CAPACITY, None)
+    assert (end.cause, end.launched_at) == (EndCause.WITHDRAWN, None)
     assert scene.sky.clusters_ == {}
 
 
-def test_a_program_that_ignores_the_wish_is_killed_after_its_grace(scene: Scene) -> None:
+def test_a_program_that_ignores_the_stop_request_is_killed_after_its_grace(scene: Scene) -> None:
     handle = scene.running("trap '' TERM; echo began; while :; do sleep 0.05; done")
     scene.engine.terminate(handle, grace_s=0.5)
     end = scene.ended(handle)

@@ -1,4 +1,4 @@
-"""An attempt's files at its run's URL: the journal that a new supervisor goes on from, the wish; what comes back."""
+"""An attempt's files at its run's URL: the journal a new supervisor goes on from, the stop request; what comes back."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from factories import T0, at
 
 from spotwise.checkpoints import Storage, storage_for
 from spotwise.checkpoints.storage import LocalStorage
-from spotwise.scheduler.engines.base import EndCause, Handle, Observation, Phase
+from spotwise.scheduler.engines.base import Handle, Observation, Phase
 from spotwise.scheduler.engines.skypilot.decide import EndInProgress
 from spotwise.scheduler.engines.skypilot.files import AttemptFiles, Journal, LocalCopy, written, written_end
+from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, StopRequest
 
 ID = "job-x1-a1"
@@ -111,7 +112,7 @@ def test_every_entry_is_one_line_that_says_what_and_when(files: AttemptFiles) ->
     ]
 
 
-# request and wish
+# request and stop request
 
 
 def test_an_attempt_that_nobody_asked_for_has_nothing(files: AttemptFiles) -> None:
@@ -132,15 +133,17 @@ def test_a_damaged_request_is_a_fault_that_names_its_file(files: AttemptFiles) -
         files.task()
 
 
-def test_a_later_wish_takes_the_place_of_an_earlier_one(files: AttemptFiles) -> None:
+def test_a_later_stop_request_takes_the_place_of_an_earlier_one(files: AttemptFiles) -> None:
     for stop_request in (StopRequest(at(1), 600.0), StopRequest(at(1.1), 5.0)):
         files.request_stop(stop_request)
         assert files.stop_request(at(9)) == stop_request
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b'{"asked_at": "soon", "grace_s": 1}', b'{"grace_s": 5}'])
-def test_a_damaged_wish_is_one_without_grace_from_when_it_was_first_seen(files: AttemptFiles, damaged: bytes) -> None:
-    """Were it always of now, the time that an agent has to heed it would never run out."""
+def test_a_damaged_stop_request_is_one_without_grace_from_when_it_was_first_seen(
+    files: AttemptFiles, damaged: bytes
+) -> None:
+    """Were it always of now, the time that an agent has to act on it would never run out."""
     files.storage.put(f"{FOLDER}/terminate.json", damaged)
     assert [files.stop_request(at(hours)) for hours in (1, 2)] == [StopRequest(at(1), 0.0)] * 2
 

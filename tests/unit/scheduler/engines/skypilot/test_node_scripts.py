@@ -20,9 +20,9 @@ import pytest
 from factories import offer
 from sky_tasks import request
 
-from spotwise.scheduler.engines.skypilot.decide import BLIND_NODE
 from spotwise.scheduler.engines.skypilot.tasks import Wheel, sky_task
 from spotwise.scheduler.engines.skypilot.wheel import build_wheel, wheel_digest
+from spotwise.scheduler.node_agent.log_message import StorageNotSeen
 
 pytestmark = pytest.mark.slow
 
@@ -200,13 +200,13 @@ def test_where_nothing_can_make_one_the_reason_is_said(node: Node) -> None:
     assert not list((node.home / ".spotwise").glob("env-*/.ready"))
 
 
-def test_a_node_that_does_not_see_the_wheel_says_so_in_the_words_that_the_scheduler_knows(node: Node) -> None:
+def test_a_node_that_does_not_see_the_wheel_tells_people_and_the_scheduler(node: Node) -> None:
     node.wheel.unlink()
     (node.bin / "sleep").unlink()  # a link to the machine's own
     node.has("sleep", "exit 0")
     said = node.set_up(code=78)
     assert f"[spotwise] nobody asks for this attempt: {platform.node()} sees no {node.wheel}" in said
-    assert BLIND_NODE.search(said)
+    assert StorageNotSeen.find(said.splitlines()) == StorageNotSeen(platform.node(), str(node.wheel))
     assert node.calls("sleep 1") == 9
 
 

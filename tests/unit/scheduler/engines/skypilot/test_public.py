@@ -60,8 +60,8 @@ def test_a_failed_launch_says_whether_the_task_is_to_blame(
     assert sky_that(monkeypatch, get=get).failure("r").of_request is of_request
 
 
-def test_last_words_come_on_one_line_and_without_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_last_lines_come_without_colours_and_without_empty_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     def tail_logs(*_: Any, output_stream: Any, **__: Any) -> None:
         output_stream.write("\x1b[36m(sky-cmd, pid=7)\x1b[0m one\x1b[K\n\n\x1b]0;title\x07two\n")
 
-    assert sky_that(monkeypatch, tail_logs=tail_logs).last_words("c") == "(sky-cmd, pid=7) one | two"
+    assert sky_that(monkeypatch, tail_logs=tail_logs).last_lines("c") == ["(sky-cmd, pid=7) one", "two"]
