@@ -19,7 +19,7 @@ from ..core.run import AttemptState, CostBasis, RunState
 from . import tables
 from .types import TimestampColumn, UsdColumn
 
-_ZERO = Decimal("0.000000")
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 
-import factories
 import pytest
+from old_homes import RUN_WITH_A_LOG, unpack
 
-from spotwise.scheduler.core.errors import StoreError
+from spotwise.scheduler.core.errors import ExitCode, StoreError, StoreTooNewError
 from spotwise.scheduler.store import Store
+from spotwise.scheduler.store.schema import VERSION_TABLE
 
 
 def test_a_file_that_is_no_database(tmp_path):
@@ -34,9 +35,13 @@ def test_a_store_of_a_newer_spotwise_is_left_alone(tmp_path):
     path = tmp_path / "spotwise.db"
     Store.open(f"sqlite:///{path}").close()
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE meta SET value = '999'")
-    with pytest.raises(StoreError, match="upgrade"):
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0999'")  # noqa: S608 - a name of ours
+        before = list(connection.iterdump())
+    with pytest.raises(StoreTooNewError, match=r"newer spotwise \(schema 999; this one knows 6\): upgrade") as error:
         Store.open(f"sqlite:///{path}")
+    assert error.value.exit_code is ExitCode.BAD_INPUT
+    with sqlite3.connect(path) as connection:
+        assert list(connection.iterdump()) == before
 
 
 def test_sqlite_writes_ahead_so_that_readers_never_wait(tmp_path):
@@ -47,10 +52,8 @@ def test_sqlite_writes_ahead_so_that_readers_never_wait(tmp_path):
 
 
 def test_a_store_of_an_older_spotwise_is_brought_up_to_date(tmp_path):
-    path = tmp_path / "spotwise.db"
-    store = Store.open(f"sqlite:///{path}")
-    store.add_run(factories.run("digits-aaaaaa"), "digits-aaaaaa")
-    store.close()
+    """The oldest that there is."""
+    path = unpack(tmp_path / "home")
     with sqlite3.connect(path) as connection:
         for table, column in (("runs", "storage"), ("runs", "hosts"), ("runs", "mounts_json"), ("attempts", "host")):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
@@ -58,7 +61,8 @@ def test_a_store_of_an_older_spotwise_is_brought_up_to_date(tmp_path):
         connection.execute("UPDATE meta SET value = '1' WHERE key = 'schema'")
     for _ in range(2):  # the second time there is nothing left to do
         store = Store.open(f"sqlite:///{path}")
-        run = store.run("digits-aaaaaa")
+        run = store.run(RUN_WITH_A_LOG)
         assert (run.storage, run.hosts, run.mounts_json) == ("", 1, "{}")
-        assert store.remaining("digits-aaaaaa") is None
+        assert store.attempts(RUN_WITH_A_LOG)[0].host == 0
+        assert store.remaining("digits-act333") is None
         store.close()
