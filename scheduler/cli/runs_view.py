@@ -22,7 +22,7 @@ NEWEST = 100  # lines of a table that a person still looks through
 
 
 @dataclass(frozen=True, slots=True)
-class RunLine:
+class ListedRun:
     """What the table says of a run."""
 
     run: Run
@@ -33,7 +33,7 @@ class RunLine:
     spent_usd: Decimal
 
     @classmethod
-    def of(cls, view: RunView) -> RunLine:
+    def of(cls, view: RunView) -> ListedRun:
         """From all that is known of a run."""
         count = len(view.attempts)
         return cls(view.run, view.state, view.progress.text, count, view.preemptions, view.spent_usd)
@@ -46,23 +46,23 @@ def listed_runs(store: Store, limit: int | None) -> list[Run]:
     return [*(run for run in store.runs(active=True) if run.id not in known), *newest]
 
 
-def run_lines(store: Store, runs: Sequence[Run], now: datetime) -> list[RunLine]:
+def run_lines(store: Store, runs: Sequence[Run], now: datetime) -> list[ListedRun]:
     """Of a run that has ended, the database adds up attempts and money; one that goes on is looked at whole."""
     totals = store.run_totals([run.id for run in runs if run.state.is_final])
     return [
         _ended(run, totals.get(run.id, RunTotals()))
         if run.state.is_final
-        else RunLine.of(RunWatcher(store, run.id).look(now))
+        else ListedRun.of(RunWatcher(store, run.id).look(now))
         for run in runs
     ]
 
 
-def _ended(run: Run, totals: RunTotals) -> RunLine:
+def _ended(run: Run, totals: RunTotals) -> ListedRun:
     progress = workload_for(run, parse_job(run.job_yaml, source=run.id)).progress().text
-    return RunLine(run, run.state.value, progress, totals.attempts, totals.preemptions, totals.booked_usd)
+    return ListedRun(run, run.state.value, progress, totals.attempts, totals.preemptions, totals.booked_usd)
 
 
-def status_table(lines: Sequence[RunLine]) -> ResponsiveTable:
+def status_table(lines: Sequence[ListedRun]) -> ResponsiveTable:
     """One line a run, newest last; more lines a run where a terminal is narrow."""
     wide = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("run", "team", "kind", "state"):

@@ -15,7 +15,7 @@ from rich.console import Console, RenderableType
 
 from spotwise.cost_models.estimate import Quantiles
 from spotwise.cost_models.offer import Market, Pool
-from spotwise.scheduler.cli.runs_view import RunLine, status_table
+from spotwise.scheduler.cli.runs_view import ListedRun, status_table
 from spotwise.scheduler.cli.status_view import RunView, RunWatcher, run_detail, status_json
 from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.progress import Progress
@@ -66,7 +66,7 @@ def shown(what: RenderableType, width: int) -> str:
 @pytest.mark.parametrize("width", [80, 100, 150])
 def test_ids_states_and_money_of_all_runs_are_there_in_full(width: int) -> None:
     ended = view(run=run("digits-aaaaaa", state=RunState.COMPLETED), spent_usd=Decimal("2.50"))
-    text = shown(status_table([RunLine.of(view()), RunLine.of(ended)]), width)
+    text = shown(status_table([ListedRun.of(view()), ListedRun.of(ended)]), width)
     assert {RUN_ID, "running", "163.22", "41%", "digits-aaaaaa", "completed", "2.50"} <= set(text.split())
     assert {"3", "kept", "val_accuracy", "0.9321"} <= set(text.split())
     assert "…" not in text
@@ -102,7 +102,7 @@ def test_numbers_and_states_of_trials_are_there_in_full(width: int) -> None:
 
 
 def test_a_run_and_an_attempt_have_one_line_each_where_there_is_room() -> None:
-    (line,) = [line for line in shown(status_table([RunLine.of(view())]), 150).splitlines() if RUN_ID in line]
+    (line,) = [line for line in shown(status_table([ListedRun.of(view())]), 150).splitlines() if RUN_ID in line]
     assert {"vision", "training", "running", "163.22", "41%"} < set(line.split())
     assert "epoch 3 of 10" in line
     (line,) = [line for line in shown(run_detail(view()), 150).splitlines() if "preempted" in line]
@@ -129,7 +129,7 @@ UP = LAUNCHING.evolve(launched_at=at(3.1))  # as the engine saw it
 def test_a_run_shows_what_it_is_about_to_be(changes: dict[str, Any], attempts: tuple[Attempt, ...], state: str) -> None:
     found = view(run=run(RUN_ID, **{"state": RunState.RUNNING, **changes}), attempts=attempts)
     assert f"{RUN_ID}  {state}  " in shown(run_detail(found), 150)
-    (line,) = [line for line in shown(status_table([RunLine.of(found)]), 150).splitlines() if RUN_ID in line]
+    (line,) = [line for line in shown(status_table([ListedRun.of(found)]), 150).splitlines() if RUN_ID in line]
     assert state in line.split()
 
 
