@@ -52,17 +52,20 @@ class NextTrial:
         """Trials of this host that are set aside."""
         return [trial for trial in self._unfinished(study) if trial.phase is TrialPhase.FROZEN]
 
-    def next(self, study: Study) -> Thaw | Proposal | None:
-        """Where nothing waits; None if nothing may start now."""
+    def next(self, study: Study, taken: Collection[int]) -> Thaw | Proposal | None:
+        """Where nothing waits; None if nothing may start now.
+
+        ``taken``: trials that have a place. One that was set aside stays so until its process has started.
+        """
         if self._freeze_thaw is not None:
-            return self._choice(study)
+            return self._choice(study, taken)
         return self._proposer.propose(study) if self._may_begin(study) else None
 
-    def outbids(self, study: Study, number: int) -> str:
+    def outbids(self, study: Study, number: int, taken: Collection[int]) -> str:
         """Why a running trial, which has just reported, is to be set aside; empty where it goes on."""
         if self._freeze_thaw is None or not self._freeze_thaw.is_due(study.trials[number]):
             return ""
-        choice = self._choice(study, number)
+        choice = self._choice(study, taken, running=number)
         if choice == Thaw(number):
             return ""
         if choice is None:
@@ -79,10 +82,13 @@ class NextTrial:
             self._weighed = study, enough(study, self._proposer.expected(study), rule, price)
         return self._weighed[1]
 
-    def _choice(self, study: Study, running: int | None = None) -> Thaw | Proposal | None:
+    def _choice(
+        self, study: Study, taken: Collection[int] = (), *, running: int | None = None
+    ) -> Thaw | Proposal | None:
         if self._freeze_thaw is None:
             return None
-        free = {trial.number for trial in self.frozen(study)} | ({running} if running is not None else set())
+        free = {trial.number for trial in self.frozen(study) if trial.number not in taken}
+        free |= {running} if running is not None else set()
         return self._freeze_thaw.choose(study, free, may_begin=self._may_begin(study), running=running)
 
     def _may_begin(self, study: Study) -> bool:

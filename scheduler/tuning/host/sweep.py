@@ -192,13 +192,13 @@ class LiveSweep:
         self._study = fold([event], self._study)
 
     def _chosen(self) -> TrialView | None:
-        choice = self._choices.next(self._study)
+        choice = self._choices.next(self._study, self._live)
         if choice is None:
             return None
         return self._begun(choice) if isinstance(choice, Proposal) else self._study.trials[choice.number]
 
     def _set_aside_if_outbid(self, number: int) -> None:
-        reason = "" if number in self._leaving else self._choices.outbids(self._study, number)
+        reason = "" if number in self._leaving else self._choices.outbids(self._study, number, self._live)
         if reason:
             self._leaving[number] = reason
             self._leave(number)

@@ -48,6 +48,24 @@ while epoch < %d:
     write("progress", epoch, loss=(float(os.environ["HP_X"]) - 1) ** 2 + 1 / epoch)
 write("finished", epoch)
 """
+# Saves when it is told to leave, and only then; it prints meanwhile, so that a pipe nobody reads any more would end it.
+SAVES_WHEN_TOLD = PROGRAM.replace(
+    """    with open(checkpoint + ".part", "w") as file:
+        file.write(str(epoch))
+    os.replace(checkpoint + ".part", checkpoint)
+""",
+    "",
+).replace(
+    """    write("stopping", epoch)
+""",
+    """    print("saving", flush=True)
+    time.sleep(0.3)
+    with open(checkpoint, "w") as file:
+        file.write(str(epoch))
+    print("saved", flush=True)
+    write("stopping", epoch)
+""",
+)
 
 
 def write_task(folder: Path, attempt: int, command: str, **changes: object) -> Path:
@@ -136,10 +154,13 @@ def test_sweep_outlives_a_preemption_and_a_killed_driver(tmp_path: Path) -> None
     assert RayWorkdir(str(tmp_path)).existing() == []
 
 
-def test_trials_are_set_aside_and_go_on_where_they_stopped(tmp_path: Path) -> None:
-    """Freezing through Ray, with a preemption between: the best goes to its end, most of the others never do."""
-    (tmp_path / "train.py").write_text(PROGRAM % EPOCHS)
-    command = f"{sys.executable} {tmp_path / 'train.py'}"
+def test_trials_under_a_pipe_are_set_aside_and_go_on_where_they_stopped(tmp_path: Path) -> None:
+    """Freezing through Ray, with a preemption between: the best goes to its end, most of the others never do.
+
+    Each saves only when it is told to leave, so an epoch that is seen twice is a save that was lost.
+    """
+    (tmp_path / "train.py").write_text(SAVES_WHEN_TOLD % EPOCHS)
+    command = f"{sys.executable} {tmp_path / 'train.py'} 2>&1 | tee -a {tmp_path}/printed-$SPOTWISE_TRIAL_ID"
     rule = StoppingRule(grace_epochs=1, reduction_factor=2, freezes=True)
 
     def frozen() -> int:
@@ -161,6 +182,7 @@ def test_trials_are_set_aside_and_go_on_where_they_stopped(tmp_path: Path) -> No
     assert {trial.phase for trial in study.trials.values()} == {TrialPhase.COMPLETED, TrialPhase.PRUNED}, output
     assert sum(len(trial.reports) for trial in study.trials.values()) < 0.7 * 10 * EPOCHS, output
     assert any(trial.phase is TrialPhase.COMPLETED and "set aside" in output for trial in study.trials.values())
+    assert sum(path.read_text().count("saved") for path in tmp_path.glob("printed-*")) >= 2, output
     for number in study.trials:
         records = read_progress(str(tmp_path / "trials" / f"{number:04d}" / "progress.jsonl"))
         epochs = [r.epoch for r in records if r.event == "progress"]

@@ -271,6 +271,21 @@ def test_a_trial_that_others_outbid_saves_leaves_and_may_go_on_later(make_task: 
     assert len(sweep.study.trials[0].holds) == 2
 
 
+def test_a_trial_that_was_set_aside_is_given_one_place_even_before_its_process_has_started(make_task: MakeTask) -> None:
+    """Two processes must never write one checkpoint."""
+    rule = StoppingRule(1, 2, freezes=True)
+    freeze_thaw = Preferring(9)
+    sweep = freezing_sweep(make_task(parallel=2, trials=1, early_stopping=rule, epochs=4), freeze_thaw)
+    begin(sweep, 1)
+    sweep.exited(0, TrialExit(75, NOW))
+    freeze_thaw.favourite = 0
+    taken = sweep.take()
+    assert taken is not None
+    assert taken.number == 0
+    assert sweep.take() is None
+    assert not sweep.is_over
+
+
 def test_a_host_that_starts_again_knows_what_was_set_aside_and_what_was_interrupted(make_task: MakeTask) -> None:
     rule = StoppingRule(1, 2, freezes=True)
     task = make_task(parallel=2, trials=2, early_stopping=rule, epochs=4)
