@@ -51,7 +51,7 @@ _LOCAL_RESOURCES = frozenset(
 # fmt: on
 
 
-# What only SkyPilot's managed jobs, services or optimizer heed: spotwise takes their place, or starts plain clusters.
+# What only SkyPilot's managed jobs, services or optimizer act on: spotwise takes their place, or starts plain clusters.
 _UNUSED_ON_SKYPILOT = {
     "event_callback": "only SkyPilot's managed jobs call it",
     "inputs": "spotwise, not SkyPilot's optimizer, chooses the place",
@@ -64,9 +64,11 @@ _UNUSED_ON_SKYPILOT = {
 _UNUSED_RESOURCES_ON_SKYPILOT = {
     "autostop": "nodes end themselves after skypilot.autostop of the settings",
     "job_recovery": "spotwise recovers the job itself",
-    "ordered": "all are considered, and the policy chooses; only the order has no effect",
-    "priority": "only SkyPilot's managed jobs heed it",
+    "priority": "only SkyPilot's managed jobs act on it",
     "spot_recovery": "spotwise recovers the job itself",
+}
+_PARTLY_USED_RESOURCES_ON_SKYPILOT = {
+    "ordered": "all are considered, and the policy chooses; only the order has no effect",
 }
 
 
@@ -88,11 +90,6 @@ def _unused_by_skypilot(sky: Mapping[str, Any], resources: Mapping[str, Any]) ->
     alternatives = [*(resources.get("any_of") or ()), *(resources.get("ordered") or ())]
     asked = {key for one in (resources, *alternatives) for key in one}
     notes = [f"{key}: no effect: {why}" for key, why in _UNUSED_ON_SKYPILOT.items() if key in sky]
-    return [
-        *notes,
-        *(f"resources.{key}: {_why(why)}" for key, why in _UNUSED_RESOURCES_ON_SKYPILOT.items() if key in asked),
-    ]
-
-
-def _why(why: str) -> str:
-    return why if "no effect" in why else f"no effect: {why}"
+    whys = {key: f"no effect: {why}" for key, why in _UNUSED_RESOURCES_ON_SKYPILOT.items()}
+    whys |= _PARTLY_USED_RESOURCES_ON_SKYPILOT
+    return [*notes, *(f"resources.{key}: {whys[key]}" for key in sorted(whys) if key in asked)]

@@ -401,7 +401,7 @@ def test_a_key_without_effect_is_named(text: str, notes: list[str]) -> None:
             "run: x\nresources: {ordered: [{infra: aws, priority: 3}]}\n",
             [
                 "resources.ordered: all are considered, and the policy chooses; only the order has no effect",
-                "resources.priority: no effect: only SkyPilot's managed jobs heed it",
+                "resources.priority: no effect: only SkyPilot's managed jobs act on it",
             ],
         ),
     ],
