@@ -107,6 +107,11 @@ def test_every_pool_sells_spot_and_on_demand() -> None:
 
 
 @pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
 def at(home: Path) -> Callable[[float], LocalEngine]:
     """An engine at this many market hours after the market opened, with an outage from hour 2 to 5."""
     LocalEngine(home, make_market(outage=(2, 3)), ManualClock(ANCHOR)).available()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import create_trial
 
-from spotwise.scheduler.tuning.model.encoding import BEYOND, Cube
+from spotwise.scheduler.tuning.model.encoding import MAX_OUTSIDE, UnitCube
 from spotwise.scheduler.tuning.study.search_space import distributions, spec_of
 
 Spec = dict[str, Any]
@@ -51,7 +51,7 @@ def specs(draw: st.DrawFn) -> Spec:
 
 @pytest.mark.parametrize(("spec", "values"), SPECS)
 def test_values_come_back_from_their_rows(spec: Spec, values: list[Any]) -> None:
-    cube = Cube({"p": spec})
+    cube = UnitCube({"p": spec})
     for value in values:
         back = cube.config(cube.rows([{"p": value}])[0])["p"]
         assert (back, type(back)) == (pytest.approx(value, rel=1e-12) if type(value) is float else value, type(value))
@@ -63,7 +63,7 @@ def test_values_come_back_from_their_rows(spec: Spec, values: list[Any]) -> None
 def test_what_is_proposed_is_in_optunas_distribution_and_known_again_as_tried(
     space: dict[str, Spec], seed: int
 ) -> None:
-    cube, rng = Cube({name: spec_of(dist) for name, dist in distributions(space).items()}), np.random.default_rng(seed)
+    cube, rng = UnitCube({name: spec_of(dist) for name, dist in distributions(space).items()}), np.random.default_rng(seed)
     rows = cube.random(8, rng)
     rows = np.vstack([rows, cube.near(rows, 4, rng)])
     configs = [cube.config(row) for row in rows]
@@ -73,7 +73,7 @@ def test_what_is_proposed_is_in_optunas_distribution_and_known_again_as_tried(
 
 
 def test_random_rows_cover_every_choice_and_the_whole_range() -> None:
-    cube = Cube(PLAIN)
+    cube = UnitCube(PLAIN)
     configs = [cube.config(row) for row in cube.random(400, np.random.default_rng(0))]
     assert {config["layers"] for config in configs} == set(range(1, 10))
     assert {config["kind"] for config in configs} == {"a", "b", "c"}
@@ -81,7 +81,7 @@ def test_random_rows_cover_every_choice_and_the_whole_range() -> None:
 
 
 def test_missing_parameters_are_left_out_of_configurations_and_lie_in_the_middle_of_columns() -> None:
-    cube = Cube(PLAIN)
+    cube = UnitCube(PLAIN)
     rows = cube.rows([{"layers": 9}, {}])
     assert np.isnan(rows).tolist() == [[True, False, True], [True, True, True]]
     assert [cube.config(row) for row in rows] == [{"layers": 9}, {}]
@@ -90,19 +90,19 @@ def test_missing_parameters_are_left_out_of_configurations_and_lie_in_the_middle
 
 
 def test_different_choices_lie_one_apart() -> None:
-    cube = Cube({"kind": PLAIN["kind"]})
+    cube = UnitCube({"kind": PLAIN["kind"]})
     a, b = cube.columns(cube.rows([{"kind": "a"}, {"kind": "b"}]))
     assert np.linalg.norm(a - b) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("value", ["0.1", True, None, math.nan, math.inf, [0.1]])
 def test_what_is_no_number_is_missing_from_a_numeric_parameter(value: object) -> None:
-    assert np.isnan(Cube({"lr": PLAIN["lr"]}).rows([{"lr": value}])).all()
+    assert np.isnan(UnitCube({"lr": PLAIN["lr"]}).rows([{"lr": value}])).all()
 
 
 @pytest.mark.parametrize("value", ["d", 1, None])
 def test_what_is_no_choice_is_missing_from_a_categorical_parameter(value: object) -> None:
-    assert np.isnan(Cube({"kind": PLAIN["kind"]}).rows([{"kind": value}])).all()
+    assert np.isnan(UnitCube({"kind": PLAIN["kind"]}).rows([{"kind": value}])).all()
 
 
 @pytest.mark.parametrize(
@@ -110,20 +110,20 @@ def test_what_is_no_choice_is_missing_from_a_categorical_parameter(value: object
     [
         ("lr", 10.0, 1.25),
         ("lr", 1e-5, -0.25),
-        ("lr", 1e9, 1 + BEYOND),
-        ("lr", 0.0, -BEYOND),
-        ("lr", -3.0, -BEYOND),
+        ("lr", 1e9, 1 + MAX_OUTSIDE),
+        ("lr", 0.0, -MAX_OUTSIDE),
+        ("lr", -3.0, -MAX_OUTSIDE),
         ("layers", 11, 1.25),
-        ("layers", -100, -BEYOND),
+        ("layers", -100, -MAX_OUTSIDE),
         ("layers", 3.4, 0.3),
     ],
 )
 def test_values_of_another_space_lie_outside_the_bounds_up_to_a_limit(name: str, value: float, place: float) -> None:
-    assert Cube({name: PLAIN[name]}).rows([{name: value}])[0, 0] == pytest.approx(place)
+    assert UnitCube({name: PLAIN[name]}).rows([{name: value}])[0, 0] == pytest.approx(place)
 
 
 def test_neighbours_lie_inside_and_most_differ_in_one_parameter_or_two() -> None:
-    cube, rng = Cube(PLAIN), np.random.default_rng(0)
+    cube, rng = UnitCube(PLAIN), np.random.default_rng(0)
     start = cube.rows([{"lr": 0.01, "layers": 5, "kind": "a"}])
     near = cube.near(start, 500, rng)
     moved = (near != start).sum(axis=1)
@@ -135,14 +135,14 @@ def test_neighbours_lie_inside_and_most_differ_in_one_parameter_or_two() -> None
 
 @pytest.mark.parametrize("params", [{"lr": 99.0, "layers": -50, "kind": "a"}, {"layers": 5}, {}])
 def test_neighbours_of_what_lies_outside_or_is_incomplete_are_whole_configurations_inside(params: Spec) -> None:
-    cube = Cube(PLAIN)
+    cube = UnitCube(PLAIN)
     near = cube.near(cube.rows([params]), 50, np.random.default_rng(0))
     assert ((near >= 0) & (near <= [1, 1, 2])).all()
 
 
 @pytest.mark.parametrize("params", [{"lr": 0.5, "kind": "a"}, {"lr": 0.5}, {}])
 def test_what_is_missing_is_drawn_and_known_again_and_the_rest_stays(params: Spec) -> None:
-    cube, rng = Cube(PLAIN), np.random.default_rng(0)
+    cube, rng = UnitCube(PLAIN), np.random.default_rng(0)
     rows = cube.rows([params] * 30)
     filled = cube.filled(rows, rng)
     assert cube.is_among(filled, cube.rows([cube.config(row) for row in filled])).all()
@@ -151,11 +151,11 @@ def test_what_is_missing_is_drawn_and_known_again_and_the_rest_stays(params: Spe
 
 
 def test_nothing_has_no_neighbours() -> None:
-    assert Cube(PLAIN).near(np.zeros((0, 3)), 5, np.random.default_rng(0)).shape == (0, 3)
+    assert UnitCube(PLAIN).near(np.zeros((0, 3)), 5, np.random.default_rng(0)).shape == (0, 3)
 
 
 def test_rows_are_among_others_only_where_every_parameter_is_the_same() -> None:
-    cube = Cube(PLAIN)
+    cube = UnitCube(PLAIN)
     whole = {"lr": 0.01, "layers": 5, "kind": "a"}
     others = [{**whole, "lr": 0.02}, {**whole, "layers": 6}, {**whole, "kind": "b"}, {"lr": 0.01, "layers": 5}]
     rows = cube.rows([whole, *others])
@@ -164,7 +164,7 @@ def test_rows_are_among_others_only_where_every_parameter_is_the_same() -> None:
 
 
 def test_null_is_a_choice_like_others() -> None:
-    cube = Cube({"decay": {"type": "categorical", "choices": [None, "cosine"]}})
+    cube = UnitCube({"decay": {"type": "categorical", "choices": [None, "cosine"]}})
     null, cosine, missing = cube.columns(cube.rows([{"decay": None}, {"decay": "cosine"}, {}]))
     assert np.linalg.norm(null - cosine) == pytest.approx(1.0)
     assert missing.tolist() == [0.0, 0.0]
@@ -172,7 +172,7 @@ def test_null_is_a_choice_like_others() -> None:
 
 def test_steps_that_do_not_reach_the_upper_bound() -> None:
     """21 steps of 0.07 fit into a range of 1.5: Optuna's last value is 0.03 below the bound, and so is ours."""
-    cube = Cube({"x": {"type": "float", "low": 0.0, "high": 1.5, "step": 0.07}})
+    cube = UnitCube({"x": {"type": "float", "low": 0.0, "high": 1.5, "step": 0.07}})
     top = cube.snapped(np.array([[1.0], [0.5]]))
     assert cube.config(top[0])["x"] == pytest.approx(1.47)
     assert cube.rows([cube.config(row) for row in top]) == pytest.approx(top)
@@ -192,4 +192,4 @@ def test_steps_that_do_not_reach_the_upper_bound() -> None:
     ],
 )
 def test_only_parameters_of_many_values_are_moved_freely(spec: Spec, expected: bool) -> None:
-    assert Cube({"a": spec}).is_smooth.tolist() == [expected]
+    assert UnitCube({"a": spec}).is_smooth.tolist() == [expected]

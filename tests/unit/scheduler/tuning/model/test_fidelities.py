@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
-from spotwise.scheduler.tuning.model.encoding import Cube
-from spotwise.scheduler.tuning.model.fidelities import scores_at, unknown_agreement, value_at
+from spotwise.scheduler.tuning.model.encoding import UnitCube
+from spotwise.scheduler.tuning.model.fidelities import scores_at, assumed_correlations, value_at
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.rank_scores import ranked
 
@@ -68,13 +68,13 @@ def test_how_much_an_early_result_is_worth_is_learned(crossing: bool, low: float
         ends = rng.random(30)
         starts = rng.permutation(ends) if crossing else ends - 0.1
         studies.append(study([[float(s), float(e)] for s, e in zip(starts, ends, strict=True)], name=f"past-{number}"))
-    past = PastStudies(studies, Cube(SPACE), levels=(0.5, 1.0))
-    assert low < past.agreement.orders[0, 1] < high + 1e-9
-    assert low < past.agreement.residuals[0, 1] < high + 1e-9
+    past = PastStudies(studies, UnitCube(SPACE), levels=(0.5, 1.0))
+    assert low < past.level_correlations.orders[0, 1] < high + 1e-9
+    assert low < past.level_correlations.residuals[0, 1] < high + 1e-9
 
 
 def test_before_any_curve_was_seen_nearer_levels_agree_more() -> None:
-    orders = unknown_agreement((0.1, 0.5, 1.0)).orders
+    orders = assumed_correlations((0.1, 0.5, 1.0)).orders
     assert orders[0, 2] < orders[1, 2] < orders[2, 2] == 1.0
 
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import log_ndtr
 
 from spotwise.scheduler.tuning.model.gaussian_process import (
-    Observations,
+    ConditionedGP,
     Posterior,
     _misfit,
     expected_improvement,
@@ -48,7 +48,7 @@ def test_most_likely_kernel_tells_the_column_that_matters_from_the_one_that_does
     rng = np.random.default_rng(4)
     points = [rng.random((25, 2)) for _ in range(3)]
     kernel = most_likely_kernel(points, [np.sin(6 * each[:, matters] + shift) for shift, each in enumerate(points)])
-    assert kernel.per_length[matters] > 4 * kernel.per_length[1 - matters]
+    assert kernel.inverse_lengths[matters] > 4 * kernel.inverse_lengths[1 - matters]
     assert kernel.noise < 0.05
 
 
@@ -62,7 +62,7 @@ def test_posterior_meets_what_was_seen_and_returns_to_the_prior_far_away() -> No
     seen, y = np.array([[0.1], [0.5], [0.9]]), np.array([-1.0, 2.0, 0.5])
     new = np.vstack([seen, [[50.0]]])
     covariance = kernel.between(seen, seen) + JITTER * np.eye(3)
-    mean, sd = Observations(covariance, y).posterior(kernel.between(seen, new), kernel.amplitude)
+    mean, sd = ConditionedGP(covariance, y).posterior(kernel.between(seen, new), kernel.amplitude)
     assert mean == pytest.approx([-1.0, 2.0, 0.5, 0.0], abs=1e-4)
     assert sd == pytest.approx([0.0, 0.0, 0.0, math.sqrt(2.0)], abs=2e-3)
 
@@ -71,10 +71,10 @@ def test_left_out_is_what_the_others_do_not_predict() -> None:
     rng = np.random.default_rng(6)
     kernel, points, y = Kernel(np.array([3.0, 1.0]), amplitude=1.5, noise=0.1), rng.random((7, 2)), rng.normal(size=7)
     noisy = kernel.between(points, points) + 0.1 * np.eye(7)
-    found = Observations(noisy, y).left_out
+    found = ConditionedGP(noisy, y).leave_one_out_residuals
     for one in range(7):
         others = np.delete(np.arange(7), one)
-        seen = Observations(noisy[np.ix_(others, others)], y[others])
+        seen = ConditionedGP(noisy[np.ix_(others, others)], y[others])
         mean, _ = seen.posterior(kernel.between(points[others], points[one : one + 1]), kernel.amplitude)
         assert found[one] == pytest.approx(y[one] - mean[0])
 

@@ -10,15 +10,15 @@ from bowls import SPACE, Bowl, past_studies
 from scipy.stats import spearmanr
 
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
-from spotwise.scheduler.tuning.model.encoding import Cube
-from spotwise.scheduler.tuning.model.past_studies import FEW, MOST_POINTS, PastStudies
+from spotwise.scheduler.tuning.model.encoding import UnitCube
+from spotwise.scheduler.tuning.model.past_studies import FEW_STUDIES, MAX_TRIALS, PastStudies
 
 MakeStudy = Callable[..., StudyRecord]
 UNIT = {"type": "float", "low": 0.0, "high": 1.0}
 
 
 def mean_prediction(studies: list[StudyRecord], configs: list[dict[str, Any]], space: dict[str, Any] = SPACE) -> Any:
-    cube = Cube(space)
+    cube = UnitCube(space)
     return PastStudies(studies, cube).predict(cube.columns(cube.rows(configs))).mean(axis=1)
 
 
@@ -65,7 +65,7 @@ def test_studies_that_share_some_parameters_ignore_the_others(make_study: MakeSt
 def test_each_study_predicts_from_the_parameters_that_it_shares(make_study: MakeStudy) -> None:
     whole = Bowl(1).study()
     part = make_study([({"x": i / 10}, i / 10) for i in range(11)], id="part", space={"x": UNIT})
-    cube = Cube(SPACE)
+    cube = UnitCube(SPACE)
     past = PastStudies([part, whole, replace(part, id="again")], cube)
     predicted = past.predict(cube.columns(cube.rows([{"x": 0.5, "y": y, "z": 0.5} for y in (0.1, 0.9)])))
     assert past.count == 3
@@ -82,17 +82,17 @@ def test_studies_with_nothing_in_common_too_few_trials_or_none_completed_are_lef
         make_study([(params, None) for params, _ in done], space={"x": UNIT}),
         make_study([], space={"x": UNIT}),
     ]
-    assert PastStudies(studies, Cube(SPACE)).count == 1
-    assert PastStudies(studies[1:], Cube(SPACE)).count == 0
-    assert PastStudies([], Cube(SPACE)).count == 0
+    assert PastStudies(studies, UnitCube(SPACE)).count == 1
+    assert PastStudies(studies[1:], UnitCube(SPACE)).count == 0
+    assert PastStudies([], UnitCube(SPACE)).count == 0
 
 
-@pytest.mark.parametrize("trials", [(MOST_POINTS + 200,), (700, 30, 700)])
+@pytest.mark.parametrize("trials", [(MAX_TRIALS + 200,), (700, 30, 700)])
 def test_long_histories_are_thinned_and_keep_their_best(trials: tuple[int, ...]) -> None:
-    cube = Cube(SPACE)
+    cube = UnitCube(SPACE)
     studies = [Bowl(1 + index).study(count) for index, count in enumerate(trials)]
     rows = PastStudies(studies, cube).rows
-    assert MOST_POINTS // len(trials) <= len(rows) <= MOST_POINTS
+    assert MAX_TRIALS // len(trials) <= len(rows) <= MAX_TRIALS
     for study in studies:
         best = study.best()
         assert best is not None
@@ -107,14 +107,14 @@ def test_failed_trials_of_the_past_are_predicted_to_be_bad(make_study: MakeStudy
 
 
 def left_unknown(past: PastStudies, columns: Any) -> Any:
-    learned = past.learned(columns)
-    return np.diag(past.likeness(columns, columns) - learned @ learned.T)
+    learned = past.explained_factor(columns)
+    return np.diag(past.prior_covariance(columns, columns) - learned @ learned.T)
 
 
 def test_few_studies_leave_little_unknown_where_their_trials_are_and_much_elsewhere(make_study: MakeStudy) -> None:
     corner = [({"x": 0.02 * i, "y": 0.02 * j}, i - 0.5 * j) for i in range(5) for j in range(5)]
     study = make_study(corner, space={"x": UNIT, "y": UNIT})
-    cube = Cube(study.space)
+    cube = UnitCube(study.space)
     at = cube.columns(cube.rows([{"x": 0.04, "y": 0.04}, {"x": 0.95, "y": 0.95}]))
     one = PastStudies([study], cube)
     near, far = left_unknown(one, at)
@@ -125,10 +125,10 @@ def test_few_studies_leave_little_unknown_where_their_trials_are_and_much_elsewh
 
 def test_of_many_studies_it_is_not_asked() -> None:
     columns = np.full((3, 3), 0.5)
-    assert PastStudies(past_studies(FEW), Cube(SPACE)).learned(columns).shape == (3, 30 * FEW)
-    many = PastStudies(past_studies(FEW + 1), Cube(SPACE))
+    assert PastStudies(past_studies(FEW_STUDIES), UnitCube(SPACE)).explained_factor(columns).shape == (3, 30 * FEW_STUDIES)
+    many = PastStudies(past_studies(FEW_STUDIES + 1), UnitCube(SPACE))
     assert not many.are_few
-    assert many.learned(columns).shape == (3, 0)
+    assert many.explained_factor(columns).shape == (3, 0)
 
 
 def led_study(number: int, led: int) -> StudyRecord:
@@ -150,7 +150,7 @@ def test_good_trials_of_studies_that_a_tuner_led_lie_closer_together(
     led: int, levels: tuple[float, ...], low: float, high: float
 ) -> None:
     """Most of them are nearly as good as the best, which ranks hide."""
-    studies, cube = [led_study(number, led) for number in range(1, 5)], Cube(SPACE)
+    studies, cube = [led_study(number, led) for number in range(1, 5)], UnitCube(SPACE)
     best = cube.rows([min(study.trials, key=lambda trial: trial.value or 0.0).params for study in studies])
     predicted = np.diag(PastStudies(studies, cube, levels=levels).predict(cube.columns(best)))
     assert low < predicted.mean() < high

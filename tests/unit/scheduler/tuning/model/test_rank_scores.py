@@ -8,9 +8,9 @@ import pytest
 
 from spotwise.scheduler.core.study import TrialRecord, TrialState
 from spotwise.scheduler.tuning.model.rank_scores import (
-    bent_scores,
+    warped_scores,
     is_scored,
-    misranked,
+    misranked_share,
     normal_scores,
     ranked,
     thinned,
@@ -90,13 +90,13 @@ def test_thinning_keeps_the_best_third_and_spreads_the_others_to_the_end(count: 
     ids=["right", "turned round", "one of five pairs", "only among the worse half"],
 )
 def test_misranked_counts_pairs_with_one_of_the_better_half(predicted: list[float], wrong: float) -> None:
-    assert misranked(np.array(predicted)) == pytest.approx(wrong)
+    assert misranked_share(np.array(predicted)) == pytest.approx(wrong)
 
 
 def test_bent_scores_keep_order_mean_and_spread_and_bring_the_best_together() -> None:
-    bent, plain = bent_scores(20), normal_scores(20)
+    bent, plain = warped_scores(20), normal_scores(20)
     assert (np.diff(bent) > 0).all()
     assert bent.mean() == pytest.approx(0.0, abs=1e-12)
     assert bent.std() == pytest.approx(plain.std())
     assert bent[3] - bent[0] < 0.6 * (plain[3] - plain[0])
-    assert bent_scores(1).tolist() == [0.0]
+    assert warped_scores(1).tolist() == [0.0]

@@ -10,13 +10,13 @@ from bowls import SPACE, Bowl, past_studies
 
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning.model import transfer_gp
-from spotwise.scheduler.tuning.model.encoding import Array, Cube
+from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
-from spotwise.scheduler.tuning.model.single_study_gp import SingleStudyGP, kernel_of
-from spotwise.scheduler.tuning.model.transfer_gp import Points, TransferGP
-from spotwise.scheduler.tuning.search.acquisition import SURE
+from spotwise.scheduler.tuning.model.single_study_gp import SingleStudyGP, fitted_kernel
+from spotwise.scheduler.tuning.model.transfer_gp import PointFeatures, TransferGP
+from spotwise.scheduler.tuning.search.acquisition import MIN_LOG_ODDS_FOR_PAST
 
-CUBE = Cube(SPACE)
+CUBE = UnitCube(SPACE)
 NONE = np.zeros((0, 3))
 
 
@@ -28,19 +28,19 @@ def best_first(trials: int) -> Array:
 
 def log_odds(studies: list[StudyRecord], trials: int) -> float:
     past, tried = PastStudies(studies, CUBE), best_first(trials)
-    return TransferGP(past, Points.of(past, tried)).log_odds
+    return TransferGP(past, PointFeatures.of(past, tried)).log_odds
 
 
 @pytest.mark.parametrize("trials", [6, 12, 25])
 def test_related_studies_count_and_the_more_so_the_more_was_tried(trials: int) -> None:
-    assert log_odds(past_studies(), trials) > SURE
+    assert log_odds(past_studies(), trials) > MIN_LOG_ODDS_FOR_PAST
     assert log_odds(past_studies(), 2 * trials) > log_odds(past_studies(), trials)
 
 
 @pytest.mark.parametrize("trials", [6, 12, 25])
 def test_studies_turned_round_say_where_it_is_good_by_where_they_say_it_is_bad(trials: int) -> None:
     turned = past_studies(goal="maximize")
-    assert log_odds(turned, trials) > SURE
+    assert log_odds(turned, trials) > MIN_LOG_ODDS_FOR_PAST
     assert log_odds(turned, trials) < log_odds(past_studies(), trials)
     past, new = PastStudies(turned, CUBE), CUBE.random(200, np.random.default_rng(3))
     gain, _ = gains(past, best_first(trials), NONE, CUBE.columns(new))
@@ -60,7 +60,7 @@ def shuffled() -> list[StudyRecord]:
 
 @pytest.mark.parametrize("trials", [12, 25])
 def test_studies_of_nothing_that_is_like_it_do_not_count(trials: int) -> None:
-    assert log_odds(shuffled(), trials) < SURE
+    assert log_odds(shuffled(), trials) < MIN_LOG_ODDS_FOR_PAST
 
 
 def test_one_trial_says_little_for_the_past_or_against_it() -> None:
@@ -72,10 +72,10 @@ def test_log_odds_are_a_number_however_sure_they_are(
     monkeypatch: pytest.MonkeyPatch, past: float, against: float, expected: float
 ) -> None:
     """One assumption with the past, all without it."""
-    first = transfer_gp.ASSUMPTIONS[0]
+    first = transfer_gp.HYPOTHESES[0]
 
     def evidence(_: object, assumed: object) -> Array:
-        log = past if assumed is first else -math.inf if assumed.past_counts else against  # type: ignore[attr-defined]
+        log = past if assumed is first else -math.inf if assumed.uses_past else against  # type: ignore[attr-defined]
         return np.array([log, log])
 
     monkeypatch.setattr(transfer_gp._Model, "log_evidence", evidence)
@@ -85,10 +85,10 @@ def test_log_odds_are_a_number_however_sure_they_are(
 
 def gains(past: PastStudies, tried: Array, pending: Array, new: Array) -> tuple[Array, Array]:
     """With the past, and without."""
-    points = [Points.of(past, columns) for columns in (tried, pending, new)]
+    points = [PointFeatures.of(past, columns) for columns in (tried, pending, new)]
     numbers = np.arange(len(tried), dtype=float)
     own = SingleStudyGP(tried, numbers, pending)
-    return TransferGP(past, points[0]).gain(points[1], points[2]), own.gain(new, own.best_without_luck)
+    return TransferGP(past, points[0]).expected_improvement(points[1], points[2]), own.expected_improvement(new, own.best_denoised)
 
 
 def test_where_one_past_study_never_looked_something_may_be_gained() -> None:
@@ -120,11 +120,11 @@ def test_what_is_in_flight_leaves_less_to_expect_there() -> None:
 def test_what_is_expected_is_a_mean_over_assumptions_and_not_their_sum() -> None:
     """It is weighed against money."""
     past, tried = PastStudies(past_studies(), CUBE), best_first(8)
-    model, pending, new = TransferGP(past, Points.of(past, tried)), Points.of(past, NONE), Points.of(past, tried + 0.02)
-    each = [model._model.gain([one], pending, new) for one in model._weighed[: transfer_gp.USED]]
+    model, pending, new = TransferGP(past, PointFeatures.of(past, tried)), PointFeatures.of(past, NONE), PointFeatures.of(past, tried + 0.02)
+    each = [model._model.expected_improvement([one], pending, new) for one in model._weighed[: transfer_gp.HYPOTHESES_USED]]
     assert len(each) > 1
-    assert (model.gain(pending, new) <= np.max(each, axis=0) + 1e-12).all()
-    assert (model.gain(pending, new) >= np.min(each, axis=0) - 1e-12).all()
+    assert (model.expected_improvement(pending, new) <= np.max(each, axis=0) + 1e-12).all()
+    assert (model.expected_improvement(pending, new) >= np.min(each, axis=0) - 1e-12).all()
 
 
 def test_without_the_past_the_best_trials_count_as_close_together() -> None:
@@ -135,15 +135,15 @@ def test_without_the_past_the_best_trials_count_as_close_together() -> None:
 
 def test_past_that_says_nothing_of_a_study_predicts_its_trials_worse_than_they_predict_each_other() -> None:
     tried = best_first(25)
-    own = SingleStudyGP(tried, np.arange(25.0), NONE).misranked()
+    own = SingleStudyGP(tried, np.arange(25.0), NONE).misranked_share()
     pasts = [PastStudies(studies, CUBE) for studies in (shuffled(), past_studies())]
-    misled, led = (TransferGP(past, Points.of(past, tried)).misranked() for past in pasts)
+    misled, led = (TransferGP(past, PointFeatures.of(past, tried)).misranked_share() for past in pasts)
     assert own < 0.2 < misled
     assert led < 0.2
 
 
 def test_kernel_is_learned_anew_only_when_a_study_has_grown_by_a_seventh() -> None:
-    learned = [kernel_of(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
+    learned = [fitted_kernel(best_first(25)[:n], np.arange(n, dtype=float)) for n in range(2, 26)]
     changes = sum(a is not b for a, b in pairwise(learned))
     assert 10 < changes < 18
     assert learned[0] is not learned[-1]

@@ -13,15 +13,15 @@ from bowls import Bowl, past_studies
 
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning import TransferSampler
-from spotwise.scheduler.tuning.model.encoding import Cube
-from spotwise.scheduler.tuning.model.trial_cost import WIDEST, TrialCostModel, whole_seconds
+from spotwise.scheduler.tuning.model.encoding import UnitCube
+from spotwise.scheduler.tuning.model.trial_cost import MAX_LOG_RATIO, TrialCostModel, whole_seconds
 from spotwise.scheduler.tuning.search.portfolio import choose
 
 SPACE: dict[str, dict[str, Any]] = {
     "width": {"type": "int", "low": 8, "high": 512, "log": True},
     "optimizer": {"type": "categorical", "choices": ["adam", "sgd"]},
 }
-CUBE = Cube(SPACE)
+CUBE = UnitCube(SPACE)
 NOTHING = np.zeros(0)
 
 
@@ -83,7 +83,7 @@ def test_absurd_and_unknown_costs_do_no_harm(make_study: Any) -> None:
     took = np.array([math.nan, 0.0, -3.0, math.inf, 1e-9, 1e9])
     found = TrialCostModel([past(make_study, 2.0)], CUBE).of(widths(8, 512), widths(9, 20, 60, 120, 300, 500), took)
     assert np.isfinite(found).all()
-    assert found.max() / found.min() <= math.exp(2 * WIDEST)
+    assert found.max() / found.min() <= math.exp(2 * MAX_LOG_RATIO)
     assert TrialCostModel([past(make_study, 0.0)], CUBE).of(widths(8, 512), widths(), NOTHING).tolist() == [1.0, 1.0]
 
 

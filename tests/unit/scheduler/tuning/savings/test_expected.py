@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from spotwise.scheduler.core.study import StudyRecord, TrialState
-from spotwise.scheduler.tuning.savings.cold_start import cold_trials, finest, spread
+from spotwise.scheduler.tuning.savings.cold_start import cold_trials, finest_quantile, spread
 from spotwise.scheduler.tuning.savings.expected import expected_saving
 from spotwise.scheduler.tuning.savings.realised import realised_saving
 
@@ -129,7 +129,7 @@ def test_conditional_parameters_may_be_missing(make_study: MakeStudy) -> None:
 def test_nothing_finer_is_claimed_than_past_studies_can_show(make_study: MakeStudy) -> None:
     saving = expected_saving(studies(make_study, ALIKE, trials=6), PLANE, 4)
     assert saving is not None
-    assert saving.without.p90 <= cold_trials(finest(6))
+    assert saving.without.p90 <= cold_trials(finest_quantile(6))
 
 
 def test_fewer_studies_give_a_wider_interval(make_study: MakeStudy) -> None:

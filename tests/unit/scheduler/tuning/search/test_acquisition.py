@@ -8,31 +8,31 @@ import pytest
 from bowls import SPACE, Bowl, past_studies
 
 from spotwise.scheduler.core.study import StudyRecord
-from spotwise.scheduler.tuning.model.encoding import Array, Cube
-from spotwise.scheduler.tuning.model.gaussian_process import LENGTH
+from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
+from spotwise.scheduler.tuning.model.gaussian_process import LOG_LENGTH_PRIOR
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
-from spotwise.scheduler.tuning.model.single_study_gp import OPEN_LENGTH, SingleStudyGP
+from spotwise.scheduler.tuning.model.single_study_gp import WIDE_LOG_LENGTH_PRIOR, SingleStudyGP
 from spotwise.scheduler.tuning.model.transfer_gp import TransferGP
 from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.acquisition import (
-    AT_RANDOM,
-    PEAKS,
-    SURE,
-    ExpectedGains,
+    INITIAL_RANDOM_TRIALS,
+    LOCAL_SEARCH_STARTS,
+    MIN_LOG_ODDS_FOR_PAST,
+    ScoredRows,
     Search,
     TriedTrials,
-    _leaves_out,
-    _peaks,
+    _goes_without_past,
+    _distinct_best,
 )
 
-CUBE = Cube(SPACE)
+CUBE = UnitCube(SPACE)
 NONE = np.zeros((0, 3))
 HISTORIES = pytest.mark.parametrize(
     "history", [past_studies(), past_studies(goal="maximize"), []], ids=["related", "turned round", "none"]
 )
 
 
-def search(history: list[StudyRecord], cube: Cube = CUBE, seed: int = 0) -> Search:
+def search(history: list[StudyRecord], cube: UnitCube = CUBE, seed: int = 0) -> Search:
     return Search(cube, PastStudies(history, cube), seed)
 
 
@@ -50,28 +50,28 @@ def rng() -> np.random.Generator:
 @HISTORIES
 @pytest.mark.parametrize("trials", [0, 3, 12])
 def test_proposals_follow_from_the_seed_and_the_trials(history: list[StudyRecord], trials: int) -> None:
-    row = search(history).next(trials, tried(trials), rng())
+    row = search(history).propose(trials, tried(trials), rng())
     used = search(history)
-    used.next(7, tried(15), np.random.default_rng(8))
-    assert row.tolist() == used.next(trials, tried(trials), rng()).tolist()
-    other = search(history, seed=1).next(trials, tried(trials), np.random.default_rng(9))
+    used.propose(7, tried(15), np.random.default_rng(8))
+    assert row.tolist() == used.propose(trials, tried(trials), rng()).tolist()
+    other = search(history, seed=1).propose(trials, tried(trials), np.random.default_rng(9))
     assert row.tolist() != other.tolist()
     assert ((row >= 0) & (row <= 1)).all()
 
 
 def test_related_history_leads_near_the_lowest_point_after_three_trials() -> None:
-    rows = [search(past_studies(), seed=seed).next(3, tried(3), rng()) for seed in range(3)]
+    rows = [search(past_studies(), seed=seed).propose(3, tried(3), rng()) for seed in range(3)]
     assert all(Bowl(0).value(CUBE.config(row)) < 0.05 for row in rows)
 
 
 def mean_value(history: list[StudyRecord], trials: int) -> float:
     """Of what is proposed after so many trials."""
-    rows = [search(history, seed=s).next(1, tried(trials), np.random.default_rng(s)) for s in range(5)]
+    rows = [search(history, seed=s).propose(1, tried(trials), np.random.default_rng(s)) for s in range(5)]
     return float(np.mean([Bowl(0).value(CUBE.config(row)) for row in rows]))
 
 
 def test_without_history_the_first_trials_are_random_and_later_ones_learn() -> None:
-    assert mean_value([], 20) < 0.1 < mean_value([], AT_RANDOM - 2)
+    assert mean_value([], 20) < 0.1 < mean_value([], INITIAL_RANDOM_TRIALS - 2)
 
 
 def test_history_turned_round_leads_near_the_lowest_point_once_it_is_found_out() -> None:
@@ -84,7 +84,7 @@ def test_history_turned_round_leads_near_the_lowest_point_once_it_is_found_out()
 def test_what_is_in_flight_moves_the_next_proposal_elsewhere(history: list[StudyRecord]) -> None:
     pending = NONE
     for _ in range(4):
-        row = search(history).next(20, tried(20, pending), rng())
+        row = search(history).propose(20, tried(20, pending), rng())
         assert all(np.abs(row - other).max() > 0.005 for other in pending)
         pending = np.vstack([pending, row])
     assert np.ptp(pending, axis=0).max() > 0.1
@@ -97,18 +97,18 @@ def without_tops(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_neighbours_of_promising_rows_are_climbed_to_what_is_worth_more(monkeypatch: pytest.MonkeyPatch) -> None:
     without_tops(monkeypatch)
-    climbed = search([]).gains(1, tried(20), rng())
+    climbed = search([]).scored_rows(1, tried(20), rng())
     monkeypatch.setattr("spotwise.scheduler.tuning.search.acquisition.CLIMB", ())
-    drawn = search([]).gains(1, tried(20), rng())
+    drawn = search([]).scored_rows(1, tried(20), rng())
     assert climbed is not None
     assert drawn is not None
-    assert climbed.gain.max() > 1.02 * drawn.gain.max()
+    assert climbed.improvement.max() > 1.02 * drawn.improvement.max()
 
 
 def best_gain(seed: int) -> float:
-    found = search([], seed=seed).gains(1, tried(20), np.random.default_rng(seed))
+    found = search([], seed=seed).scored_rows(1, tried(20), np.random.default_rng(seed))
     assert found is not None
-    return float(found.gain.max())
+    return float(found.improvement.max())
 
 
 def test_tops_gain_more_than_neighbours_at_random_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,18 +127,18 @@ def test_tops_are_configurations_of_the_space() -> None:
         "few": {"type": "int", "low": 1, "high": 4},
         "many": {"type": "int", "low": 0, "high": 100},
     }
-    cube = Cube(space)
+    cube = UnitCube(space)
     draws = cube.random(12, np.random.default_rng(3))
     best_first = draws[np.argsort(np.abs(draws[:, 2] - 0.333), kind="stable")]
     over = TriedTrials(best_first, np.arange(12.0), best_first[:0], np.full(12, np.nan))
-    found = search([], cube).gains(1, over, rng())
+    found = search([], cube).scored_rows(1, over, rng())
     assert found is not None
     assert (np.abs(found.rows - cube.snapped(found.rows)) < 1e-9).all()
     assert {cube.config(row)["choice"] for row in found.rows} <= {"a", "b"}
     assert abs(cube.config(found.rows[found.choice(1)])["many"] - 33) < 10
 
 
-AFAR, NEAR_BY, AS_WITH_A_PAST = (True, OPEN_LENGTH), (False, OPEN_LENGTH), (False, LENGTH)
+AFAR, NEAR_BY, AS_WITH_A_PAST = (True, WIDE_LOG_LENGTH_PRIOR), (False, WIDE_LOG_LENGTH_PRIOR), (False, LOG_LENGTH_PRIOR)
 
 
 def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, tuple[float, float]]]:
@@ -148,10 +148,10 @@ def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> se
     class Recorded(SingleStudyGP):
         def __init__(self, tried: Array, numbers: Array, pending: Array, length: tuple[float, float]) -> None:
             super().__init__(tried, numbers, pending, length)
-            assert self.best < self.best_without_luck
+            assert self.best < self.best_denoised
             self.length = length
 
-        def misranked(self) -> float:
+        def misranked_share(self) -> float:
             return -1.0  # better than any past
 
         def gain(self, new: Array, bar: float) -> Array:
@@ -159,13 +159,13 @@ def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> se
             return np.ones(len(new))
 
     monkeypatch.setattr("spotwise.scheduler.tuning.search.acquisition.SingleStudyGP", Recorded)
-    one.gains(number, tried(12), rng())
+    one.scored_rows(number, tried(12), rng())
     return asked
 
 
 @pytest.mark.parametrize(
     ("log_odds", "odd", "even"),
-    [(-1.0, AFAR, NEAR_BY), (SURE - 0.1, AFAR, NEAR_BY), (SURE + 0.1, AS_WITH_A_PAST, AS_WITH_A_PAST)],
+    [(-1.0, AFAR, NEAR_BY), (MIN_LOG_ODDS_FOR_PAST - 0.1, AFAR, NEAR_BY), (MIN_LOG_ODDS_FOR_PAST + 0.1, AS_WITH_A_PAST, AS_WITH_A_PAST)],
     ids=["dropped", "in doubt", "counts"],
 )
 def test_while_the_past_is_in_doubt_every_other_trial_looks_far(
@@ -186,12 +186,12 @@ def test_without_a_past_every_other_trial_looks_far_but_not_by_cost(monkeypatch:
 def test_several_summits_are_climbed() -> None:
     """A row near a better one is no summit of its own."""
     columns = np.array([[0.50], [0.51], [0.52], [0.90], [0.10]])
-    assert _peaks(np.array([5.0, 4.0, 3.0, 1.0, 2.0]), columns, 0.2) == [0, 4, 3]
-    assert _peaks(np.arange(100.0), np.linspace(0.0, 100.0, 100)[:, None], 0.2) == list(range(99, 99 - PEAKS, -1))
+    assert _distinct_best(np.array([5.0, 4.0, 3.0, 1.0, 2.0]), columns, 0.2) == [0, 4, 3]
+    assert _distinct_best(np.arange(100.0), np.linspace(0.0, 100.0, 100)[:, None], 0.2) == list(range(99, 99 - LOCAL_SEARCH_STARTS, -1))
 
 
 def opinion(wrong: float, log_odds: float = 0.0) -> Any:
-    return SimpleNamespace(misranked=lambda: wrong, log_odds=log_odds)
+    return SimpleNamespace(misranked_share=lambda: wrong, log_odds=log_odds)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_so_many_of_twenty_trials_go_without_the_past(
     log_odds: float, past_wrong: float, own_wrong: float | None, without: int
 ) -> None:
     own = None if own_wrong is None else opinion(own_wrong)
-    assert sum(_leaves_out(n, opinion(past_wrong, log_odds), own) for n in range(20)) == without
+    assert sum(_goes_without_past(n, opinion(past_wrong, log_odds), own) for n in range(20)) == without
 
 
 GRID: dict[str, Any] = {
@@ -234,14 +234,14 @@ def grid_history(make_study: Any) -> list[StudyRecord]:
 def test_nothing_is_proposed_twice_while_something_is_left(
     make_study: Any, with_history: bool, in_flight: bool
 ) -> None:
-    cube = Cube(GRID)
+    cube = UnitCube(GRID)
     one = search(grid_history(make_study) if with_history else [], cube)
     whole = [{"a": a, "b": b, "c": c, "d": 5.0} for a in (1, 2, 3, 4) for b in (True, 1) for c in (0.1, 0.2, 0.3)]
     known = cube.rows(whole[::3])
     done, pending = (known[:4], known[4:]) if in_flight else (known, known[:0])
     seen = [str(cube.config(row)) for row in known]
     while len(seen) < len(whole):
-        row = one.next(
+        row = one.propose(
             len(seen),
             TriedTrials(done, np.arange(len(done)), pending, np.full(len(done), np.nan)),
             np.random.default_rng(len(seen)),
@@ -249,14 +249,14 @@ def test_nothing_is_proposed_twice_while_something_is_left(
         assert str(cube.config(row)) not in seen
         seen.append(str(cube.config(row)))
         done, pending = (done, np.vstack([pending, row])) if in_flight else (np.vstack([done, row]), pending)
-    again = one.next(len(seen), TriedTrials(done, np.arange(len(done)), pending, np.full(len(done), np.nan)), rng())
+    again = one.propose(len(seen), TriedTrials(done, np.arange(len(done)), pending, np.full(len(done), np.nan)), rng())
     assert str(cube.config(again)) in seen
 
 
 def test_every_third_trial_counts_the_gain_only_within_what_is_affordable() -> None:
     gain, cost = np.array([1.0, 2.0, 6.0, -np.inf]), np.array([1.0, 4.0, 90.0, 0.5])
     rows = np.zeros((4, 3))
-    rich, poor = (ExpectedGains(rows, gain, cost, np.zeros(5), spent) for spent in (50.0, 6.0))
+    rich, poor = (ScoredRows(rows, gain, cost, np.zeros(5), spent) for spent in (50.0, 6.0))
     assert [rich.choice(number) for number in range(3)] == [0, 0, 1]
     assert [poor.choice(number) for number in range(3)] == [0, 0, 0]
-    assert ExpectedGains(rows, gain, cost, np.zeros(5), 1000.0).choice(5) == 2
+    assert ScoredRows(rows, gain, cost, np.zeros(5), 1000.0).choice(5) == 2

@@ -10,7 +10,7 @@ import pytest
 
 from spotwise.scheduler.core.errors import NotFoundError
 from spotwise.scheduler.core.study import StudyRecord, TaskDescription
-from spotwise.scheduler.tuning.search.related_studies import Likeness, likeness, pick_priors
+from spotwise.scheduler.tuning.search.related_studies import DataSimilarity, likeness, pick_priors
 
 MakeStudy = Callable[..., StudyRecord]
 GOOD: list[tuple[dict[str, Any], float | None]] = [({"lr": 0.1}, 0.9)]
@@ -66,19 +66,19 @@ def test_the_most_alike_come_first(make_study: MakeStudy, space: dict[str, Any])
 @pytest.mark.parametrize(
     ("ours", "theirs", "alike"),
     [
-        (None, TaskDescription("a", 1), Likeness.UNKNOWN),
-        (TaskDescription("a", 1), TaskDescription("a", 9), Likeness.SAME_DATA),
-        (TaskDescription("a", 100), TaskDescription("b", 200), Likeness.LIKE_SIZE),
-        (TaskDescription(size=201), TaskDescription(size=100), Likeness.UNKNOWN),
-        (TaskDescription("a"), TaskDescription(size=100), Likeness.UNKNOWN),
+        (None, TaskDescription("a", 1), DataSimilarity.UNKNOWN),
+        (TaskDescription("a", 1), TaskDescription("a", 9), DataSimilarity.SAME_DATA),
+        (TaskDescription("a", 100), TaskDescription("b", 200), DataSimilarity.SIMILAR_SIZE),
+        (TaskDescription(size=201), TaskDescription(size=100), DataSimilarity.UNKNOWN),
+        (TaskDescription("a"), TaskDescription(size=100), DataSimilarity.UNKNOWN),
         (
             TaskDescription(size=1),
             TaskDescription(size=10),
-            Likeness.UNKNOWN,
+            DataSimilarity.UNKNOWN,
         ),  # no data named in either is not the same
     ],
 )
-def test_likeness_of_tasks(ours: TaskDescription | None, theirs: TaskDescription, alike: Likeness) -> None:
+def test_likeness_of_tasks(ours: TaskDescription | None, theirs: TaskDescription, alike: DataSimilarity) -> None:
     assert likeness(ours, theirs) is likeness(theirs, ours) is alike
 
 

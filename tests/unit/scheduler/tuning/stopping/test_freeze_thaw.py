@@ -10,14 +10,14 @@ import pytest
 from bowls import SPACE, Bowl, past_studies
 
 from spotwise.scheduler.core.study import StudyRecord
-from spotwise.scheduler.tuning.model.encoding import Array, Cube
+from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.portfolio import choose
-from spotwise.scheduler.tuning.stopping.freeze_thaw import Begin, Begun, FreezeThaw, GoOn
+from spotwise.scheduler.tuning.stopping.freeze_thaw import Start, StartedTrials, FreezeThaw, Continue
 
 LEVELS = (0.125, 0.25, 0.5, 1.0)
-CUBE = Cube(dict(sorted(SPACE.items())))
+CUBE = UnitCube(dict(sorted(SPACE.items())))
 
 
 def curve(bowl: Bowl, row: Array) -> Array:
@@ -42,12 +42,12 @@ def freezing(past: list[StudyRecord], first: int = 0) -> FreezeThaw:
     return FreezeThaw(CUBE, PastStudies(past, CUBE, levels=LEVELS), LEVELS, rows, seed=0)
 
 
-def begun(*trials: tuple[list[float], list[float]], running: int | None = None) -> Begun:
+def begun(*trials: tuple[list[float], list[float]], running: int | None = None) -> StartedTrials:
     rows = np.array([row for row, _ in trials]).reshape(-1, 3)
     results = np.full((len(trials), 4), np.nan)
     for line, (_, seen) in zip(results, trials, strict=True):
         line[: len(seen)] = seen
-    return Begun(rows, results, np.isnan(results[:, -1]), np.full(len(rows), np.nan), running)
+    return StartedTrials(rows, results, np.isnan(results[:, -1]), np.full(len(rows), np.nan), running)
 
 
 def play(chooser: FreezeThaw, budget: float, most: int = 99) -> tuple[float, list[int], float]:
@@ -60,15 +60,15 @@ def play(chooser: FreezeThaw, budget: float, most: int = 99) -> tuple[float, lis
         if choice is None:
             break
         rows, results = state.rows, state.results
-        if isinstance(choice, Begin):
+        if isinstance(choice, Start):
             rows, results = np.vstack([rows, choice.row]), np.vstack([results, np.full((1, 4), np.nan)])
             curves.append(curve(Bowl(0), choice.row))
-        place = choice.place if isinstance(choice, GoOn) else len(rows) - 1
+        place = choice.place if isinstance(choice, Continue) else len(rows) - 1
         level = int((~np.isnan(results[place])).sum())
         results[place, level] = curves[place][level]
         spent += costs[level]
         best = min(best, results[place, -1]) if level == 3 else best
-        state = Begun(rows, results, np.isnan(results[:, -1]), np.full(len(rows), np.nan), place)
+        state = StartedTrials(rows, results, np.isnan(results[:, -1]), np.full(len(rows), np.nan), place)
     return best, state.reached.tolist(), spent
 
 
@@ -95,9 +95,9 @@ def test_it_ends_by_itself_once_nothing_is_worth_its_cost() -> None:
 def test_a_leader_goes_on_and_one_far_behind_does_not() -> None:
     others = [([0.1 * n, 0.5, 0.9], [2.0 + n, 1.9 + n]) for n in range(6)]
     chooser = freezing([])
-    assert chooser.choose(begun(([0.3, 0.7, 0.4], [0.1, 0.05]), *others, running=0), may_begin=False) == GoOn(0)
+    assert chooser.choose(begun(([0.3, 0.7, 0.4], [0.1, 0.05]), *others, running=0), may_begin=False) == Continue(0)
     last = begun(([0.9, 0.1, 0.1], [9.0, 9.0]), *others, running=0)
-    assert chooser.choose(last, may_begin=False) != GoOn(0)
+    assert chooser.choose(last, may_begin=False) != Continue(0)
 
 
 def test_choices_follow_from_what_was_seen_alone() -> None:
@@ -113,7 +113,7 @@ def test_failed_trials_never_go_on_and_teach_where_not_to_go() -> None:
     for _ in range(3):
         choice = freezing([]).choose(state, may_begin=True)
         assert choice is not None
-        row = state.rows[choice.place] if isinstance(choice, GoOn) else choice.row
+        row = state.rows[choice.place] if isinstance(choice, Continue) else choice.row
         assert row[0] < 0.85 or row[1] < 0.7
 
 
@@ -122,9 +122,9 @@ def test_trials_under_way_are_not_proposed_again() -> None:
     chooser, state = freezing(past, first=2), begun()
     for _ in range(5):  # five places at once, before any result
         choice = chooser.choose(state, may_begin=True)
-        assert isinstance(choice, Begin)
+        assert isinstance(choice, Start)
         rows = np.vstack([state.rows, choice.row])
-        state = Begun(
+        state = StartedTrials(
             rows, np.full((len(rows), 4), np.nan), np.zeros(len(rows), dtype=bool), np.full(len(rows), np.nan)
         )
     assert len(np.unique(state.rows.round(3), axis=0)) == 5
@@ -134,7 +134,7 @@ def test_trials_under_way_are_not_proposed_again() -> None:
 def test_nothing_free_and_nothing_to_begin(may_begin: bool) -> None:
     chooser = freezing([])
     assert chooser.choose(begun(), may_begin=False) is None
-    assert isinstance(chooser.choose(begun(), may_begin=True), Begin) is may_begin or not may_begin
+    assert isinstance(chooser.choose(begun(), may_begin=True), Start) is may_begin or not may_begin
 
 
 def test_new_trials_are_cheaper_where_costs_count() -> None:
@@ -144,7 +144,7 @@ def test_new_trials_are_cheaper_where_costs_count() -> None:
     ]
     past, rows = PastStudies(dear, CUBE, levels=LEVELS), CUBE.random(6, np.random.default_rng(1))
     results = np.array([curve(Bowl(0), row) for row in rows])
-    state = Begun(rows, results, np.zeros(6, dtype=bool), 100.0 ** rows[:, CUBE.names.index("x")])
+    state = StartedTrials(rows, results, np.zeros(6, dtype=bool), 100.0 ** rows[:, CUBE.names.index("x")])
     begins = [
         [
             FreezeThaw(CUBE, past, LEVELS, rows[:0], seed=seed, costs=costs).choose(state, may_begin=True)
@@ -153,7 +153,7 @@ def test_new_trials_are_cheaper_where_costs_count() -> None:
         for costs in (None, TrialCostModel(dear, CUBE))
     ]
     plain, by_cost = (
-        [choice.row[CUBE.names.index("x")] for choice in each if isinstance(choice, Begin)] for each in begins
+        [choice.row[CUBE.names.index("x")] for choice in each if isinstance(choice, Start)] for each in begins
     )
     assert len(plain) == len(by_cost) == 8
     assert np.mean(by_cost) < np.mean(plain) - 0.03

@@ -14,7 +14,7 @@ from bowls import Bowl, past_studies
 
 from spotwise.scheduler.tuning import TransferSampler
 from spotwise.scheduler.tuning.search.proposer import Proposer
-from spotwise.scheduler.tuning.stopping.stop_when import LEAST_TRIALS, enough, mean_trial_usd
+from spotwise.scheduler.tuning.stopping.stop_when import MIN_TRIALS, enough, mean_trial_usd
 from spotwise.scheduler.tuning.study.study_state import Study, TrialHold, TrialPhase, TrialView
 from spotwise.scheduler.tuning.study.sweep_task import SweepTask
 from spotwise.scheduler.tuning.study.trial_worth import MachinePrice, NextTrialWorth, StopRule
@@ -39,10 +39,10 @@ def test_a_trial_costs_its_share_of_the_machine() -> None:
 @pytest.mark.parametrize(
     ("trials", "gain", "ends"),
     [
-        (LEAST_TRIALS, 0.009, True),
-        (LEAST_TRIALS, 0.011, False),
-        (LEAST_TRIALS - 1, 0.0, False),  # too few to say so
-        (LEAST_TRIALS, None, False),
+        (MIN_TRIALS, 0.009, True),
+        (MIN_TRIALS, 0.011, False),
+        (MIN_TRIALS - 1, 0.0, False),  # too few to say so
+        (MIN_TRIALS, None, False),
     ],
 )
 def test_it_ends_where_money_buys_less_than_it_is_worth(trials: int, gain: float | None, ends: bool) -> None:
