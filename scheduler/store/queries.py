@@ -84,8 +84,8 @@ def run_totals(connection: Connection, run_ids: Collection[str]) -> dict[str, Ru
     attempt, charge = tables.attempts.c, tables.charges.c
     preempted = func.sum(case((attempt.state == AttemptState.PREEMPTED.value, 1), else_=0))
     counted = select(attempt.run_id, func.count(), preempted).where(attempt.run_id.in_(run_ids))
-    paid = select(charge.run_id, sum_usd()).where(charge.run_id.in_(run_ids)).group_by(charge.run_id)
-    booked: dict[str, Decimal] = dict(connection.execute(paid).tuples().all())
+    paid = select(charge.run_id, sum_usd().label("usd")).where(charge.run_id.in_(run_ids)).group_by(charge.run_id)
+    booked = {row.run_id: row.usd for row in connection.execute(paid)}
     counts = connection.execute(counted.group_by(attempt.run_id))
     return {run_id: RunTotals(n, int(lost), booked.get(run_id, _ZERO)) for run_id, n, lost in counts}
 

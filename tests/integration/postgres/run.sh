@@ -43,5 +43,5 @@ as_server "$programs/pg_ctl" start --silent --wait --pgdata="$folder/data" --log
 "$programs/postgres" --version
 
 export SPOTWISE_TEST_POSTGRES="postgresql+psycopg://spotwise@/postgres?host=$folder"
-"$@" tests/integration/postgres tests/contract/test_store.py tests/contract/test_store_processes.py \
+"$@" tests/integration/postgres tests/contract/test_store*.py \
     tests/contract/test_occurrences.py tests/unit/scheduler/execution/test_supervisor.py -k postgres
