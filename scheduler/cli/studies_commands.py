@@ -10,11 +10,10 @@ import click
 
 from ..core.text import counted
 from .console import console, print_json
+from .context import FILE
 
 if TYPE_CHECKING:
     from .context import Context
-
-FILE = click.Path(path_type=Path)
 
 
 @click.group()

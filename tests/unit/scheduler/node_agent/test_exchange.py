@@ -139,7 +139,14 @@ def test_nodes_write_only_what_is_theirs(there: Storage, make_bucket: MakeBucket
 def test_drafts_locks_and_studies_that_publish_themselves_stay_here(there: Storage, make_bucket: MakeBucket) -> None:
     bucket = make_bucket()
     own = "study/host-2.jsonl"
-    for name in (f"{FIRST.state}.tmp", "trials/0001/pid.json", "x.lock", f"{FIRST.attempt}/save-0", own):
+    for name in (
+        f"{FIRST.state}.tmp",
+        "trials/0001/pid.json",
+        "trials/0001/leaving-pid.json",
+        "x.lock",
+        f"{FIRST.attempt}/save-0",
+        own,
+    ):
         write(bucket, name, "x")
     bucket.finish()
     assert there.files("") == {}
