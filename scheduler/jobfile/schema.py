@@ -186,8 +186,8 @@ class EarlyStopping(Part):
 
     type: Literal["asha", "freeze_thaw"] = Field(
         default="asha",
-        description="asha: asynchronous successive halving. freeze_thaw, experimental: by predicted learning curves; a trial "
-        "that is set aside may go on later. Needs work.epochs.",
+        description="asha: asynchronous successive halving. freeze_thaw, experimental: by predicted learning curves; a "
+        "trial that is set aside may go on later. Needs work.epochs.",
     )
     grace_epochs: Count = Field(default=1, description="No trial is stopped or set aside before this many epochs.")
     reduction_factor: Annotated[StrictInt, Field(ge=2)] = Field(
