@@ -28,11 +28,11 @@ from tuning_families import EPOCHS, Array, Family, family, permuted, turned
 
 from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
-from spotwise.scheduler.tuning.model.encoding import Cube
+from spotwise.scheduler.tuning.model.encoding import UnitCube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.portfolio import PORTFOLIO_SIZE, choose
-from spotwise.scheduler.tuning.stopping.freeze_thaw import Begin, Begun, FreezeThaw
+from spotwise.scheduler.tuning.stopping.freeze_thaw import FreezeThaw, Start, StartedTrials
 from spotwise.scheduler.tuning.study.search_space import distributions
 
 BUDGET = 8.0
@@ -83,7 +83,7 @@ def by_optuna(found: Family, job: Job, sampler: BaseSampler, pruner: BasePruner,
 
 
 def by_freezing(found: Family, job: Job, history: Sequence[StudyRecord], *, by_cost: bool = False) -> Iterator[Seen]:
-    cube, levels = Cube(dict(sorted(found.space.items()))), tuple(rung / EPOCHS for rung in RUNGS)
+    cube, levels = UnitCube(dict(sorted(found.space.items()))), tuple(rung / EPOCHS for rung in RUNGS)
     first = cube.rows([config.params for config in choose(history, found.space, PORTFOLIO_SIZE, by_cost=by_cost)])
     past, costs = PastStudies(history, cube, levels=levels), TrialCostModel(history, cube) if by_cost else None
     chooser = FreezeThaw(cube, past, levels, first, seed=job.seed, costs=costs)
@@ -92,14 +92,16 @@ def by_freezing(found: Family, job: Job, history: Sequence[StudyRecord], *, by_c
     each: list[float] = []
     epochs, cost, best, running = 0, 0.0, np.inf, None
     while True:
-        choice = chooser.choose(Begun(rows, results, np.isnan(results[:, -1]), np.array(each), running), may_begin=True)
+        choice = chooser.choose(
+            StartedTrials(rows, results, np.isnan(results[:, -1]), np.array(each), running), may_begin=True
+        )
         if choice is None:
             return
-        if isinstance(choice, Begin):
+        if isinstance(choice, Start):
             rows, results = np.vstack([rows, choice.row]), np.vstack([results, np.full((1, len(levels)), np.nan)])
             curves.append(found.curve(job.task, cube.config(choice.row)))
             each.append(found.result(job.task, cube.config(choice.row))[1] / found.seconds[job.task].mean() / EPOCHS)
-        running = len(rows) - 1 if isinstance(choice, Begin) else choice.place
+        running = len(rows) - 1 if isinstance(choice, Start) else choice.place
         level = int((~np.isnan(results[running])).sum())
         begin = RUNGS[level - 1] if level else 0
         results[running, level] = curves[running][RUNGS[level] - 1]

@@ -28,7 +28,7 @@ from tuning_families import FAMILIES, Array, Family, family, permuted, turned
 
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning import TransferSampler
-from spotwise.scheduler.tuning.savings.cold_start import cold_trials, finest
+from spotwise.scheduler.tuning.savings.cold_start import cold_trials, finest_quantile
 from spotwise.scheduler.tuning.savings.expected import expected_saving
 from spotwise.scheduler.tuning.savings.realised import realised_saving
 from spotwise.scheduler.tuning.search.portfolio import PORTFOLIO_SIZE, choose
@@ -101,7 +101,7 @@ def show_expected(found: Family) -> None:
         assert said is not None
         first = [found.result(task, config.params)[0] for config in choose(past, found.space, PORTFOLIO_SIZE)]
         best = share(found, task, min(first))
-        told = cold_trials(max(best, finest(len(past[0].trials))))  # no finer than past studies can tell
+        told = cold_trials(max(best, finest_quantile(len(past[0].trials))))  # no finer than past studies can tell
         rows.append((said.without.expected, said.without.p10, said.without.p90, cold_trials(best), told))
     said, low, high, true, told = np.array(rows).T
     inside, below = np.mean((told >= low) & (told <= high)), np.mean(true < low)

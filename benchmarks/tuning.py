@@ -38,7 +38,7 @@ from tuning_families import FAMILIES, HISTORY_TRIALS, Array, Family, family, mir
 
 from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning import TransferSampler
-from spotwise.scheduler.tuning.model.encoding import Cube
+from spotwise.scheduler.tuning.model.encoding import UnitCube
 from spotwise.scheduler.tuning.search.portfolio import choose
 from spotwise.scheduler.tuning.study.search_space import distributions
 
@@ -129,7 +129,7 @@ def cost_of(trial: FrozenTrial) -> float | None:
 
 
 def cheapest_first(found: Family, task: int, seed: int) -> list[dict[str, Any]]:
-    cube = Cube(found.space)
+    cube = UnitCube(found.space)
     drawn = [cube.config(row) for row in cube.random(512, np.random.default_rng(seed))]
     return sorted(drawn, key=lambda params: found.result(task, params)[1])
 

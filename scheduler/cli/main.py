@@ -336,7 +336,7 @@ for _command in (history, migrate, studies):
 def validate(files: tuple[Path, ...]) -> int:
     """Check job files; prints every fault of every file."""
     from ..core.errors import JobFileError
-    from ..jobfile.job_spec import load_job
+    from ..jobfile.job_spec import experimental_keys, load_job
 
     code = 0
     for path in files:
@@ -346,7 +346,7 @@ def validate(files: tuple[Path, ...]) -> int:
             print(error, file=sys.stderr)
             code = 2
         else:
-            print(f"{path}: a valid {job.kind.value} job")
+            print(f"{path}: a valid {job.kind.value} job", *experimental_keys(job), sep="\n  note: ")
     return code
 
 

@@ -22,7 +22,7 @@ from ..core.run import Run, RunState
 from ..core.study import StudyRecord
 from ..engines.skypilot.storage_location import storage_problem as unusable_storage
 from ..jobfile import file_mounts
-from ..jobfile.job_spec import JobSpec, load_job, unused_keys, without_secrets
+from ..jobfile.job_spec import JobSpec, load_job, notes_on, without_secrets
 from ..jobfile.settings import Settings
 from ..planning.market_snapshot import gather
 from ..planning.measured_work import read_measured_runs
@@ -162,7 +162,7 @@ def team_money_left(app: App, team: str, now: datetime) -> Decimal | None:
 def _notes(settings: Settings, job: JobSpec, offers: Sequence[Offer]) -> list[str]:
     problem = storage_problem(settings)
     return [
-        *unused_keys(job, settings.engine),
+        *notes_on(job, settings.engine),
         *(remote_notes(job, offers) if settings.engine != "local" else ()),
         *([f"no run can be submitted: {problem}"] if problem else ()),
     ]

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictInt, StrictStr, ValidationError
 
+from spotwise.checkpoints import Unit
+
 from .. import policies
 from ..core.clock import SystemClock
 from ..core.errors import JobFileError
@@ -55,11 +57,12 @@ __all__ = [
     "Task",
     "Triggers",
     "WorkSpec",
+    "experimental_keys",
     "job_schema",
     "load_job",
+    "notes_on",
     "parse_job",
     "slug",
-    "unused_keys",
     "without_secrets",
 ]
 
@@ -211,15 +214,26 @@ def job_schema() -> dict[str, Any]:
     }
 
 
-def unused_keys(job: JobSpec, engine: str) -> list[str]:
-    """One note for each key of the job that is accepted and has no effect on this engine."""
+def notes_on(job: JobSpec, engine: str) -> list[str]:
+    """One note for each key of the job that has no effect on this engine, or whose effect is experimental."""
     notes = skypilot_keys.unused_by(engine, job.sky, job.resources or {}, job.num_nodes)
     if job.work is not None and job.work.reference and job.work.hours is None:
         notes.append("work.reference: no effect without work.hours")
     every = job.checkpoint.every
-    if job.work is not None and job.work.steps and (every is None or every.unit != "steps"):
+    if job.work is not None and job.work.steps and (every is None or every.unit is not Unit.STEPS):
         notes.append("work.steps: no effect without checkpoint.every: N steps")
-    return notes
+    return notes + experimental_keys(job)
+
+
+def experimental_keys(job: JobSpec) -> list[str]:
+    """One note for each key of the job whose effect may change or go."""
+    stopping = job.sweep.early_stopping if job.sweep is not None else None
+    if stopping is None or stopping.type != "freeze_thaw":
+        return []
+    return [
+        "sweep.early_stopping.type: freeze_thaw is experimental: in whole trainings it is not measurably better than "
+        "asha with past configurations (docs/tuning.md)"
+    ]
 
 
 def slug(text: str) -> str:

@@ -8,7 +8,7 @@ from ..core.money import short_usd
 from ..core.study import shown_params
 from ..core.text import counted
 from ..jobfile.job_spec import JobSpec
-from ..tuning.savings.expected import LEAST_STUDIES, LEAST_TRIALS, Saving
+from ..tuning.savings.expected import MIN_STUDIES, MIN_TRIALS, Saving
 from .warm_start import WarmStart, worth_usd
 
 LEAST = 0.5  # trials: less is called nothing
@@ -37,7 +37,7 @@ def expected_text(warm_start: WarmStart | None, each_usd: Decimal | None) -> str
     saving = warm_start.saving
     if saving is None:
         there = f"{len(warm_start.studies)} {'is' if len(warm_start.studies) == 1 else 'are'} there"
-        return f"too few to tell what they save: {LEAST_STUDIES} with {LEAST_TRIALS} trials each are needed, {there}"
+        return f"too few to tell what they save: {MIN_STUDIES} with {MIN_TRIALS} trials each are needed, {there}"
     first = f"the first {saving.with_past} trials are" if saving.with_past > 1 else "the first trial is"
     without = f"as good as {saving.without.expected:.0f} without"
     by = f"by leaving out each of {saving.studies} studies in turn"

@@ -1,4 +1,4 @@
-"""A search space as a cube: many configurations at once, for models that want numbers.
+"""A search space as a unit cube: many configurations at once, for models that want numbers.
 
 A configuration is a row: for a numeric parameter its place between its bounds (0 to 1, on a log scale where the space
 says so), for a categorical one the index of its choice, NaN where it has none. Models see columns instead: a column a
@@ -18,16 +18,19 @@ from spotwise.cost_models.arrays import Array
 
 from ..study.search_space import NO_FIT, Space, Spec, fit, is_numeric
 
-MISSING = 0.5  # a parameter that a trial does not have sits in the middle: as far from one end as from the other
-BEYOND = 0.5  # how far outside the bounds a past value counts, in widths: further ones lie there too
-_NEAR, _FAR = 0.02, 0.4  # standard deviation of a step to a neighbour, in widths: drawn between these
-_EQUAL = 1e-3
-_FINE = 0.05  # of the range: steps below it
-_OFF = 0.3819660112501051  # irrational: no step of a grid lies on the border of two cells
+# Lengths are in widths of a parameter's range; none of these is tuned.
+MISSING_PLACE = 0.5  # of a parameter that a trial does not have: as far from one end as from the other
+MAX_OUTSIDE = 0.5  # how far outside the bounds a past value may lie: further ones are moved there
+_MIN_STEP, _MAX_STEP = 0.02, 0.4  # standard deviation of a step to a neighbour: drawn between these, log-uniformly
+_MOVED_PARAMETERS = 1.5  # that a neighbour has changed on average, besides one at random
+_BEYOND_ROUNDING = 0.6  # of a grid's step, added to each move: less than half would be rounded back
+_SMOOTH_STEP = 0.05  # a grid of smaller steps may be moved on freely, and snapped afterwards
+_SAME_WITHIN = 1e-3  # rows that differ by less are the same configuration
+_CELL_OFFSET = 0.3819660112501051  # in cells of that size; irrational, so that no grid lies on the border of two cells
 
 
-class Cube:
-    """Rows and columns of one space."""
+class UnitCube:
+    """The rows and columns of one space, see above."""
 
     def __init__(self, space: Space) -> None:
         self.space = dict(space)
@@ -39,7 +42,7 @@ class Cube:
         self._most = np.array([count for _, count in steps])  # steps that fit between the bounds
         self._single = np.array([is_numeric(spec) and spec["high"] <= spec["low"] for spec in self._specs], dtype=bool)
         # (parameters,): which have so many values that they may be moved freely and snapped afterwards
-        self.is_smooth = self.numeric & ~self._single & (self._width < _FINE)
+        self.is_smooth = self.numeric & ~self._single & (self._width < _SMOOTH_STEP)
         widths = [1 if is_numeric(spec) else len(spec["choices"]) for spec in self._specs]
         self.parameter = np.repeat(np.arange(len(widths)), widths)  # (columns,): which parameter each belongs to
 
@@ -60,7 +63,7 @@ class Cube:
         for index, spec in enumerate(self._specs):
             values = rows[:, index]
             if self.numeric[index]:
-                parts.append(np.where(np.isnan(values), MISSING, values)[:, None])
+                parts.append(np.where(np.isnan(values), MISSING_PLACE, values)[:, None])
             else:
                 parts.append(math.sqrt(0.5) * (values[:, None] == np.arange(len(spec["choices"]))))
         return np.hstack(parts) if parts else np.zeros((len(rows), 0))
@@ -77,16 +80,16 @@ class Cube:
                 rows[:, index] = rng.integers(0, len(spec["choices"]), count)
         return rows
 
-    def near(self, rows: Array, count: int, rng: np.random.Generator, far: float = _FAR) -> Array:
-        """So many neighbours of each row: one parameter or a few are moved, by ``far`` widths or less, nearly."""
+    def neighbours(self, rows: Array, count: int, rng: np.random.Generator, max_step: float = _MAX_STEP) -> Array:
+        """So many neighbours of each row: one parameter or a few are moved, by about ``max_step`` widths at most."""
         base = np.repeat(self.filled(rows, rng), count, axis=0)
         if not base.size:
             return base
-        moved = rng.random(base.shape) < 1.5 / base.shape[1]
+        moved = rng.random(base.shape) < _MOVED_PARAMETERS / base.shape[1]
         moved[np.arange(len(base)), rng.integers(0, base.shape[1], len(base))] = True
-        size = np.exp(rng.uniform(math.log(min(_NEAR, far / 4)), math.log(far), (len(base), 1)))
+        size = np.exp(rng.uniform(math.log(min(_MIN_STEP, max_step / 4)), math.log(max_step), (len(base), 1)))
         step = rng.normal(size=base.shape) * size
-        step += 0.6 * np.sign(step) * self._width
+        step += _BEYOND_ROUNDING * np.sign(step) * self._width
         other = self._drawn(len(base), rng)
         return self.snapped(np.where(moved, np.where(self.numeric, base + step, other), base))
 
@@ -121,12 +124,12 @@ class Cube:
 
 def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> Array:
     """Columns of configurations of any space, shape (configurations, columns). Beyond the bounds lies on them."""
-    cube = Cube(space)
+    cube = UnitCube(space)
     return cube.columns(cube.snapped(cube.rows(configs)))
 
 
 def _cells(rows: Array) -> Array:
-    return np.rint(rows / _EQUAL + _OFF)
+    return np.rint(rows / _SAME_WITHIN + _CELL_OFFSET)
 
 
 def _steps(spec: Spec) -> tuple[float, int]:
@@ -149,9 +152,9 @@ def _place_in(spec: Spec) -> Callable[[object], float]:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return math.nan
         if is_log and value <= 0:
-            return -BEYOND
+            return -MAX_OUTSIDE
         at = math.log(value) if is_log else float(value)
-        return min(max((at - low) / (high - low), -BEYOND), 1.0 + BEYOND) if high > low else 0.5
+        return min(max((at - low) / (high - low), -MAX_OUTSIDE), 1.0 + MAX_OUTSIDE) if high > low else 0.5
 
     return place
 

@@ -1,7 +1,7 @@
-"""Learning curves at levels: the shares of a whole training after which trials are compared.
+"""Learning curves at fidelities, here called levels: the shares of a whole training after which trials are compared.
 
-At each level a study's trials have an order. How alike the orders at two levels are, and how alike the parts of them
-that configurations do not explain, is learned from past studies: it says what an early result is worth.
+At each level a study's trials have an order. How the orders at two levels are correlated, and the parts of them that
+configurations do not explain, is estimated from past studies: it says what an early result is worth.
 """
 
 from __future__ import annotations
@@ -16,32 +16,41 @@ from spotwise.cost_models.arrays import Array
 from ...core.study import StudyRecord, TrialRecord
 from .rank_scores import is_scored, normal_scores
 
-FADES = 0.12  # without any curve of the past, two levels agree to (lower / higher) to this power
-_LEAST = 5  # trials that have to be known at all levels, for a study to say how alike they are
+# Without any curve of the past, two levels are correlated by (lower / higher level) to this power. Not tuned
+CORRELATION_EXPONENT = 0.12
+_MIN_TRIALS = 5  # known at all levels, for a study to say how these are correlated. Not tuned
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
-    """How alike levels are. Correlations, shape (levels, levels)."""
+class LevelCorrelations:
+    """How levels are correlated. Each array has the shape (levels, levels)."""
 
-    orders: Array  # of trials' scores
-    residuals: Array  # of what is left of them once configurations are known
+    scores: Array  # correlations of the trials' scores
+    residuals: Array  # and of what configurations do not explain of them
 
 
-def unknown_agreement(levels: Sequence[float]) -> Agreement:
-    """Before any curve was seen."""
+def assumed_correlations(levels: Sequence[float]) -> LevelCorrelations:
+    """Before any curve was seen. ``levels``: shares of a whole training, above 0, rising to 1."""
     at = np.log(np.asarray(levels))
-    alike = np.exp(-FADES * np.abs(at[:, None] - at[None, :]))
-    return Agreement(alike, alike)
+    correlations = np.exp(-CORRELATION_EXPONENT * np.abs(at[:, None] - at[None, :]))
+    return LevelCorrelations(correlations, correlations)
 
 
-def agreement(levels: Sequence[float], scores: Sequence[Array], residuals: Sequence[Array]) -> Agreement:
-    """Learned from studies whose curves are known: for each its scores and residuals, shape (trials, levels)."""
-    known = [(s, r) for s, r in zip(scores, residuals, strict=True) if len(s) >= _LEAST]
+def estimated_correlations(
+    levels: Sequence[float], scores: Sequence[Array], residuals: Sequence[Array]
+) -> LevelCorrelations:
+    """Estimated from studies whose curves are known.
+
+    Args:
+        levels: shares of a whole training, rising to 1.
+        scores: of each study, shape (trials, levels).
+        residuals: what configurations do not explain of these, in the same shape.
+    """
+    known = [(s, r) for s, r in zip(scores, residuals, strict=True) if len(s) >= _MIN_TRIALS]
     if not known or len(levels) == 1:
-        return unknown_agreement(levels)
+        return assumed_correlations(levels)
     counts = sum(len(s) for s, _ in known)
-    return Agreement(
+    return LevelCorrelations(
         _correlations(sum((s.T @ s for s, _ in known), np.zeros(2 * (len(levels),))) / counts),
         _correlations(sum((r.T @ r for _, r in known), np.zeros(2 * (len(levels),))) / counts),
     )
@@ -61,7 +70,7 @@ def scores_at(
     """Each trial's score among them at each level, shape (trials, levels); low is good.
 
     Args:
-        trials: over, in the order of ``ranked``. Where a study has no curves, all levels are its last.
+        trials: those that are over, in the order of ``ranked``. Where a study has no curves, all levels are its last.
         scores: of so many trials, best first.
     """
     each = scores(len(trials))
@@ -78,8 +87,8 @@ def has_curves(study: StudyRecord) -> bool:
     return any(len(trial.curve) > 1 for trial in study.trials)
 
 
-def known_throughout(trials: Sequence[TrialRecord]) -> list[int]:
-    """Places of those whose whole curve is known."""
+def places_of_whole_curves(trials: Sequence[TrialRecord]) -> list[int]:
+    """Indices of the trials whose whole curve is known."""
     return [place for place, trial in enumerate(trials) if is_scored(trial) and len(trial.curve) > 1]
 
 

@@ -1,6 +1,6 @@
 """How good trials that are under way will end, and new ones, from learning curves of past studies and of this one.
 
-The same Gaussian process as in ``transfer``, over configurations and levels: the new study is one more of the past
+The same Gaussian process as in ``transfer_gp``, over configurations and levels: the new study is one more of the past
 ones, at each level of training. A trial's own part, which its configuration does not explain, lasts from level to
 level as long as it did in past studies. Only the order of results at a level counts; the scores of those at higher
 levels, which are a selection, are what their places are expected to mean after what was seen below.
@@ -21,47 +21,48 @@ from .gaussian_process import log_evidence
 from .kernels import JITTER, matern
 from .past_studies import PastStudies
 from .rank_scores import normal_scores
-from .transfer_gp import ASSUMPTIONS, MEAN_VARIANCE, USED, Assumption, expected_scores
+from .transfer_gp import HYPOTHESES, HYPOTHESES_USED, MEAN_VARIANCE, Hypothesis, expected_scores
 
-_DRAWS = 200
-_TYPICAL = Assumption(task=0.5, own=0.2, noise=0.05, past_counts=True)
-_TYPICAL_ALONE = Assumption(task=0.0, own=1.0, noise=0.05, past_counts=False)
+_DRAWS = 200  # of a simulation of scores. Not tuned
+_TYPICAL = Hypothesis(between_studies=0.5, own=0.2, noise=0.05, uses_past=True)
+_TYPICAL_ALONE = Hypothesis(between_studies=0.0, own=1.0, noise=0.05, uses_past=False)
 
 
 class FinalResults(NamedTuple):
-    """Of final results, on the scale of normal scores; low is good."""
+    """Predicted final results, on the scale of normal scores; low is good. Each array has the shape (trials,)."""
 
     mean: Array
     sd: Array
 
 
 class CurveModel:
-    """What was seen of a study's trials."""
+    """A Gaussian process of a study's trials over configurations and levels."""
 
-    def __init__(self, past: PastStudies, per_length: Array, columns: Array, results: Array) -> None:
+    def __init__(self, past: PastStudies, inverse_lengths: Array, columns: Array, results: Array) -> None:
         """Args:
-        per_length: of the kernel over columns.
-        columns: of the trials' configurations, shape (trials, columns).
+        past: predicted at the same levels.
+        inverse_lengths: of the kernel over columns, shape (columns,).
+        columns: of the trials' configurations, encoded, shape (trials, columns).
         results: at each level, low is good; NaN where a trial has not come so far. Shape (trials, levels).
         """
-        self._past, self._per_length, self._columns = past, per_length, columns
+        self._past, self._per_length, self._columns = past, inverse_lengths, columns
         self._levels = results.shape[1]
         predicted = past.predict_levels(columns)
         self._mean, self._deviation = _moments(predicted)
-        self._alike = matern(columns * per_length, columns * per_length)
+        self._correlations = matern(columns * inverse_lengths, columns * inverse_lengths)
         level, trial = np.nonzero(~np.isnan(results.T))  # level by level
         self._seen = len(trial)
         unseen = np.flatnonzero(np.isnan(results).all(axis=1))  # under way without a result: taken to come as expected
         self._trial, self._level = np.append(trial, unseen), np.append(level, np.zeros(len(unseen), dtype=int))
         self._scores = self._scored(results, predicted)
-        known = [a for a in ASSUMPTIONS if past.count or not a.past_counts]
-        self._weighed = sorted(((self._log_evidence(each), each) for each in known), reverse=True)
+        possible = [a for a in HYPOTHESES if past.count or not a.uses_past]
+        self._weighted = sorted(((self._log_evidence(each), each) for each in possible), reverse=True)
 
     @property
     def log_odds(self) -> float:
-        """That the past counts, against that it says nothing."""
+        """That the past counts, against that it says nothing, in nats."""
         logs = {
-            counts: [log for log, each in self._weighed if each.past_counts is counts and log > -math.inf]
+            counts: [log for log, each in self._weighted if each.uses_past is counts and log > -math.inf]
             for counts in (True, False)
         }
         if not logs[True] or not logs[False]:
@@ -69,32 +70,39 @@ class CurveModel:
         return float(np.logaddexp.reduce(logs[True]) - np.logaddexp.reduce(logs[False]))
 
     def final(self, new: Array, *, with_past: bool) -> tuple[FinalResults, FinalResults]:
-        """Of the trials, and of new ones with these columns."""
-        used = [(log, each) for log, each in self._weighed if each.past_counts is with_past][:USED]
-        weights = np.exp(np.array([log for log, _ in used]) - used[0][0])
+        """Of the trials, and of new ones.
+
+        Args:
+            new: encoded configurations, shape (new, columns).
+            with_past: by hypotheses that use past studies, or by the others.
+        """
+        likeliest = [(log, each) for log, each in self._weighted if each.uses_past is with_past][:HYPOTHESES_USED]
+        weights = np.exp(np.array([log for log, _ in likeliest]) - likeliest[0][0])
         mean, deviation = _moments(self._past.predict_levels(new)[:, -1:])
-        alike = matern(self._columns * self._per_length, new * self._per_length)
+        correlations = matern(self._columns * self._per_length, new * self._per_length)
         last = self._levels - 1
         tried, untried = [], []
-        for _, assumed in used:
+        for _, hypothesis in likeliest:
             own = self._trial[:, None] == np.arange(len(self._columns))[None, :]
-            noise = assumed.noise * own * self._past.agreement.residuals[self._level, last][:, None]
-            to_tried = self._between(assumed, self._deviation[:, last], self._alike) + noise
-            to_new = self._between(assumed, deviation[:, 0], alike)
-            tried.append(self._posterior(assumed, to_tried, self._mean[:, last], self._deviation[:, last]))
-            untried.append(self._posterior(assumed, to_new, mean[:, 0], deviation[:, 0]))
+            noise = hypothesis.noise * own * self._past.level_correlations.residuals[self._level, last][:, None]
+            to_tried = self._between(hypothesis, self._deviation[:, last], self._correlations) + noise
+            to_new = self._between(hypothesis, deviation[:, 0], correlations)
+            tried.append(self._posterior(hypothesis, to_tried, self._mean[:, last], self._deviation[:, last]))
+            untried.append(self._posterior(hypothesis, to_new, mean[:, 0], deviation[:, 0]))
         return _mixed(tried, weights), _mixed(untried, weights)
 
-    def _posterior(self, assumed: Assumption, cross: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
+    def _posterior(self, hypothesis: Hypothesis, cross: Array, mean: Array, deviation: Array) -> tuple[Array, Array]:
         """Mean and variance."""
-        covariance, residual, base = self._covariance(assumed), self._residual(assumed), self._base(assumed)
+        covariance, residual, base = self._covariance(hypothesis), self._residual(hypothesis), self._base(hypothesis)
         seen = self._seen
         if len(covariance) > seen:
             believed = covariance[seen:, :seen] @ np.linalg.solve(covariance[:seen, :seen], residual)
             residual = np.append(residual, believed)
         weights = np.linalg.solve(covariance, cross)
-        variance = assumed.task * (deviation**2).sum(axis=1) + assumed.own + MEAN_VARIANCE + assumed.noise
-        prior = mean if assumed.past_counts else np.full(len(mean), base)
+        variance = (
+            hypothesis.between_studies * (deviation**2).sum(axis=1) + hypothesis.own + MEAN_VARIANCE + hypothesis.noise
+        )
+        prior = mean if hypothesis.uses_past else np.full(len(mean), base)
         return np.asarray(prior + weights.T @ residual), np.maximum(variance - (cross * weights).sum(axis=0), 1e-9)
 
     def _scored(self, results: Array, predicted: Array) -> Array:
@@ -122,31 +130,36 @@ class CurveModel:
             scores[at[order]] = expected
         return scores
 
-    def _between(self, assumed: Assumption, deviation: Array, alike: Array) -> Array:
+    def _between(self, hypothesis: Hypothesis, deviation: Array, correlations: Array) -> Array:
         """Covariances of what was seen with final results, but for a trial's own part."""
-        task = assumed.task * self._deviation[self._trial, self._level] @ deviation.T
-        level = self._past.agreement.orders[self._level, self._levels - 1][:, None]
-        return np.asarray(task + assumed.own * alike[self._trial] * level + MEAN_VARIANCE)
+        task = hypothesis.between_studies * self._deviation[self._trial, self._level] @ deviation.T
+        level = self._past.level_correlations.scores[self._level, self._levels - 1][:, None]
+        return np.asarray(task + hypothesis.own * correlations[self._trial] * level + MEAN_VARIANCE)
 
-    def _covariance(self, assumed: Assumption) -> Array:
+    def _covariance(self, hypothesis: Hypothesis) -> Array:
         trial, level = self._trial, self._level
         deviation, levels = self._deviation[trial, level], np.ix_(level, level)
-        own = self._alike[np.ix_(trial, trial)] * self._past.agreement.orders[levels]
-        noise = (trial[:, None] == trial[None, :]) * self._past.agreement.residuals[levels]
-        total = assumed.task * deviation @ deviation.T + assumed.own * own + assumed.noise * noise + MEAN_VARIANCE
+        own = self._correlations[np.ix_(trial, trial)] * self._past.level_correlations.scores[levels]
+        noise = (trial[:, None] == trial[None, :]) * self._past.level_correlations.residuals[levels]
+        total = (
+            hypothesis.between_studies * deviation @ deviation.T
+            + hypothesis.own * own
+            + hypothesis.noise * noise
+            + MEAN_VARIANCE
+        )
         return np.asarray(total + JITTER * np.eye(len(trial)))
 
-    def _base(self, assumed: Assumption) -> float:
-        return 0.0 if assumed.past_counts or not self._seen else float(self._scores.mean())
+    def _base(self, hypothesis: Hypothesis) -> float:
+        return 0.0 if hypothesis.uses_past or not self._seen else float(self._scores.mean())
 
-    def _residual(self, assumed: Assumption) -> Array:
-        if not assumed.past_counts:
-            return self._scores - self._base(assumed)
+    def _residual(self, hypothesis: Hypothesis) -> Array:
+        if not hypothesis.uses_past:
+            return self._scores - self._base(hypothesis)
         return np.asarray(self._scores - self._mean[self._trial, self._level][: self._seen])
 
-    def _log_evidence(self, assumed: Assumption) -> float:
-        seen = self._covariance(assumed)[: self._seen, : self._seen]
-        return float(log_evidence(seen, self._residual(assumed)[:, None])[0]) + assumed.log_prior
+    def _log_evidence(self, hypothesis: Hypothesis) -> float:
+        seen = self._covariance(hypothesis)[: self._seen, : self._seen]
+        return float(log_evidence(seen, self._residual(hypothesis)[:, None])[0]) + hypothesis.log_prior
 
 
 def _moments(predicted: Array) -> tuple[Array, Array]:

@@ -13,12 +13,13 @@ from spotwise.cost_models.arrays import Array
 
 from ...core.study import TrialRecord, TrialState
 
-BEND = 0.5  # of a normal score, in the exponent: 0.4 to 0.6 do as well, none and 1 do worse (docs/tuning.md)
+WARP_STRENGTH = 0.5  # factor of a normal score in the exponent; half a score was measured (docs/tuning.md)
+_BEST_SHARE = 3  # one in so many of the trials that are kept is among the best. Not tuned
 _OVER = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.FAILED)
 
 
 def ranked(trials: Iterable[TrialRecord], goal: str) -> list[TrialRecord]:
-    """Best first: completed trials by value, then pruned ones by how far they came, then failed ones."""
+    """Trials that are over, best first: completed by value, then pruned by how far they came, then failed."""
     sign = 1.0 if goal == "maximize" else -1.0
 
     def key(trial: TrialRecord) -> tuple[int, float, float]:
@@ -38,42 +39,42 @@ def is_scored(trial: TrialRecord) -> bool:
 
 
 def thinned(count: int, most: int) -> NDArray[np.intp]:
-    """Places of at most so many of ranked trials: a third are the best, the others lie evenly among the rest."""
+    """Indices of at most ``most`` of ``count`` ranked trials: a third the best, the others evenly among the rest."""
     if count <= most:
         return np.arange(count)
-    best = most // 3
+    best = most // _BEST_SHARE
     return np.unique(np.r_[:best, np.linspace(best, count - 1, most - best).astype(int)])
 
 
-def misranked(predicted: Array) -> float:
-    """The share of pairs, with one of the better half in each, that predictions put in the wrong order.
+def misranked_share(predicted: Array) -> float:
+    """The share of pairs, with one of the better half in each, that predictions put in the wrong order: 0 to 1.
 
     Args:
-        predicted: of at least two trials, best first; low is good.
+        predicted: values of at least two trials, best first, shape (trials,); low is good.
     """
-    return float(in_wrong_order(predicted).mean())
+    return float(misordered_pairs(predicted).mean())
 
 
-def in_wrong_order(predicted: Array) -> NDArray[np.bool_]:
-    """The same, of each of these pairs, shape (pairs,)."""
+def misordered_pairs(predicted: Array) -> NDArray[np.bool_]:
+    """Whether predictions put each pair in the wrong order, shape (pairs,), of the pairs of ``misranked_share``."""
     count = len(predicted)
     wrong = predicted[:, None] > predicted
     pairs = np.triu(np.ones((count, count), dtype=bool), 1)[: (count + 1) // 2]
     return np.asarray(wrong[: len(pairs)][pairs])
 
 
-def bent_scores(count: int) -> Array:
-    """Normal scores, bent so that good ones lie closer together; mean 0, and spread as they were.
+def warped_scores(count: int) -> Array:
+    """Normal scores, warped so that good ones lie closer together, shape (count,), rising; mean and spread stay.
 
     A search looks where it is good, so that most of its trials are nearly as good as the best, and a few are far worse.
     """
     scores = normal_scores(count)
-    bent = np.expm1(BEND * scores)
-    return np.asarray((bent - bent.mean()) * (scores.std() / bent.std())) if count > 1 else scores
+    warped = np.expm1(WARP_STRENGTH * scores)
+    return np.asarray((warped - warped.mean()) * (scores.std() / warped.std())) if count > 1 else scores
 
 
 def normal_scores(count: int) -> Array:
-    """What so many values of a standard normal are expected to be, in rising order, nearly."""
+    """Normal scores of ranks, shape (count,), rising: the standard normal's quantiles at (rank - 1/2) / count."""
     return np.array(_normal_scores(count))
 
 

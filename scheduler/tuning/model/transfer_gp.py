@@ -1,10 +1,9 @@
-"""How much better each configuration is expected to be, with past studies and without.
+"""How much better each configuration is expected to be, if the new study is one more of the past ones.
 
-With them, the new study is taken for one more of the past ones: a Gaussian process whose mean and covariance over
-configurations are those of the past studies' predictions (Wang et al., Pre-trained Gaussian processes for Bayesian
-optimization, JMLR 25, 2024), plus, where past studies are few, what their trials leave unknown, plus a part of its own
-that none of them knew. How much of it is its own, how noisy it is, and whether the past counts at all, is weighed by
-how likely that makes what was seen.
+The new study is a Gaussian process whose mean and covariance over configurations are those of the past studies'
+predictions (Wang et al., Pre-trained Gaussian processes for Bayesian optimization, JMLR 25, 2024), plus, where past
+studies are few, what their trials leave unknown, plus a part of its own that none of them knew. How large that part is,
+how noisy results are, and whether the past counts at all, are hypotheses: each is weighted by its posterior odds.
 """
 
 from __future__ import annotations
@@ -19,201 +18,233 @@ from numpy.typing import NDArray
 
 from spotwise.cost_models.arrays import Array
 
-from .gaussian_process import Observations, Posterior, expected_improvement, log_evidence
+from .gaussian_process import ConditionedGP, Posterior, expected_improvement, log_evidence
 from .kernels import JITTER, matern
 from .past_studies import PastStudies
-from .rank_scores import misranked, thinned
+from .rank_scores import misranked_share, thinned
 
-MEAN_VARIANCE = 0.1  # of how much better or worse than past ones a study is as a whole
-SPREAD = 0.15  # variance that past studies' predictions leave out
-TURNED = 0.1  # odds beforehand that past studies mean the opposite, as where a goal was entered wrongly
-UNKNOWN = 0.5  # how much of what few past studies leave unknown counts
-WEIGHED = 60  # trials, by which assumptions are weighed: with more of them the answer is clear, and dear
-USED = 3  # of the likeliest assumptions
-_DRAWS = 10
-_BLOCK = 15_000  # covariances that are looked at together: so few stay near the processor
+# Variances are in squared normal scores: a study's results have variance 1.
+MEAN_VARIANCE = 0.1  # of how much better or worse than past ones a study is as a whole. Not tuned
+PREDICTION_VARIANCE = 0.15  # of results around what a past study predicts of them. Not tuned
+OPPOSITE_PRIOR_ODDS = 0.1  # that past studies mean the opposite, as where a goal was entered wrongly (docs/tuning.md)
+UNEXPLAINED_SHARE = 0.5  # of what up to FEW_STUDIES leave unknown that counts; half was measured (docs/tuning.md)
+MAX_EVIDENCE_TRIALS = 60  # by which hypotheses are weighted: with more the answer is clear, and slow. Not tuned
+HYPOTHESES_USED = 3  # the likeliest ones: others weigh little. Not tuned
+_DRAWS = 10  # of a simulation, for each trial and past study. Not tuned
+_BLOCK_ENTRIES = 15_000  # of a matrix that are computed together, to stay in the processor's cache. Not tuned
 
 
-class Points(NamedTuple):
-    """What a model is asked about, as columns of a cube; with what past studies say of it, where there are any."""
+class PointFeatures(NamedTuple):
+    """Configurations as the model sees them: encoded, and with what past studies say of each, where there are any."""
 
-    columns: Array
-    predicted: Array  # (points, studies)
-    deviations: Array  # from the mean over studies; their products are covariances between points over studies
-    learned: Array  # as ``PastStudies.learned`` gives it
+    columns: Array  # (points, columns): encoded
+    predicted: Array  # (points, studies): scores, low is good
+    deviations: Array  # (points, studies): from the mean over studies, so that products are covariances over studies
+    explained_factor: Array  # (points, past trials): see ``PastStudies.explained_factor``
 
     @classmethod
-    def of(cls, past: PastStudies, columns: Array) -> Points:
-        """Columns of shape (points, columns) with what past studies predict there."""
+    def of(cls, past: PastStudies, columns: Array) -> PointFeatures:
+        """``columns``: encoded configurations, shape (points, columns)."""
         if not past.count:
             return cls(columns, *[np.zeros((len(columns), 0))] * 3)
         predicted = past.predict(columns)
         deviations = (predicted - predicted.mean(axis=1, keepdims=True)) / math.sqrt(past.count)
-        return cls(columns, predicted, deviations, past.learned(columns))
+        return cls(columns, predicted, deviations, past.explained_factor(columns))
 
-    def mean(self, *, turned: bool) -> Array:
-        """Over studies, as they say or the opposite."""
+    def mean(self, *, opposite: bool) -> Array:
+        """Predicted scores, mean over studies, as they say or the opposite, shape (points,)."""
         mean = np.asarray(self.predicted.mean(axis=1))
-        return -mean if turned else mean
+        return -mean if opposite else mean
 
-    def at(self, places: slice | NDArray[np.intp]) -> Points:
-        """Some of them."""
-        return Points(*(part[places] for part in self))
+    def at(self, places: slice | NDArray[np.intp]) -> PointFeatures:
+        """Those of some of the points."""
+        return PointFeatures(*(part[places] for part in self))
 
     @classmethod
-    def together(cls, parts: Sequence[Points]) -> Points:
+    def together(cls, parts: Sequence[PointFeatures]) -> PointFeatures:
+        """One after the other."""
         return cls(*(np.vstack(of) for of in zip(*parts, strict=True)))
 
 
-class Assumption(NamedTuple):
-    """Variances of the parts that a study consists of, and whether past studies are one of them."""
+class Hypothesis(NamedTuple):
+    """How the new study may be related to past ones. Variances are in squared scores."""
 
-    task: float  # variance along the differences between past studies
-    own: float  # of the part that is like none of them
-    noise: float
-    past_counts: bool
+    between_studies: float  # factor of the covariance that past studies' predictions have among each other
+    own: float  # variance of the part that is like none of them
+    noise: float  # variance of noise
+    uses_past: bool
 
     @property
     def log_prior(self) -> float:
-        """How likely it is beforehand, but for a constant."""
+        """Log prior density, but for a constant: log-normal around a part of its own of 0.2 and noise of 0.05.
+
+        Not tuned.
+        """
         return -0.5 * math.log(self.own / 0.2) ** 2 - 0.5 * (math.log(self.noise / 0.05) / 1.5) ** 2
 
 
-ASSUMPTIONS = (
-    *(Assumption(t, o, n, True) for t in (0.5, 1.5) for o in (0.05, 0.2, 0.8) for n in (0.02, 0.15)),
-    *(Assumption(0.0, o, n, False) for o in (0.3, 1.0) for n in (0.02, 0.15)),
+HYPOTHESES = (
+    *(Hypothesis(b, o, n, True) for b in (0.5, 1.5) for o in (0.05, 0.2, 0.8) for n in (0.02, 0.15)),
+    *(Hypothesis(0.0, o, n, False) for o in (0.3, 1.0) for n in (0.02, 0.15)),
 )
 
 
 class TransferGP:
-    """What was tried, seen as one more study like the past ones, or as their opposite. ``tried``: best first."""
+    """A study's trials, seen as one more study like the past ones, or as their opposite."""
 
-    def __init__(self, past: PastStudies, tried: Points) -> None:
-        self._model = _Model(past, tried)
-        logs = {assumed: self._model.log_evidence(assumed) for assumed in ASSUMPTIONS}
-        alone = np.logaddexp.reduce([log for assumed, log in logs.items() if not assumed.past_counts], axis=0)
-        self._weighed = sorted(
+    def __init__(self, past: PastStudies, tried: PointFeatures) -> None:
+        """``past``: at least one study. ``tried``: the trials that are over, best first; at least one."""
+        self._likelihoods = _Likelihoods(past, tried)
+        logs = {hypothesis: self._likelihoods.log_posterior(hypothesis) for hypothesis in HYPOTHESES}
+        without = np.logaddexp.reduce([log for hypothesis, log in logs.items() if not hypothesis.uses_past], axis=0)
+        log_odds = {hypothesis: log - without for hypothesis, log in logs.items() if hypothesis.uses_past}
+        self._weighted = sorted(
             (
-                _Weighed(float(log[turned] - alone[turned]) + turned * math.log(TURNED), assumed, bool(turned))
-                for assumed, log in logs.items()
-                if assumed.past_counts
-                for turned in (0, 1)
+                _WeightedHypothesis(
+                    float(odds[opposite]) + opposite * math.log(OPPOSITE_PRIOR_ODDS), hypothesis, bool(opposite)
+                )
+                for hypothesis, odds in log_odds.items()
+                for opposite in (0, 1)
             ),
             reverse=True,
         )
 
     @property
     def log_odds(self) -> float:
-        """That the past counts, against that it says nothing."""
-        return float(np.logaddexp.reduce([each.log_odds for each in self._weighed]))
+        """That the past counts, against that it says nothing, in nats."""
+        return float(np.logaddexp.reduce([each.log_odds for each in self._weighted]))
 
     @property
     def scores(self) -> Array:
-        """What the places of what was tried are expected to mean, best first."""
-        return self._model.scores[int(self._weighed[0].turned)]
+        """What scores the trials are expected to have by their ranks, best first, shape (trials,)."""
+        return self._likelihoods.scores[int(self._weighted[0].opposite)]
 
-    def misranked(self) -> float:
-        """How wrong the likeliest assumption is where each trial is predicted from the others: see ``ranking``."""
-        _, assumed, turned = self._weighed[0]
-        return self._model.misranked(assumed, turned=turned)
+    def misranked_share(self) -> float:
+        """How wrong the likeliest hypothesis is where each trial is predicted from the others: see ``rank_scores``."""
+        _, hypothesis, opposite = self._weighted[0]
+        return self._likelihoods.misranked_share(hypothesis, opposite=opposite)
 
-    def gain(self, pending: Points, new: Points) -> Array:
-        """Expected improvement of each new point; what is in flight is taken to come out as expected."""
-        return self._model.gain(self._weighed[:USED], pending, new)
+    def expected_improvement(self, pending: PointFeatures, new: PointFeatures) -> Array:
+        """Of each new point over the best trial, shape (new,), in scores.
+
+        Args:
+            pending: configurations that still run; each is taken to come out at its predicted mean.
+            new: points to judge.
+        """
+        return self._likelihoods.expected_improvement(self._weighted[:HYPOTHESES_USED], pending, new)
 
 
-class _Weighed(NamedTuple):
+class _WeightedHypothesis(NamedTuple):
     log_odds: float  # against that the past says nothing
-    assumed: Assumption
-    turned: bool  # what past studies call good is bad here
+    hypothesis: Hypothesis
+    opposite: bool  # what past studies call good is bad here
 
 
-class _Likeness:
-    """How alike two sets of points are, under any assumption."""
+class _Covariances:
+    """Between two sets of points, for any hypothesis."""
 
-    def __init__(self, a: Points, b: Points, past: PastStudies) -> None:
-        self._task = a.deviations @ b.deviations.T
-        per_length = past.kernel.per_length
-        self._own = matern(a.columns * per_length, b.columns * per_length)
-        self._unknown: Array | float = 0.0
+    def __init__(self, a: PointFeatures, b: PointFeatures, past: PastStudies) -> None:
+        self._between_studies = a.deviations @ b.deviations.T
+        inverse_lengths = past.kernel.inverse_lengths
+        self._own = matern(a.columns * inverse_lengths, b.columns * inverse_lengths)
+        self._unexplained: Array | float = 0.0
         if past.are_few:
-            self._unknown = UNKNOWN * (past.likeness(a.columns, b.columns) - a.learned @ b.learned.T)
+            explained = a.explained_factor @ b.explained_factor.T
+            self._unexplained = UNEXPLAINED_SHARE * (past.prior_covariance(a.columns, b.columns) - explained)
 
-    def under(self, assumed: Assumption) -> Array:
-        """Covariances, without noise."""
-        common = assumed.own * self._own + MEAN_VARIANCE
-        return np.asarray(assumed.task * self._task + self._unknown + common if assumed.past_counts else common)
+    def without_noise(self, hypothesis: Hypothesis) -> Array:
+        """Shape (len(a), len(b))."""
+        common = hypothesis.own * self._own + MEAN_VARIANCE
+        if not hypothesis.uses_past:
+            return np.asarray(common)
+        return np.asarray(hypothesis.between_studies * self._between_studies + self._unexplained + common)
 
-    def seen_under(self, assumed: Assumption) -> Array:
-        """Covariances of what was seen at points, of these among themselves."""
-        return self.under(assumed) + (assumed.noise + JITTER) * np.eye(len(self._own))
+    def with_noise(self, hypothesis: Hypothesis) -> Array:
+        """Of results, shape (len(a), len(a)), where both sets are the same."""
+        return self.without_noise(hypothesis) + (hypothesis.noise + JITTER) * np.eye(len(self._own))
 
 
-class _Model:
-    """What was tried, under any assumption, as past studies say or turned round."""
+class _Likelihoods:
+    """A study's trials under any hypothesis, as past studies say or the opposite."""
 
-    def __init__(self, past: PastStudies, tried: Points) -> None:
+    def __init__(self, past: PastStudies, tried: PointFeatures) -> None:
         self._past, self._tried = past, tried
         self.scores = [expected_scores(sign * tried.predicted) for sign in (1.0, -1.0)]
-        # As past studies say and turned round, if the past counts; and the same if it does not.
+        # Columns: as past studies say, and the opposite; if the past counts, and if it does not.
         self._residuals = np.stack(
-            [scores - tried.mean(turned=bool(i)) for i, scores in enumerate(self.scores)], axis=1
+            [scores - tried.mean(opposite=bool(i)) for i, scores in enumerate(self.scores)], axis=1
         )
-        self._residuals_alone = np.stack([scores - scores.mean() for scores in self.scores], axis=1)
-        self._weighed_by = thinned(len(tried.columns), WEIGHED)
-        some = tried.at(self._weighed_by)
-        self._among_some = _Likeness(some, some, past)
+        self._residuals_without = np.stack([scores - scores.mean() for scores in self.scores], axis=1)
+        self._evidence = thinned(len(tried.columns), MAX_EVIDENCE_TRIALS)  # indices of trials
+        some = tried.at(self._evidence)
+        self._among_evidence = _Covariances(some, some, past)
 
-    def log_evidence(self, assumed: Assumption) -> Array:
-        """As past studies say, and turned round."""
-        residuals = self._residuals if assumed.past_counts else self._residuals_alone
-        return log_evidence(self._among_some.seen_under(assumed), residuals[self._weighed_by]) + assumed.log_prior
+    def log_posterior(self, hypothesis: Hypothesis) -> Array:
+        """But for a constant, shape (2,): as past studies say, and the opposite."""
+        residuals = self._residuals if hypothesis.uses_past else self._residuals_without
+        covariance = self._among_evidence.with_noise(hypothesis)
+        return log_evidence(covariance, residuals[self._evidence]) + hypothesis.log_prior
 
-    def misranked(self, assumed: Assumption, *, turned: bool) -> float:
-        covariance = _Likeness(self._tried, self._tried, self._past).seen_under(assumed)
-        return misranked(self.scores[int(turned)] - Observations(covariance, self._residuals[:, int(turned)]).left_out)
+    def misranked_share(self, hypothesis: Hypothesis, *, opposite: bool) -> float:
+        covariance = _Covariances(self._tried, self._tried, self._past).with_noise(hypothesis)
+        seen = ConditionedGP(covariance, self._residuals[:, int(opposite)])
+        return misranked_share(self.scores[int(opposite)] - seen.leave_one_out_residuals)
 
-    def gain(self, weighed: Sequence[_Weighed], pending: Points, new: Points) -> Array:
-        """Expected improvement, mean over assumptions that count the past, by their odds."""
-        begun = Points.together([self._tried, pending])
-        among_begun = _Likeness(begun, begun, self._past)
-        known = [self._known(among_begun, assumed, turned=turned) for _, assumed, turned in weighed]
-        odds = np.exp(np.array([each.log_odds for each in weighed]) - weighed[0].log_odds)
-        gains, size = [], max(1, _BLOCK // len(begun.columns))
+    def expected_improvement(
+        self, weighted: Sequence[_WeightedHypothesis], pending: PointFeatures, new: PointFeatures
+    ) -> Array:
+        """Mean over hypotheses that use the past, by their odds, shape (new,)."""
+        started = PointFeatures.together([self._tried, pending])
+        among_started = _Covariances(started, started, self._past)
+        known = [self._known(among_started, hypothesis, opposite=opposite) for _, hypothesis, opposite in weighted]
+        odds = np.exp(np.array([each.log_odds for each in weighted]) - weighted[0].log_odds)
+        found, size = [], max(1, _BLOCK_ENTRIES // len(started.columns))
         for block in (new.at(slice(start, start + size)) for start in range(0, len(new.columns), size)):
-            to_begun = _Likeness(begun, block, self._past)
-            own = self._past.kernel.amplitude - (block.learned**2).sum(axis=1) if self._past.are_few else 0.0
-            apart = (block.deviations**2).sum(axis=1)
+            to_started = _Covariances(started, block, self._past)
+            unexplained = self._unexplained_variance(block)
+            between = (block.deviations**2).sum(axis=1)
             each = []
-            for (seen, best), (_, assumed, turned) in zip(known, weighed, strict=True):
-                variance = assumed.task * apart + UNKNOWN * own + (assumed.own + MEAN_VARIANCE)
-                mean, sd = seen.posterior(to_begun.under(assumed), variance)
-                each.append(expected_improvement(Posterior(mean + block.mean(turned=turned), sd), best))
-            gains.append(odds @ each / odds.sum())
-        return np.concatenate(gains)
+            for (seen, best), (_, hypothesis, opposite) in zip(known, weighted, strict=True):
+                variance = hypothesis.between_studies * between + unexplained + (hypothesis.own + MEAN_VARIANCE)
+                mean, sd = seen.posterior(to_started.without_noise(hypothesis), variance)
+                each.append(expected_improvement(Posterior(mean + block.mean(opposite=opposite), sd), best))
+            found.append(odds @ each / odds.sum())
+        return np.concatenate(found)
 
-    def _known(self, among_begun: _Likeness, assumed: Assumption, *, turned: bool) -> tuple[Observations, float]:
-        """Once what is in flight came out as expected; and the best of what was tried, without luck."""
-        covariance, residual = among_begun.seen_under(assumed), self._residuals[:, int(turned)]
+    def _unexplained_variance(self, block: PointFeatures) -> Array | float:
+        if not self._past.are_few:
+            return 0.0
+        return np.asarray(UNEXPLAINED_SHARE * (self._past.kernel.amplitude - (block.explained_factor**2).sum(axis=1)))
+
+    def _known(
+        self, among_started: _Covariances, hypothesis: Hypothesis, *, opposite: bool
+    ) -> tuple[ConditionedGP, float]:
+        """What is known once pending trials came out at their means; and the best trial's score without its noise."""
+        covariance, residual = among_started.with_noise(hypothesis), self._residuals[:, int(opposite)]
         count = len(residual)
-        seen = Observations(covariance[:count, :count], residual)
-        best = float((self.scores[int(turned)] - (assumed.noise + JITTER) * seen.weights).min())
+        seen = ConditionedGP(covariance[:count, :count], residual)
+        best = float((self.scores[int(opposite)] - (hypothesis.noise + JITTER) * seen.weights).min())
         if count < len(covariance):
             believed = covariance[count:, :count] @ seen.weights
-            seen = Observations(covariance, np.concatenate([residual, believed]))
+            seen = ConditionedGP(covariance, np.concatenate([residual, believed]))
         return seen, best
 
 
 def expected_scores(predicted: Array) -> Array:
-    """What values on the past studies' scale the best, the second, ... of these points are expected to have.
+    """The scores that the best, the second, ... of these points are expected to have on past studies' scale.
 
-    The new study's own values are on a scale of their own, of which only the order is used.
+    The new study's own values are on a scale of their own, of which only the order is used. Mean of sorted samples
+    around the predictions, over past studies: shape (points,), rising.
+
+    Args:
+        predicted: by each past study, shape (points, studies).
     """
-    return np.asarray(np.sort(predicted + _luck(*predicted.shape), axis=1).mean(axis=(0, 2)))
+    return np.asarray(np.sort(predicted + _prediction_noise(*predicted.shape), axis=1).mean(axis=(0, 2)))
 
 
-@lru_cache(maxsize=1)  # of what was tried, as past studies say and turned round
-def _luck(points: int, studies: int) -> Array:
-    drawn = math.sqrt(SPREAD) * np.random.default_rng(0).normal(size=(_DRAWS, points, studies))
+@lru_cache(maxsize=1)  # the trials so far, as past studies say and the opposite
+def _prediction_noise(points: int, studies: int) -> Array:
+    """Shape (draws, points, studies)."""
+    drawn = math.sqrt(PREDICTION_VARIANCE) * np.random.default_rng(0).normal(size=(_DRAWS, points, studies))
     drawn.flags.writeable = False
     return drawn

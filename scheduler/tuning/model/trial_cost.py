@@ -2,7 +2,7 @@
 
 Costs are learned as logarithms, in which one data set or machine differs from another by a constant: past studies give
 the shape, whatever their trials took there, and this study's own trials say where they differ. How much of them is
-luck, such as preemptions, is weighed by how likely that makes what was seen. Pure numpy.
+noise, such as preemptions, is weighted by how likely that makes what was seen.
 """
 
 from __future__ import annotations
@@ -19,58 +19,60 @@ from spotwise.cost_models.arrays import Array
 from ...core.study import StudyRecord, TrialRecord, TrialState
 from ..study.search_space import shared_names
 from ..study.study_state import TrialPhase, TrialView
-from .encoding import Cube
-from .kernels import JITTER, Kernel
+from .encoding import UnitCube
+from .kernels import JITTER, Kernel, LogNormalPrior
 
-LEAST_TRIALS = 3  # of a past study, whose costs are known
-MOST_POINTS = 200  # of all past studies
-WIDEST = math.log(100.0)  # from the mean, either way: what is predicted lies within
-_LENGTH = 0.5  # of the kernel; per square root of the columns, as distances in a cube grow
-_LUCK = (0.02, 0.1, 0.5, 2.0, 10.0)  # variances, where what a configuration determines has 1
-_LUCK_BELIEVED = (math.log(0.1), 1.5)  # beforehand, as mean and standard deviation of the logarithm
-_SPREAD, _COUNTS_AS = 0.3, 4  # of logarithms beforehand, and how many trials it weighs as much as
+# None of these is tuned.
+MIN_TRIALS = 3  # of a past study whose costs are known
+MAX_TRIALS = 200  # of all past studies together
+MAX_LOG_RATIO = math.log(100.0)  # of a predicted cost to the mean, either way
+_LENGTH_SCALE = 0.5  # of the kernel, in widths per square root of the columns, as distances in a cube grow
+_NOISE_RATIOS = (0.02, 0.1, 0.5, 2.0, 10.0)  # variance of noise over that of what a configuration determines
+_LOG_NOISE_RATIO_PRIOR = LogNormalPrior(math.log(0.1), 1.5)
+_PRIOR_LOG_SD = 0.3  # of logarithms of cost beforehand
+_PRIOR_TRIALS = 4  # that this counts as much as
 
 
 class TrialCostModel:
-    """Of a space's configurations."""
+    """What trials of a space's configurations cost."""
 
-    def __init__(self, studies: Sequence[StudyRecord], cube: Cube) -> None:
+    def __init__(self, studies: Sequence[StudyRecord], cube: UnitCube) -> None:
         """``studies``: past ones, as far as they share parameters with the space and their trials' costs are known."""
-        most = max(LEAST_TRIALS, MOST_POINTS // max(1, len(studies)))
-        seen = [each for each in (_seen(study, cube, most) for study in studies) if each is not None]
+        most = max(MIN_TRIALS, MAX_TRIALS // max(1, len(studies)))
+        known = [each for each in (_log_costs(study, cube, most) for study in studies) if each is not None]
         nowhere = cube.columns(cube.rows([]))
-        self._past = _Curve(
-            np.vstack([nowhere, *(points for points, _ in seen)]), np.concatenate([[], *(logs for _, logs in seen)])
+        self._past = _CostRegression(
+            np.vstack([nowhere, *(points for points, _ in known)]), np.concatenate([[], *(logs for _, logs in known)])
         )
 
-    def of(self, columns: Array, tried: Array, costs: Array) -> Array:
+    def predict(self, columns: Array, tried: Array, costs: Array) -> Array:
         """What each configuration is expected to cost, shape (rows,).
 
         Args:
-            columns: of the configurations, in the cube.
-            tried: of this study's trials.
-            costs: of these, in any unit; NaN where one is not known. The result is in the same unit, and where none is
-                known in that of an average configuration.
+            columns: encoded configurations, shape (rows, columns).
+            tried: those of this study's trials, shape (trials, columns).
+            costs: of these, shape (trials,), in any unit; NaN where one is not known. The result is in the
+                same unit, and where none is known in that of an average configuration.
         """
         known = np.isfinite(costs) & (costs > 0.0)
         logs, mean = self._past.at(columns), 0.0
         if known.any():
             at = tried[known]
-            off = np.log(costs[known]) - self._past.at(at)
-            mean = float(off.mean())
-            logs = logs + _Curve(at, off - mean).at(columns)
-        return np.asarray(np.exp(mean + np.clip(logs, -WIDEST, WIDEST)))
+            offsets = np.log(costs[known]) - self._past.at(at)
+            mean = float(offsets.mean())
+            logs = logs + _CostRegression(at, offsets - mean).at(columns)
+        return np.asarray(np.exp(mean + np.clip(logs, -MAX_LOG_RATIO, MAX_LOG_RATIO)))
 
 
-class _Curve:
-    """A smooth function through noisy values."""
+class _CostRegression:
+    """A Gaussian process regression of log costs, averaged over noise ratios (Rasmussen and Williams 2006, 2.2)."""
 
     def __init__(self, points: Array, values: Array) -> None:
         width = max(1, points.shape[1])
-        kernel = Kernel(np.full(points.shape[1], 1.0 / (_LENGTH * math.sqrt(width))), 1.0, 0.0)
+        kernel = Kernel(np.full(points.shape[1], 1.0 / (_LENGTH_SCALE * math.sqrt(width))), 1.0, 0.0)
         self._kernel, self._points = kernel, points
-        likeness = kernel.between(points, points)
-        found = [_weighed(likeness, values, luck) for luck in _LUCK]
+        correlations = kernel.between(points, points)
+        found = [_fitted(correlations, values, noise_ratio) for noise_ratio in _NOISE_RATIOS]
         odds = np.exp(np.array([log for log, _ in found]) - max(log for log, _ in found))
         self._weights = odds @ np.array([weights for _, weights in found]) / odds.sum()
 
@@ -78,18 +80,22 @@ class _Curve:
         return np.asarray(self._kernel.between(points, self._points) @ self._weights)
 
 
-def _weighed(likeness: Array, values: Array, luck: float) -> tuple[float, Array]:
-    """How likely so much luck is, as a logarithm but for a constant, and each value's weight in what is predicted then.
+def _fitted(correlations: Array, values: Array, noise_ratio: float) -> tuple[float, Array]:
+    """Log posterior of a noise ratio, but for a constant, and each value's weight in what is predicted then.
 
-    How much values vary is not assumed, but follows: the likeliest variance, with a few values' worth of prior belief.
+    How much values vary is not assumed, but follows: the most likely variance, with a prior worth a few values.
+
+    Args:
+        correlations: of the points, shape (n, n).
+        values: log costs at these, shape (n,).
     """
-    lower = np.linalg.cholesky(likeness + (luck + JITTER) * np.eye(len(values)))
+    lower = np.linalg.cholesky(correlations + (noise_ratio + JITTER) * np.eye(len(values)))
     white = np.linalg.solve(lower, values)
-    count = len(values) + _COUNTS_AS
-    variance = (float(white @ white) + _COUNTS_AS * _SPREAD**2 / (1.0 + luck)) / count
+    count = len(values) + _PRIOR_TRIALS
+    variance = (float(white @ white) + _PRIOR_TRIALS * _PRIOR_LOG_SD**2 / (1.0 + noise_ratio)) / count
     evidence = -0.5 * count * math.log(variance) - float(np.log(np.diag(lower)).sum())
-    middle, spread = _LUCK_BELIEVED
-    return evidence - 0.5 * ((math.log(luck) - middle) / spread) ** 2, np.linalg.solve(lower.T, white)
+    off = (math.log(noise_ratio) - _LOG_NOISE_RATIO_PRIOR.mean) / _LOG_NOISE_RATIO_PRIOR.sd
+    return evidence - 0.5 * off**2, np.linalg.solve(lower.T, white)
 
 
 def whole_seconds(seconds: float, epoch: int, epochs: int | None, *, completed: bool) -> float | None:
@@ -104,14 +110,14 @@ def whole_seconds(seconds: float, epoch: int, epochs: int | None, *, completed: 
     return seconds * max(1.0, epochs / epoch) if epochs and epoch else None
 
 
-def _seen(study: StudyRecord, cube: Cube, most: int) -> tuple[Array, Array] | None:
+def _log_costs(study: StudyRecord, cube: UnitCube, most: int) -> tuple[Array, Array] | None:
     """Columns of its trials, and the logarithms of their costs, less the mean."""
     shared = set(shared_names(cube.space, study.space))
     done = [trial.epoch for trial in study.trials if trial.state is TrialState.COMPLETED and trial.epoch]
     epochs = int(median(done)) if done else 0
     costs = {trial.number: _whole_seconds(trial, epochs) for trial in study.trials}
     known = [trial for trial in study.trials if costs[trial.number] is not None]
-    if not shared or len(known) < LEAST_TRIALS:
+    if not shared or len(known) < MIN_TRIALS:
         return None
     kept = [known[i] for i in np.linspace(0, len(known) - 1, min(most, len(known))).astype(int)]
     rows = cube.rows([{name: v for name, v in trial.params.items() if name in shared} for trial in kept])

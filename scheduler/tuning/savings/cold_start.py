@@ -23,7 +23,7 @@ def cold_trials(quantile: float) -> float:
     return wanted if wanted <= RANDOM_FIRST else RANDOM_FIRST * (wanted / RANDOM_FIRST) ** POWER
 
 
-def finest(trials: int) -> float:
+def finest_quantile(trials: int) -> float:
     """The smallest quantile that so many trials can show: the best of them stands in the middle of its share."""
     return 0.5 / trials
 

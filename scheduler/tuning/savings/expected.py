@@ -22,16 +22,16 @@ from spotwise.cost_models.arrays import Array
 from spotwise.cost_models.estimate import Quantiles
 
 from ...core.study import StudyRecord
-from ..model.encoding import Cube
+from ..model.encoding import UnitCube
 from ..model.rank_scores import ranked
 from ..search.portfolio import Candidates, candidates, goodness_of, pick
 from ..study.search_space import Space
-from .cold_start import finest, spread
+from .cold_start import finest_quantile, spread
 
-LEAST_STUDIES = 3  # fewer do not show how much such studies differ
-LEAST_TRIALS = 5  # of a study that judges: fewer say nothing about good and bad configurations
+MIN_STUDIES = 3  # fewer do not show how much such studies differ
+MIN_TRIALS = 5  # of a study that judges: fewer say nothing about good and bad configurations
 RANDOM_POINTS = 512
-LEAST_LOG_SD = 0.5  # studies that agree by chance: a quantile is not known better than that
+MIN_LOG_SD = 0.5  # studies that agree by chance: a quantile is not known better than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +57,16 @@ def expected_saving(past: Sequence[StudyRecord], space: Space, size: int) -> Sav
 def expected_of(found: Candidates, space: Space, size: int) -> Saving | None:
     """The same, of candidates that are at hand."""
     trials = [len(ranked(study.trials, study.goal)) for study in found.studies]
-    judges = [index for index, count in enumerate(trials) if count >= LEAST_TRIALS]
-    if size < 1 or len(judges) < LEAST_STUDIES:
+    judges = [index for index, count in enumerate(trials) if count >= MIN_TRIALS]
+    if size < 1 or len(judges) < MIN_STUDIES:
         return None
     random = goodness_of(found.studies, space, random_points(space))
     left_out = [_left_out(found, index, random[index], size) for index in judges]
-    logs = [math.log(max(share, finest(trials[i]))) for i, (share, _) in zip(judges, left_out, strict=True)]
-    tried, floor = max(count for _, count in left_out), min(finest(trials[index]) for index in judges)
+    logs = [math.log(max(share, finest_quantile(trials[i]))) for i, (share, _) in zip(judges, left_out, strict=True)]
+    tried, floor = max(count for _, count in left_out), min(finest_quantile(trials[index]) for index in judges)
     from scipy.special import stdtrit  # here: it takes a third of a second to load
 
-    off = float(stdtrit(len(logs) - 1, 0.9)) * max(stdev(logs), LEAST_LOG_SD) * math.sqrt(1 + 1 / len(logs))
+    off = float(stdtrit(len(logs) - 1, 0.9)) * max(stdev(logs), MIN_LOG_SD) * math.sqrt(1 + 1 / len(logs))
     return Saving(len(judges), tried, spread(math.exp(fmean(logs)), off, floor))
 
 
@@ -81,5 +81,5 @@ def _left_out(found: Candidates, index: int, random: Array, size: int) -> tuple[
 
 def random_points(space: Space) -> Array:
     """Points spread over the space, encoded; always the same."""
-    cube = Cube(space)
+    cube = UnitCube(space)
     return cube.columns(cube.random(RANDOM_POINTS, np.random.default_rng(0)))

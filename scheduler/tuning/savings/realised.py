@@ -25,12 +25,14 @@ from ..model.encoding import encode
 from ..model.past_studies import is_informative
 from ..model.rank_scores import is_scored, ranked
 from ..search.portfolio import goodness_of
-from .cold_start import finest, spread
-from .expected import LEAST_TRIALS, Saving, random_points
+from .cold_start import finest_quantile, spread
+from .expected import MIN_TRIALS, Saving, random_points
 
-OFF = 2.0  # 10th and 90th percentile of how far off the logarithm is: benchmarks/savings.py
-EARLY = 10  # trials
-PART = 0.8  # of a trial's weight that follows the part of the space around it; the rest is the same for all
+LOG_ERROR = 2.0  # 10th and 90th percentile of how far off the logarithm is: benchmarks/savings.py
+EARLY_TRIALS = 10  # trials
+NEIGHBOURHOOD_SHARE = (
+    0.8  # of a trial's weight that follows the part of the space around it; the rest is the same for all
+)
 _NORMAL = NormalDist()
 _LEAST_CHANCE = 1e-4
 
@@ -42,22 +44,22 @@ def realised_saving(study: StudyRecord, past: Sequence[StudyRecord]) -> Saving |
     with a result.
     """
     known = [each for each in past if is_informative(each, study.space)]
-    best_first = ranked(sorted(study.trials, key=lambda trial: trial.number)[:EARLY], study.goal)
+    best_first = ranked(sorted(study.trials, key=lambda trial: trial.number)[:EARLY_TRIALS], study.goal)
     taken = [place for place, trial in enumerate(best_first) if trial.source == "prior"]
-    if not known or not taken or len(best_first) < LEAST_TRIALS or not is_scored(best_first[0]):
+    if not known or not taken or len(best_first) < MIN_TRIALS or not is_scored(best_first[0]):
         return None
     random, tried = random_points(study.space), encode(study.space, [trial.params for trial in best_first])
     weights = _weights(tried, random)
-    here, there = (goodness_of(known, study.space, points).mean(axis=0) for points in (tried, random))
-    quantile = _share_as_good(taken[0], _places(best_first, weights), weights, here, there)
-    floor = finest(len(best_first) + sum(len(ranked(each.trials, each.goal)) for each in known))
-    return Saving(len(known), len(taken), spread(max(quantile, floor), OFF, floor))
+    of_tried, of_random = (goodness_of(known, study.space, points).mean(axis=0) for points in (tried, random))
+    quantile = _share_as_good(taken[0], _places(best_first, weights), weights, of_tried, of_random)
+    floor = finest_quantile(len(best_first) + sum(len(ranked(each.trials, each.goal)) for each in known))
+    return Saving(len(known), len(taken), spread(max(quantile, floor), LOG_ERROR, floor))
 
 
 def _weights(tried: Array, random: Array) -> Array:
     near = _near(random, tried)
     parts = (near / np.maximum(near.sum(axis=1, keepdims=True), 1e-12)).mean(axis=0)
-    return np.asarray(PART * parts / max(parts.sum(), 1e-12) + (1 - PART) / len(tried))
+    return np.asarray(NEIGHBOURHOOD_SHARE * parts / max(parts.sum(), 1e-12) + (1 - NEIGHBOURHOOD_SHARE) / len(tried))
 
 
 def _near(points: Array, tried: Array) -> Array:
@@ -78,7 +80,7 @@ def _places(best_first: Sequence[TrialRecord], weights: Array) -> Array:
     return np.array([-_NORMAL.inv_cdf(min(max(at, _LEAST_CHANCE), 1 - _LEAST_CHANCE)) for at in above])
 
 
-def _share_as_good(best: int, places: Array, weights: Array, here: Array, there: Array) -> float:
+def _share_as_good(best: int, places: Array, weights: Array, of_tried: Array, of_random: Array) -> float:
     """The share of all configurations that are expected to be as good as one of the trials.
 
     Args:
@@ -87,10 +89,10 @@ def _share_as_good(best: int, places: Array, weights: Array, here: Array, there:
         here: what past studies say of the trials.
         there: what they say of configurations at random.
     """
-    middle, told = weights @ places, here - weights @ here
-    slope = max(0.0, float((weights * told) @ places / max(float((weights * told) @ told), 1e-12)))
-    left = places - middle - slope * told
-    freedom = max(len(places) - 2, 1) / len(places)
-    chance = math.sqrt(max(float(weights @ left**2) / freedom, 1e-4))
-    expected = middle + slope * (there - weights @ here)
+    middle, predicted = weights @ places, of_tried - weights @ of_tried
+    slope = max(0.0, float((weights * predicted) @ places / max(float((weights * predicted) @ predicted), 1e-12)))
+    left = places - middle - slope * predicted
+    degrees = max(len(places) - 2, 1) / len(places)
+    chance = math.sqrt(max(float(weights @ left**2) / degrees, 1e-4))
+    expected = middle + slope * (of_random - weights @ of_tried)
     return float(np.mean([1.0 - _NORMAL.cdf((places[best] - each) / chance) for each in expected]))

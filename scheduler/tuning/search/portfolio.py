@@ -22,18 +22,22 @@ from numpy.typing import NDArray
 from spotwise.cost_models.arrays import Array
 
 from ...core.study import StudyRecord, TrialRecord
-from ..model.encoding import Cube, encode
+from ..model.encoding import UnitCube, encode
 from ..model.kernels import Kernel
 from ..model.past_studies import PastStudies, is_informative
 from ..model.rank_scores import is_scored, ranked
 from ..model.trial_cost import TrialCostModel
 from ..study.search_space import Space, fit_params, shared_names
 
-PORTFOLIO_SIZE = 4
-CANDIDATES = 600  # at most, and of one study not more than
-CANDIDATES_A_STUDY = 15
-MIN_DISTANCE = 0.1  # in the unit cube, per square root of its columns: nearer ones teach nothing new
-_LENGTH, _NOISE = 0.4, 0.1  # of the kernel; the length per square root of the columns, as distances in a cube grow
+PORTFOLIO_SIZE = 4  # configurations that are tried first: ten are more than needed (docs/tuning.md)
+INITIAL_RANDOM_TRIALS = 6  # of a study that nothing is known of, before its own trials predict anything. Not tuned
+MAX_CANDIDATES = 600  # of all past studies. Not tuned
+MAX_CANDIDATES_A_STUDY = 15  # its best ones. Not tuned
+MIN_DISTANCE = 0.1  # in widths per square root of the columns: configurations closer than that teach nothing new
+# Of the fixed kernel, which chooses better than a kernel smoother did (docs/tuning.md); its numbers are not tuned.
+_LENGTH_SCALE = 0.4  # in widths per square root of the columns, as distances in a cube grow
+_NOISE_VARIANCE = 0.1  # in squared scores
+_MEAN_GOODNESS_WEIGHT = 1e-3  # of the mean over studies beside the gain: it decides where nothing is to be gained
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def chosen_of(found: Candidates, space: Space, size: int) -> tuple[PriorConfig, 
 def candidates(past: Sequence[StudyRecord], space: Space, *, by_cost: bool = False) -> Candidates:
     """What a portfolio is chosen from; nothing where no study shares a parameter with the space."""
     known = tuple(study for study in past if is_informative(study, space))
-    most = max(1, min(CANDIDATES_A_STUDY, CANDIDATES // max(1, len(known))))
+    most = max(1, min(MAX_CANDIDATES_A_STUDY, MAX_CANDIDATES // max(1, len(known))))
     found = [(index, trial) for index, study in enumerate(known) for trial in _best(study, most)]
     params = tuple(_shared_params(space, known[index], trial) for index, trial in found)
     points = encode(space, params)
@@ -116,12 +120,12 @@ def goodness_of(known: Sequence[StudyRecord], space: Space, points: Array) -> Ar
         known: informative ones of the space.
         points: encoded in the space, shape (points, columns).
     """
-    kernel = Kernel(np.full(points.shape[1], 1.0 / (_LENGTH * math.sqrt(points.shape[1]))), 1.0, _NOISE)
-    return -PastStudies(known, Cube(space), kernel=kernel, least_trials=1).predict(points).T
+    kernel = Kernel(np.full(points.shape[1], 1.0 / (_LENGTH_SCALE * math.sqrt(points.shape[1]))), 1.0, _NOISE_VARIANCE)
+    return -PastStudies(known, UnitCube(space), kernel=kernel, min_trials=1).predict(points).T
 
 
 def _costs(known: Sequence[StudyRecord], space: Space, points: Array) -> Array:
-    return TrialCostModel(known, Cube(space)).of(points, points[:0], np.zeros(0))
+    return TrialCostModel(known, UnitCube(space)).predict(points, points[:0], np.zeros(0))
 
 
 def _best(study: StudyRecord, most: int) -> list[TrialRecord]:
@@ -144,7 +148,7 @@ def pick(goodness: Array, points: Array, costs: Array, size: int) -> list[int]:
     picked: list[int] = []
     while len(picked) < size and free.any():
         gain = np.maximum(goodness, best[:, None]).sum(axis=0) - best.sum()
-        score = np.where(free, gain / costs + 1e-3 * goodness.mean(axis=0), -np.inf)
+        score = np.where(free, gain / costs + _MEAN_GOODNESS_WEIGHT * goodness.mean(axis=0), -np.inf)
         index = int(np.argmax(score))
         picked.append(index)
         best = np.maximum(best, goodness[:, index])

@@ -10,15 +10,15 @@ from ...core.errors import NotFoundError
 from ...core.study import StudyRecord, TaskDescription, TrialState
 from ..study.search_space import Space, shared_names
 
-LIMIT = 5  # past studies at most: the most alike teach most, and a plan must stay readable
-LIKE_SIZE = 2.0  # as much data: not more than this many times as much
+MAX_STUDIES = 5  # that a sweep starts from: the most similar teach most, and a plan must stay readable. Not tuned
+SIMILAR_SIZE_RATIO = 2.0  # of two numbers of examples, at most, for these to be about as many. Not tuned
 
 
-class Likeness(IntEnum):
-    """How alike the data of two studies are, by their task descriptions."""
+class DataSimilarity(IntEnum):
+    """How similar the data of two studies are, by their task descriptions."""
 
     UNKNOWN = 0  # one of them is not described, or they differ
-    LIKE_SIZE = 1  # about as many examples
+    SIMILAR_SIZE = 1  # about as many examples
     SAME_DATA = 2
 
 
@@ -31,17 +31,17 @@ class RelatedStudy:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bonds:
+class _Relation:
     """What a past study and the new sweep have in common."""
 
-    likeness: Likeness
+    similarity: DataSimilarity
     shared: int  # parameters
     metric: bool
     words: tuple[str, ...]  # what is the same, for people
 
     def key(self, study: StudyRecord) -> tuple[object, ...]:
-        """Larger is more alike."""
-        return (self.likeness, self.shared, self.metric, study.created_at, study.id)
+        """Larger is more similar."""
+        return (self.similarity, self.shared, self.metric, study.created_at, study.id)
 
 
 def pick_priors(
@@ -81,36 +81,36 @@ def related_studies(
     job_name: str = "",
     labels: Mapping[str, str] | None = None,
     task: TaskDescription | None = None,
-    limit: int = LIMIT,
+    limit: int = MAX_STUDIES,
 ) -> tuple[RelatedStudy, ...]:
-    """Studies worth starting from, the most alike first.
+    """Studies worth starting from, the most similar first.
 
     Related is a study that has a completed trial, at least half of this space's parameters (same name, both numeric or
-    both categorical), and the data, the metric, the job's name or a label in common. The more alike of two is the one
+    both categorical), and the data, the metric, the job's name or a label in common. The more similar of two is the one
     on the same data, or else on about as much; then the one with more parameters in common; then the one with the same
     metric; then the newer one.
     """
     found = []
     for study in studies:
-        bonds = _bonds(study, space=space, metric=metric, job_name=job_name, labels=labels or {}, task=task)
-        if bonds is not None:
-            found.append((bonds, study))
+        relation = _relation(study, space=space, metric=metric, job_name=job_name, labels=labels or {}, task=task)
+        if relation is not None:
+            found.append((relation, study))
     found.sort(key=lambda each: each[0].key(each[1]), reverse=True)
-    return tuple(RelatedStudy(study, _reason(bonds, len(space))) for bonds, study in found[:limit])
+    return tuple(RelatedStudy(study, _reason(relation, len(space))) for relation, study in found[:limit])
 
 
-def likeness(task: TaskDescription | None, other: TaskDescription | None) -> Likeness:
+def data_similarity(task: TaskDescription | None, other: TaskDescription | None) -> DataSimilarity:
     """Of two tasks, as far as they are described. The same data may have grown."""
     if task is None or other is None:
-        return Likeness.UNKNOWN
+        return DataSimilarity.UNKNOWN
     if task.data is not None and task.data == other.data:
-        return Likeness.SAME_DATA
-    if task.size and other.size and max(task.size, other.size) <= LIKE_SIZE * min(task.size, other.size):
-        return Likeness.LIKE_SIZE
-    return Likeness.UNKNOWN
+        return DataSimilarity.SAME_DATA
+    if task.size and other.size and max(task.size, other.size) <= SIMILAR_SIZE_RATIO * min(task.size, other.size):
+        return DataSimilarity.SIMILAR_SIZE
+    return DataSimilarity.UNKNOWN
 
 
-def _bonds(
+def _relation(
     study: StudyRecord,
     *,
     space: Space,
@@ -118,15 +118,15 @@ def _bonds(
     job_name: str,
     labels: Mapping[str, str],
     task: TaskDescription | None,
-) -> _Bonds | None:
+) -> _Relation | None:
     """None where the study is not related."""
     shared = shared_names(space, study.space)
     learned = any(t.state is TrialState.COMPLETED and t.value is not None for t in study.trials)
     if not learned or 2 * len(shared) < len(space) or not shared:
         return None
-    alike = likeness(task, study.task)
+    similarity = data_similarity(task, study.task)
     common = [f"{key}={value}" for key, value in labels.items() if value and study.labels.get(key) == value]
-    data = [f"data {task.data}"] if task is not None and alike is Likeness.SAME_DATA else []
+    data = [f"data {task.data}"] if task is not None and similarity is DataSimilarity.SAME_DATA else []
     same = (
         data
         + [f"metric {metric}"] * (study.metric == metric)
@@ -136,14 +136,14 @@ def _bonds(
     if not same:
         return None
     words = [f"same {', '.join(same)}"]
-    if alike is Likeness.LIKE_SIZE and task is not None and study.task is not None:
+    if similarity is DataSimilarity.SIMILAR_SIZE and task is not None and study.task is not None:
         words.append(f"about as much data ({study.task.size} examples, here {task.size})")
-    return _Bonds(alike, len(shared), study.metric == metric, tuple(words))
+    return _Relation(similarity, len(shared), study.metric == metric, tuple(words))
 
 
-def _reason(bonds: _Bonds, parameters: int) -> str:
-    return "; ".join([*bonds.words, f"{bonds.shared} of {parameters} parameters in common"])
+def _reason(relation: _Relation, parameters: int) -> str:
+    return "; ".join([*relation.words, f"{relation.shared} of {parameters} parameters in common"])
 
 
 def _some(known: Mapping[str, StudyRecord]) -> str:
-    return ", ".join(sorted(known)[-LIMIT:]) or "none yet"
+    return ", ".join(sorted(known)[-MAX_STUDIES:]) or "none yet"

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from spotwise.cost_models.arrays import Array
 
 from ...core.study import StudyRecord
-from ..model.encoding import Cube
+from ..model.encoding import UnitCube
 from ..model.rank_scores import ranked
 from ..model.trial_cost import TrialCostModel
 from ..study.optuna_records import CostOf, PastStudy, record_of, trial_records
@@ -27,7 +27,7 @@ from ..study.search_space import NO_FIT, Space, distributions, fit, spec_of
 from ..study.trial_worth import NextTrialWorth
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
 
-LEAST_VALUES = 6  # completed trials: fewer say nothing of what is still to be gained
+MIN_COMPLETED_TRIALS = 6  # fewer say nothing of what is still to be gained. Not tuned
 
 if TYPE_CHECKING:
     from .acquisition import Search, TriedTrials
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class TransferSampler(BaseSampler):
     """Tries a few configurations of past studies, one at random, then what is expected to improve most.
 
-    What is expected is predicted from past studies and this one's trials together (``transfer``), as long as past
+    What is expected is predicted from past studies and this one's trials together (``transfer_gp``), as long as past
     studies make this one's results likelier than knowing nothing; else from this one's trials alone. Only the order of
     results counts, so that scales and directions do not matter. Spaces may overlap only partly, and be conditional.
     """
@@ -70,7 +70,7 @@ class TransferSampler(BaseSampler):
         self._space, self._cost_of = space, cost_of
         known = _union(self._history) if space is None else space
         self._portfolio = choose(self._history, known, portfolio_size, by_cost=cost_of is not None)
-        self._spaces: dict[str, _InSpace] = {}
+        self._spaces: dict[str, _SpaceState] = {}
 
     def prior(self, number: int) -> PriorConfig | None:
         """The past configuration that the trial of this number tries; None if the sampler proposes by itself."""
@@ -101,7 +101,7 @@ class TransferSampler(BaseSampler):
             rng = np.random.default_rng([self._seed, 1 + trial.number])
             tried = self._tried(others, goal, known)
             at_random = trial.number == len(self._portfolio)
-            row = known.search.at_random(tried, rng) if at_random else known.search.next(trial.number, tried, rng)
+            row = known.search.at_random(tried, rng) if at_random else known.search.propose(trial.number, tried, rng)
             return known.cube.config(row)
 
     def expected(self, study: Study) -> NextTrialWorth | None:
@@ -112,7 +112,7 @@ class TransferSampler(BaseSampler):
         seen = study.get_trials(deepcopy=False)
         space = self._space or {name: spec_of(dist) for t in seen for name, dist in t.distributions.items()}
         values = sorted(t.value for t in seen if t.state == TrialState.COMPLETE and t.value is not None)
-        if len(values) < LEAST_VALUES:
+        if len(values) < MIN_COMPLETED_TRIALS:
             return None
         from ..model.blas_threads import one_thread
 
@@ -121,12 +121,12 @@ class TransferSampler(BaseSampler):
             goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
             number = max(trial.number for trial in seen) + 1
             tried = self._tried(seen, goal, in_space)
-            found = in_space.search.gains(number, tried, np.random.default_rng([self._seed, 1 + number]))
+            found = in_space.search.scored_rows(number, tried, np.random.default_rng([self._seed, 1 + number]))
         if found is None:
             return None
         best_first = np.array(values[::-1] if goal == "maximize" else values)
         choice = found.choice(number)
-        gain = max(0.0, float(found.gain[choice])) * _value_of_a_score(best_first, found.scores)
+        gain = max(0.0, float(found.improvement[choice])) * _value_of_a_score(best_first, found.scores)
         known = tried.costs[np.isfinite(tried.costs)]
         return NextTrialWorth(gain, float(found.cost[choice] / known.mean()) if len(known) else 1.0)
 
@@ -142,7 +142,7 @@ class TransferSampler(BaseSampler):
         seed = random.Random(f"{self._seed}/{trial.number}/{param_name}").getrandbits(31)  # noqa: S311 - no secret
         return RandomSampler(seed=seed).sample_independent(study, trial, param_name, param_distribution)
 
-    def _in(self, space: Space) -> _InSpace:
+    def _in(self, space: Space) -> _SpaceState:
         from ..model.past_studies import (
             PastStudies,  # SciPy takes a while to load, and the first trials need none of it
         )
@@ -150,12 +150,12 @@ class TransferSampler(BaseSampler):
 
         key = repr(sorted(space.items()))
         if key not in self._spaces:
-            cube = Cube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
+            cube = UnitCube(dict(sorted(space.items())))  # in whatever order parameters come, a restart's too
             costs = None if self._cost_of is None else TrialCostModel(self._history, cube)
-            self._spaces[key] = _InSpace(cube, Search(cube, PastStudies(self._history, cube), self._seed, costs))
+            self._spaces[key] = _SpaceState(cube, Search(cube, PastStudies(self._history, cube), self._seed, costs))
         return self._spaces[key]
 
-    def _tried(self, trials: Sequence[FrozenTrial], goal: str, known: _InSpace) -> TriedTrials:
+    def _tried(self, trials: Sequence[FrozenTrial], goal: str, known: _SpaceState) -> TriedTrials:
         from .acquisition import TriedTrials
 
         over = {trial.number: trial for trial in _without_retried(trials)}
@@ -169,10 +169,10 @@ class TransferSampler(BaseSampler):
         )
 
 
-class _InSpace:
+class _SpaceState:
     """What is kept of one space between rounds: all of it could be worked out again."""
 
-    def __init__(self, cube: Cube, search: Search) -> None:
+    def __init__(self, cube: UnitCube, search: Search) -> None:
         self.cube, self.search = cube, search
         self._rows: dict[int, tuple[Mapping[str, Any], Array]] = {}  # by number, with the parameters that they are of
 

@@ -1,4 +1,4 @@
-"""What a sweep with ``freeze_thaw`` does next: a new trial, or one that was set aside. See ``freezing.py``."""
+"""What a sweep with ``freeze_thaw`` does next: a new trial, or one that was set aside. See ``freeze_thaw``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from spotwise.cost_models.arrays import Array
 
 from ..model.blas_threads import one_thread
-from ..model.encoding import Cube
+from ..model.encoding import UnitCube
 from ..model.fidelities import value_at
 from ..model.past_studies import PastStudies
 from ..model.trial_cost import TrialCostModel, seconds_of
@@ -18,7 +18,7 @@ from ..search.portfolio import choose, portfolio_size
 from ..study.proposal import Proposal, Thaw
 from ..study.study_state import Study, TrialPhase, TrialView
 from ..study.sweep_task import SweepTask
-from .freeze_thaw import Begin, Begun, FreezeThaw
+from .freeze_thaw import FreezeThaw, Start, StartedTrials
 
 
 class FreezeThawTrials:
@@ -31,7 +31,7 @@ class FreezeThawTrials:
             raise ValueError(f"sweep of {task.run_id} sets no trials aside")
         self._task = task
         self._rungs = (*task.early_stopping.rungs(task.epochs * 2 // 3), task.epochs)  # near the end it pays to go on
-        self._cube = Cube(dict(sorted(task.space.items())))
+        self._cube = UnitCube(dict(sorted(task.space.items())))
         self._first = choose(task.priors, task.space, portfolio_size(task.trials), by_cost=True)
         levels = tuple(rung / task.epochs for rung in self._rungs)
         past = PastStudies(task.priors, self._cube, levels=levels)
@@ -57,17 +57,17 @@ class FreezeThawTrials:
             running: one of the free ones, whose process runs: it need not be started.
         """
         numbers = sorted(study.trials)
-        begun = Begun(
+        started = StartedTrials(
             rows=self._cube.rows([study.trials[n].params for n in numbers]),
             results=self._results([study.trials[n] for n in numbers]),
-            free=np.array([n in free for n in numbers], dtype=bool),
+            may_continue=np.array([n in free for n in numbers], dtype=bool),
             costs=np.array([seconds_of(study.trials[n], self._task.epochs) for n in numbers], dtype=float),  # None: NaN
             running=None if running is None else numbers.index(running),
         )
-        choice = self._freeze_thaw.choose(begun, may_begin=may_begin)
+        choice = self._freeze_thaw.choose(started, may_begin=may_begin)
         if choice is None:
             return None
-        return self._proposal(study, choice.row) if isinstance(choice, Begin) else Thaw(numbers[choice.place])
+        return self._proposal(study, choice.row) if isinstance(choice, Start) else Thaw(numbers[choice.place])
 
     def _proposal(self, study: Study, row: Array) -> Proposal:
         number, place = self._task.next_number(study.trials), len(study.trials)

@@ -17,8 +17,9 @@ from spotwise.cost_models.arrays import Array
 
 from ..model.gaussian_process import Posterior, expected_improvement
 
-_WIDTH, _CELLS = 4.0, 160  # of the grid of means, in standard deviations
-_SDS = np.geomspace(0.02, 4.0, 24)
+# Grids of the numerical solution; not tuned.
+_HALF_WIDTH, _CELLS = 4.0, 160  # of the grid of means, in standard deviations
+_SDS = np.geomspace(0.02, 4.0, 24)  # standard deviations of a final result, in scores
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 
@@ -26,25 +27,30 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 class GittinsIndex:
     """Indices of trials, in the unit of their results; low is good."""
 
-    def __init__(self, agreement: Array, costs: Array, start: float, price: float) -> None:
+    def __init__(self, correlations: Array, costs: Array, start: float, price: float) -> None:
         """Args:
-        agreement: how well each level agrees with the last, shape (levels,).
+        correlations: of each level with the last, shape (levels,).
         costs: of coming from each level to the next, in whole trainings, shape (levels,).
         start: what starting or resuming a process costs, in whole trainings.
         price: what one whole training costs, in the unit of results.
         """
-        left = np.append(np.maximum(1.0 - agreement[:-1] ** 2, 1e-3), 0.0)
+        left = np.append(np.maximum(1.0 - correlations[:-1] ** 2, 1e-3), 0.0)
         self._left = tuple(np.append(1.0, np.minimum.accumulate(left)).tolist())
         self._costs, self._start, self._price = tuple(costs.tolist()), start, price
 
-    def of(self, mean: Array, sd: Array, dear: Array, reached: int, *, running: bool = False) -> Array:
-        """Of trials that have reached a level (-1: none yet); ``mean`` and ``sd`` of their final results.
+    def of(self, mean: Array, sd: Array, relative_costs: Array, reached: int, *, running: bool = False) -> Array:
+        """Indices of trials that have reached the same level, shape (trials,).
 
-        ``dear``: what each one's training costs, in average ones; taken to the nearest power of two.
+        Args:
+            mean: of their final results, shape (trials,).
+            sd: of their final results, shape (trials,).
+            relative_costs: of each one's whole training, in average ones; taken to the nearest power of two.
+            reached: the level; -1 for none yet.
+            running: their process runs: it need not be started.
         """
         if reached == len(self._costs) - 1:
             return np.asarray(mean)
-        found, powers = np.array(mean, dtype=float), np.rint(np.log2(dear))
+        found, powers = np.array(mean, dtype=float), np.rint(np.log2(relative_costs))
         for power in np.unique(powers):
             costs = [price * self._price * 2.0**power for price in self._costs[reached + 1 :]]
             costs[0] += 0.0 if running else self._start * self._price  # the same for all
@@ -60,7 +66,7 @@ def _offsets(left: tuple[float, ...], costs: tuple[float, ...]) -> Array:
 
     ``left``: variance that is left now and after each further level, to a common scale.
     """
-    z = np.linspace(-_WIDTH, _WIDTH, _CELLS + 1)  # mean less the result in hand, in standard deviations
+    z = np.linspace(-_HALF_WIDTH, _HALF_WIDTH, _CELLS + 1)  # mean less the result in hand, in standard deviations
     sd = np.sqrt(np.array(left) / left[0])
     price = np.array(costs)[:, None] / _SDS[None, :]
     value = np.tile(np.maximum(0.0, -z), (len(_SDS), 1))
@@ -78,11 +84,11 @@ def _offsets(left: tuple[float, ...], costs: tuple[float, ...]) -> Array:
 
 def _at(value: Array, z: Array, points: Array) -> Array:
     """Values between the cells; below the grid they rise by one a step, above it they are nothing."""
-    place = np.clip((points + _WIDTH) / (z[1] - z[0]), 0.0, _CELLS - 1e-9)
+    place = np.clip((points + _HALF_WIDTH) / (z[1] - z[0]), 0.0, _CELLS - 1e-9)
     cell = place.astype(int)
     share = place - cell
     inside = value[:, cell] * (1.0 - share) + value[:, cell + 1] * share
-    return np.asarray(np.where(points > _WIDTH, 0.0, inside + np.maximum(0.0, -_WIDTH - points)))
+    return np.asarray(np.where(points > _HALF_WIDTH, 0.0, inside + np.maximum(0.0, -_HALF_WIDTH - points)))
 
 
 def _root(z: Array, going: Array) -> float:

@@ -6,7 +6,7 @@ from ..model.trial_cost import machine_seconds
 from ..study.study_state import Study
 from ..study.trial_worth import MachinePrice, NextTrialWorth, StopRule
 
-LEAST_TRIALS = 10  # that are over, before a sweep ends by this rule
+MIN_TRIALS = 10  # that are over, before a sweep ends by this rule
 
 
 def mean_trial_usd(study: Study, price: MachinePrice) -> float | None:
@@ -24,7 +24,7 @@ def enough(study: Study, expected: NextTrialWorth | None, rule: StopRule, price:
     """
     over = sum(trial.phase.is_final for trial in study.trials.values())
     mean = mean_trial_usd(study, price)
-    if expected is None or mean is None or over < LEAST_TRIALS:
+    if expected is None or mean is None or over < MIN_TRIALS:
         return ""
     for_money = expected.gain / (mean * expected.cost) * rule.per_usd
     if for_money >= rule.gain_below:

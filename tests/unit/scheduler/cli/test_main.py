@@ -81,6 +81,18 @@ def test_validate_checks_every_file(tmp_path: Path) -> None:
     assert "good.yaml: a valid training job" in result.stdout
 
 
+def test_validate_says_what_is_experimental(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.yaml"
+    space = "{x: {type: float, low: 0, high: 1}}"
+    stopping = "early_stopping: {type: freeze_thaw}"
+    path.write_text(
+        f"run: x\nwork: {{epochs: 9}}\nsweep: {{metric: m, goal: maximize, space: {space}, trials: 4, {stopping}}}\n"
+    )
+    result = CliRunner().invoke(main.cli, ["validate", str(path)], standalone_mode=False)
+    assert result.return_value == 0
+    assert "note: sweep.early_stopping.type: freeze_thaw is experimental" in result.stdout
+
+
 def test_report_writes_its_files_though_nobody_reads_what_it_prints(tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)  # as `| head` does, only earlier

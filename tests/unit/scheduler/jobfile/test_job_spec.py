@@ -14,9 +14,9 @@ from spotwise.scheduler.core.run import RunKind
 from spotwise.scheduler.jobfile.job_spec import (
     job_schema,
     load_job,
+    notes_on,
     parse_job,
     slug,
-    unused_keys,
     without_secrets,
 )
 
@@ -362,7 +362,15 @@ def test_every_key_of_the_schema_is_described() -> None:
             assert value.get("description"), key
 
 
-# keys without effect
+# keys without effect, and experimental ones
+
+
+@pytest.mark.parametrize(("kind", "is_named"), [("asha", False), ("freeze_thaw", True)])
+def test_an_early_stopping_that_is_experimental_is_named(kind: str, is_named: bool) -> None:
+    sweep = "sweep: {metric: m, goal: maximize, trials: 4, space: {x: {type: float, low: 0, high: 1}}, early_stopping: "
+    found = job(f"run: x\nwork: {{epochs: 9}}\n{sweep}{{type: {kind}}}}}\n")
+    named = [note for note in notes_on(found, "local") if "freeze_thaw is experimental" in note]
+    assert len(named) == is_named
 
 
 @pytest.mark.parametrize(
@@ -380,7 +388,7 @@ def test_every_key_of_the_schema_is_described() -> None:
     ],
 )
 def test_a_key_without_effect_is_named(text: str, notes: list[str]) -> None:
-    assert unused_keys(job(text), "local") == notes
+    assert notes_on(job(text), "local") == notes
 
 
 @pytest.mark.parametrize(
@@ -407,7 +415,7 @@ def test_a_key_without_effect_is_named(text: str, notes: list[str]) -> None:
     ],
 )
 def test_a_key_without_effect_on_skypilot_is_named_with_the_reason(text: str, notes: list[str]) -> None:
-    assert unused_keys(job(text), "skypilot") == notes
+    assert notes_on(job(text), "skypilot") == notes
 
 
 def test_job_files_need_neither_torch_nor_ray_nor_optuna_nor_sky() -> None:

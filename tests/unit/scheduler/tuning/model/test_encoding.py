@@ -63,9 +63,12 @@ def test_values_come_back_from_their_rows(spec: Spec, values: list[Any]) -> None
 def test_what_is_proposed_is_in_optunas_distribution_and_known_again_as_tried(
     space: dict[str, Spec], seed: int
 ) -> None:
-    cube, rng = UnitCube({name: spec_of(dist) for name, dist in distributions(space).items()}), np.random.default_rng(seed)
+    cube, rng = (
+        UnitCube({name: spec_of(dist) for name, dist in distributions(space).items()}),
+        np.random.default_rng(seed),
+    )
     rows = cube.random(8, rng)
-    rows = np.vstack([rows, cube.near(rows, 4, rng)])
+    rows = np.vstack([rows, cube.neighbours(rows, 4, rng)])
     configs = [cube.config(row) for row in rows]
     for config in configs:
         create_trial(value=0.0, params=config, distributions=distributions(space))
@@ -125,7 +128,7 @@ def test_values_of_another_space_lie_outside_the_bounds_up_to_a_limit(name: str,
 def test_neighbours_lie_inside_and_most_differ_in_one_parameter_or_two() -> None:
     cube, rng = UnitCube(PLAIN), np.random.default_rng(0)
     start = cube.rows([{"lr": 0.01, "layers": 5, "kind": "a"}])
-    near = cube.near(start, 500, rng)
+    near = cube.neighbours(start, 500, rng)
     moved = (near != start).sum(axis=1)
     assert ((near >= 0) & (near <= [1, 1, 2])).all()
     assert (moved > 0).mean() > 0.75
@@ -136,7 +139,7 @@ def test_neighbours_lie_inside_and_most_differ_in_one_parameter_or_two() -> None
 @pytest.mark.parametrize("params", [{"lr": 99.0, "layers": -50, "kind": "a"}, {"layers": 5}, {}])
 def test_neighbours_of_what_lies_outside_or_is_incomplete_are_whole_configurations_inside(params: Spec) -> None:
     cube = UnitCube(PLAIN)
-    near = cube.near(cube.rows([params]), 50, np.random.default_rng(0))
+    near = cube.neighbours(cube.rows([params]), 50, np.random.default_rng(0))
     assert ((near >= 0) & (near <= [1, 1, 2])).all()
 
 
@@ -151,7 +154,7 @@ def test_what_is_missing_is_drawn_and_known_again_and_the_rest_stays(params: Spe
 
 
 def test_nothing_has_no_neighbours() -> None:
-    assert UnitCube(PLAIN).near(np.zeros((0, 3)), 5, np.random.default_rng(0)).shape == (0, 3)
+    assert UnitCube(PLAIN).neighbours(np.zeros((0, 3)), 5, np.random.default_rng(0)).shape == (0, 3)
 
 
 def test_rows_are_among_others_only_where_every_parameter_is_the_same() -> None:

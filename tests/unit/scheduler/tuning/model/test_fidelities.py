@@ -9,7 +9,7 @@ import pytest
 
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning.model.encoding import UnitCube
-from spotwise.scheduler.tuning.model.fidelities import scores_at, assumed_correlations, value_at
+from spotwise.scheduler.tuning.model.fidelities import assumed_correlations, scores_at, value_at
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.rank_scores import ranked
 
@@ -69,12 +69,12 @@ def test_how_much_an_early_result_is_worth_is_learned(crossing: bool, low: float
         starts = rng.permutation(ends) if crossing else ends - 0.1
         studies.append(study([[float(s), float(e)] for s, e in zip(starts, ends, strict=True)], name=f"past-{number}"))
     past = PastStudies(studies, UnitCube(SPACE), levels=(0.5, 1.0))
-    assert low < past.level_correlations.orders[0, 1] < high + 1e-9
+    assert low < past.level_correlations.scores[0, 1] < high + 1e-9
     assert low < past.level_correlations.residuals[0, 1] < high + 1e-9
 
 
 def test_before_any_curve_was_seen_nearer_levels_agree_more() -> None:
-    orders = assumed_correlations((0.1, 0.5, 1.0)).orders
+    orders = assumed_correlations((0.1, 0.5, 1.0)).scores
     assert orders[0, 2] < orders[1, 2] < orders[2, 2] == 1.0
 
 

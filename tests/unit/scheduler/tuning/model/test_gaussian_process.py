@@ -9,7 +9,7 @@ from scipy.special import log_ndtr
 from spotwise.scheduler.tuning.model.gaussian_process import (
     ConditionedGP,
     Posterior,
-    _misfit,
+    _negative_log_likelihood,
     expected_improvement,
     log_evidence,
     log_improvement,
@@ -25,10 +25,13 @@ def test_slope_of_the_misfit_is_that_of_finite_differences(seed: int) -> None:
     points, y = rng.random((12, 3)), rng.normal(size=12)
     squared = [(points[:, None, d] - points[None, :, d]) ** 2 for d in range(3)]
     at = rng.normal(size=5) * 0.5 + [0.0, 0.0, 0.0, -2.0, 0.0]
-    _, slope = _misfit(squared, y, at)
+    _, slope = _negative_log_likelihood(squared, y, at)
     step = 1e-5
     for index, unit in enumerate(np.eye(5)):
-        above, below = _misfit(squared, y, at + step * unit)[0], _misfit(squared, y, at - step * unit)[0]
+        above, below = (
+            _negative_log_likelihood(squared, y, at + step * unit)[0],
+            _negative_log_likelihood(squared, y, at - step * unit)[0],
+        )
         assert slope[index] == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-6)
 
 
@@ -38,7 +41,7 @@ def test_misfit_is_the_negative_log_evidence_under_its_kernel() -> None:
     squared = [(points[:, None, d] - points[None, :, d]) ** 2 for d in range(2)]
     kernel = Kernel(np.exp([-0.3, 0.4]), amplitude=math.exp(0.2), noise=math.exp(-2.0))
     covariance = kernel.between(points, points) + (kernel.noise + JITTER) * np.eye(9)
-    assert _misfit(squared, y, np.array([0.3, -0.4, -2.0, 0.2]))[0] == pytest.approx(
+    assert _negative_log_likelihood(squared, y, np.array([0.3, -0.4, -2.0, 0.2]))[0] == pytest.approx(
         -log_evidence(covariance, y[:, None])[0]
     )
 

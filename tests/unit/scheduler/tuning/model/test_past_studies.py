@@ -125,7 +125,10 @@ def test_few_studies_leave_little_unknown_where_their_trials_are_and_much_elsewh
 
 def test_of_many_studies_it_is_not_asked() -> None:
     columns = np.full((3, 3), 0.5)
-    assert PastStudies(past_studies(FEW_STUDIES), UnitCube(SPACE)).explained_factor(columns).shape == (3, 30 * FEW_STUDIES)
+    assert PastStudies(past_studies(FEW_STUDIES), UnitCube(SPACE)).explained_factor(columns).shape == (
+        3,
+        30 * FEW_STUDIES,
+    )
     many = PastStudies(past_studies(FEW_STUDIES + 1), UnitCube(SPACE))
     assert not many.are_few
     assert many.explained_factor(columns).shape == (3, 0)

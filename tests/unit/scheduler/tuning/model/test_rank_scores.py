@@ -8,12 +8,12 @@ import pytest
 
 from spotwise.scheduler.core.study import TrialRecord, TrialState
 from spotwise.scheduler.tuning.model.rank_scores import (
-    warped_scores,
     is_scored,
     misranked_share,
     normal_scores,
     ranked,
     thinned,
+    warped_scores,
 )
 
 COMPLETED, PRUNED, FAILED, RUNNING = (

@@ -53,7 +53,10 @@ def test_what_may_not_move_stays_and_the_rest_stays_inside() -> None:
 def test_over_the_seen_best_uncertain_points_rank_higher() -> None:
     """Against over the best without luck, which is nearer to what is expected beside it."""
     own = seen(pending=0)
-    beside, far = own._begun[:1] + 0.02, np.array([[0.0, 0.0, 1.0]])
+    beside, far = own._started[:1] + 0.02, np.array([[0.0, 0.0, 1.0]])
     assert own.best < own.best_denoised
-    ratios = [own.expected_improvement(far, bar) / own.expected_improvement(beside, bar) for bar in (own.best, own.best_denoised)]
+    ratios = [
+        own.expected_improvement(far, bar) / own.expected_improvement(beside, bar)
+        for bar in (own.best, own.best_denoised)
+    ]
     assert ratios[0] > ratios[1]

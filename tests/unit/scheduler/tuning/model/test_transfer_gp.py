@@ -78,7 +78,7 @@ def test_log_odds_are_a_number_however_sure_they_are(
         log = past if assumed is first else -math.inf if assumed.uses_past else against  # type: ignore[attr-defined]
         return np.array([log, log])
 
-    monkeypatch.setattr(transfer_gp._Model, "log_evidence", evidence)
+    monkeypatch.setattr(transfer_gp._Likelihoods, "log_posterior", evidence)
     found = log_odds(past_studies(1), 3)
     assert found == pytest.approx(expected, abs=3)
 
@@ -88,7 +88,9 @@ def gains(past: PastStudies, tried: Array, pending: Array, new: Array) -> tuple[
     points = [PointFeatures.of(past, columns) for columns in (tried, pending, new)]
     numbers = np.arange(len(tried), dtype=float)
     own = SingleStudyGP(tried, numbers, pending)
-    return TransferGP(past, points[0]).expected_improvement(points[1], points[2]), own.expected_improvement(new, own.best_denoised)
+    return TransferGP(past, points[0]).expected_improvement(points[1], points[2]), own.expected_improvement(
+        new, own.best_denoised
+    )
 
 
 def test_where_one_past_study_never_looked_something_may_be_gained() -> None:
@@ -120,8 +122,15 @@ def test_what_is_in_flight_leaves_less_to_expect_there() -> None:
 def test_what_is_expected_is_a_mean_over_assumptions_and_not_their_sum() -> None:
     """It is weighed against money."""
     past, tried = PastStudies(past_studies(), CUBE), best_first(8)
-    model, pending, new = TransferGP(past, PointFeatures.of(past, tried)), PointFeatures.of(past, NONE), PointFeatures.of(past, tried + 0.02)
-    each = [model._model.expected_improvement([one], pending, new) for one in model._weighed[: transfer_gp.HYPOTHESES_USED]]
+    model, pending, new = (
+        TransferGP(past, PointFeatures.of(past, tried)),
+        PointFeatures.of(past, NONE),
+        PointFeatures.of(past, tried + 0.02),
+    )
+    each = [
+        model._likelihoods.expected_improvement([one], pending, new)
+        for one in model._weighted[: transfer_gp.HYPOTHESES_USED]
+    ]
     assert len(each) > 1
     assert (model.expected_improvement(pending, new) <= np.max(each, axis=0) + 1e-12).all()
     assert (model.expected_improvement(pending, new) >= np.min(each, axis=0) - 1e-12).all()

@@ -43,14 +43,14 @@ def past(make_study: Any, seconds_per_width: float, trials: int = 12) -> StudyRe
 
 def test_past_studies_tell_how_costs_relate_whatever_their_machines_were(make_study: Any) -> None:
     costs = TrialCostModel([past(make_study, 2.0), past(make_study, 300.0)], CUBE)
-    narrow, wide = costs.of(widths(16, 256), widths(), NOTHING)
+    narrow, wide = costs.predict(widths(16, 256), widths(), NOTHING)
     assert wide / narrow == pytest.approx(16.0, rel=0.3)
     assert 0.1 < narrow < 1.0 < wide < 10.0, "an average configuration costs 1"
 
 
 def test_one_trial_of_this_study_says_what_they_cost_here(make_study: Any) -> None:
     costs = TrialCostModel([past(make_study, 2.0)], CUBE)
-    found = costs.of(widths(16, 256), widths(64), np.array([640.0]))
+    found = costs.predict(widths(16, 256), widths(64), np.array([640.0]))
     assert found == pytest.approx([160.0, 2560.0], rel=0.3)
 
 
@@ -59,15 +59,15 @@ def test_this_studys_trials_correct_what_the_past_says(make_study: Any) -> None:
     configs = [{"width": w, "optimizer": o} for w in (16, 32, 64, 128, 256) for o in ("adam", "sgd")]
     took = np.array([c["width"] * (10.0 if c["optimizer"] == "sgd" else 1.0) for c in configs])
     new = columns({"width": 90, "optimizer": "adam"}, {"width": 90, "optimizer": "sgd"})
-    found = TrialCostModel([past(make_study, 2.0)], CUBE).of(new, columns(*configs), took)
+    found = TrialCostModel([past(make_study, 2.0)], CUBE).predict(new, columns(*configs), took)
     assert found == pytest.approx([90.0, 900.0], rel=0.4)
 
 
 def test_without_past_studies_this_ones_trials_tell(make_study: Any) -> None:
     few = [8, 20, 50, 120, 300, 512]
-    found = TrialCostModel([], CUBE).of(widths(30, 200), widths(*few), np.array(few, dtype=float))
+    found = TrialCostModel([], CUBE).predict(widths(30, 200), widths(*few), np.array(few, dtype=float))
     assert found == pytest.approx([30.0, 200.0], rel=0.4)
-    assert TrialCostModel([], CUBE).of(widths(30, 200), widths(), NOTHING).tolist() == [1.0, 1.0]
+    assert TrialCostModel([], CUBE).predict(widths(30, 200), widths(), NOTHING).tolist() == [1.0, 1.0]
 
 
 def test_what_has_nothing_to_do_with_the_configuration_is_not_learned() -> None:
@@ -75,16 +75,21 @@ def test_what_has_nothing_to_do_with_the_configuration_is_not_learned() -> None:
     rng = np.random.default_rng(0)
     drawn = np.exp(rng.uniform(math.log(8), math.log(512), 40)).astype(int).tolist()
     took = np.where(rng.random(40) < 0.2, 50.0, 10.0)
-    found = TrialCostModel([], CUBE).of(widths(10, 60, 400), widths(*drawn), took)
+    found = TrialCostModel([], CUBE).predict(widths(10, 60, 400), widths(*drawn), took)
     assert np.ptp(np.log(found)) < math.log(1.6)
 
 
 def test_absurd_and_unknown_costs_do_no_harm(make_study: Any) -> None:
     took = np.array([math.nan, 0.0, -3.0, math.inf, 1e-9, 1e9])
-    found = TrialCostModel([past(make_study, 2.0)], CUBE).of(widths(8, 512), widths(9, 20, 60, 120, 300, 500), took)
+    found = TrialCostModel([past(make_study, 2.0)], CUBE).predict(
+        widths(8, 512), widths(9, 20, 60, 120, 300, 500), took
+    )
     assert np.isfinite(found).all()
     assert found.max() / found.min() <= math.exp(2 * MAX_LOG_RATIO)
-    assert TrialCostModel([past(make_study, 0.0)], CUBE).of(widths(8, 512), widths(), NOTHING).tolist() == [1.0, 1.0]
+    assert TrialCostModel([past(make_study, 0.0)], CUBE).predict(widths(8, 512), widths(), NOTHING).tolist() == [
+        1.0,
+        1.0,
+    ]
 
 
 def test_a_stopped_trial_counts_at_its_pace() -> None:
@@ -105,7 +110,7 @@ def test_stopped_trials_of_past_studies_are_learned_from(make_study: Any) -> Non
     study = past(make_study, 2.0)
     halved = replace(study, trials=tuple(ended(trial) for trial in study.trials))
     here = (widths(16, 256), widths(), NOTHING)
-    assert TrialCostModel([halved], CUBE).of(*here) == pytest.approx(TrialCostModel([study], CUBE).of(*here))
+    assert TrialCostModel([halved], CUBE).predict(*here) == pytest.approx(TrialCostModel([study], CUBE).predict(*here))
 
 
 def dear_on_the_right(study: StudyRecord) -> StudyRecord:

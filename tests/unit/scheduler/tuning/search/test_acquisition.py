@@ -10,6 +10,7 @@ from bowls import SPACE, Bowl, past_studies
 from spotwise.scheduler.core.study import StudyRecord
 from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
 from spotwise.scheduler.tuning.model.gaussian_process import LOG_LENGTH_PRIOR
+from spotwise.scheduler.tuning.model.kernels import LogNormalPrior
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.single_study_gp import WIDE_LOG_LENGTH_PRIOR, SingleStudyGP
 from spotwise.scheduler.tuning.model.transfer_gp import TransferGP
@@ -21,8 +22,8 @@ from spotwise.scheduler.tuning.search.acquisition import (
     ScoredRows,
     Search,
     TriedTrials,
+    _best_apart,
     _goes_without_past,
-    _distinct_best,
 )
 
 CUBE = UnitCube(SPACE)
@@ -92,13 +93,13 @@ def test_what_is_in_flight_moves_the_next_proposal_elsewhere(history: list[Study
 
 def without_tops(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a grid."""
-    monkeypatch.setattr(Search, "_at_summits", lambda _self, _own, _bar, rows, gain, _tried: (rows, gain))
+    monkeypatch.setattr(Search, "_with_local_maxima", lambda _self, _own, _incumbent, rows, gain, _tried: (rows, gain))
 
 
 def test_neighbours_of_promising_rows_are_climbed_to_what_is_worth_more(monkeypatch: pytest.MonkeyPatch) -> None:
     without_tops(monkeypatch)
     climbed = search([]).scored_rows(1, tried(20), rng())
-    monkeypatch.setattr("spotwise.scheduler.tuning.search.acquisition.CLIMB", ())
+    monkeypatch.setattr("spotwise.scheduler.tuning.search.acquisition.LOCAL_SEARCH_WIDTHS", ())
     drawn = search([]).scored_rows(1, tried(20), rng())
     assert climbed is not None
     assert drawn is not None
@@ -141,12 +142,12 @@ def test_tops_are_configurations_of_the_space() -> None:
 AFAR, NEAR_BY, AS_WITH_A_PAST = (True, WIDE_LOG_LENGTH_PRIOR), (False, WIDE_LOG_LENGTH_PRIOR), (False, LOG_LENGTH_PRIOR)
 
 
-def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, tuple[float, float]]]:
+def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> set[tuple[bool, LogNormalPrior]]:
     """Whether a trial that goes without the past asks for more than the best result as it was seen; and lengths."""
-    asked = set[tuple[bool, tuple[float, float]]]()
+    asked = set[tuple[bool, LogNormalPrior]]()
 
     class Recorded(SingleStudyGP):
-        def __init__(self, tried: Array, numbers: Array, pending: Array, length: tuple[float, float]) -> None:
+        def __init__(self, tried: Array, numbers: Array, pending: Array, length: LogNormalPrior) -> None:
             super().__init__(tried, numbers, pending, length)
             assert self.best < self.best_denoised
             self.length = length
@@ -154,8 +155,8 @@ def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> se
         def misranked_share(self) -> float:
             return -1.0  # better than any past
 
-        def gain(self, new: Array, bar: float) -> Array:
-            asked.add((bar == self.best, self.length))
+        def expected_improvement(self, new: Array, incumbent: float) -> Array:
+            asked.add((incumbent == self.best, self.length))
             return np.ones(len(new))
 
     monkeypatch.setattr("spotwise.scheduler.tuning.search.acquisition.SingleStudyGP", Recorded)
@@ -165,7 +166,11 @@ def searched_by(one: Search, number: int, monkeypatch: pytest.MonkeyPatch) -> se
 
 @pytest.mark.parametrize(
     ("log_odds", "odd", "even"),
-    [(-1.0, AFAR, NEAR_BY), (MIN_LOG_ODDS_FOR_PAST - 0.1, AFAR, NEAR_BY), (MIN_LOG_ODDS_FOR_PAST + 0.1, AS_WITH_A_PAST, AS_WITH_A_PAST)],
+    [
+        (-1.0, AFAR, NEAR_BY),
+        (MIN_LOG_ODDS_FOR_PAST - 0.1, AFAR, NEAR_BY),
+        (MIN_LOG_ODDS_FOR_PAST + 0.1, AS_WITH_A_PAST, AS_WITH_A_PAST),
+    ],
     ids=["dropped", "in doubt", "counts"],
 )
 def test_while_the_past_is_in_doubt_every_other_trial_looks_far(
@@ -186,8 +191,10 @@ def test_without_a_past_every_other_trial_looks_far_but_not_by_cost(monkeypatch:
 def test_several_summits_are_climbed() -> None:
     """A row near a better one is no summit of its own."""
     columns = np.array([[0.50], [0.51], [0.52], [0.90], [0.10]])
-    assert _distinct_best(np.array([5.0, 4.0, 3.0, 1.0, 2.0]), columns, 0.2) == [0, 4, 3]
-    assert _distinct_best(np.arange(100.0), np.linspace(0.0, 100.0, 100)[:, None], 0.2) == list(range(99, 99 - LOCAL_SEARCH_STARTS, -1))
+    assert _best_apart(np.array([5.0, 4.0, 3.0, 1.0, 2.0]), columns, 0.2) == [0, 4, 3]
+    assert _best_apart(np.arange(100.0), np.linspace(0.0, 100.0, 100)[:, None], 0.2) == list(
+        range(99, 99 - LOCAL_SEARCH_STARTS, -1)
+    )
 
 
 def opinion(wrong: float, log_odds: float = 0.0) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from spotwise.scheduler.core.errors import NotFoundError
 from spotwise.scheduler.core.study import StudyRecord, TaskDescription
-from spotwise.scheduler.tuning.search.related_studies import DataSimilarity, likeness, pick_priors
+from spotwise.scheduler.tuning.search.related_studies import DataSimilarity, data_similarity, pick_priors
 
 MakeStudy = Callable[..., StudyRecord]
 GOOD: list[tuple[dict[str, Any], float | None]] = [({"lr": 0.1}, 0.9)]
@@ -79,7 +79,7 @@ def test_the_most_alike_come_first(make_study: MakeStudy, space: dict[str, Any])
     ],
 )
 def test_likeness_of_tasks(ours: TaskDescription | None, theirs: TaskDescription, alike: DataSimilarity) -> None:
-    assert likeness(ours, theirs) is likeness(theirs, ours) is alike
+    assert data_similarity(ours, theirs) is data_similarity(theirs, ours) is alike
 
 
 def test_a_label_without_a_value_is_no_bond(make_study: MakeStudy, space: dict[str, Any]) -> None:

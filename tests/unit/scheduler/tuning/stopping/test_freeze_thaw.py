@@ -14,7 +14,7 @@ from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.portfolio import choose
-from spotwise.scheduler.tuning.stopping.freeze_thaw import Start, StartedTrials, FreezeThaw, Continue
+from spotwise.scheduler.tuning.stopping.freeze_thaw import Continue, FreezeThaw, Start, StartedTrials
 
 LEVELS = (0.125, 0.25, 0.5, 1.0)
 CUBE = UnitCube(dict(sorted(SPACE.items())))
@@ -109,7 +109,7 @@ def test_choices_follow_from_what_was_seen_alone() -> None:
 def test_failed_trials_never_go_on_and_teach_where_not_to_go() -> None:
     crashed = [([0.9 + 0.01 * n, 0.9, 0.9], [np.inf]) for n in range(4)]
     state = begun(*crashed, *(([0.1 * n, 0.3, 0.5], [0.5]) for n in range(4)))
-    state = replace(state, free=np.array([False] * 4 + [True] * 4))
+    state = replace(state, may_continue=np.array([False] * 4 + [True] * 4))
     for _ in range(3):
         choice = freezing([]).choose(state, may_begin=True)
         assert choice is not None

@@ -31,7 +31,9 @@ def study(trials: int, minutes: float = 30.0, share: Fraction = Fraction(1, 2), 
 
 def test_a_trial_costs_its_share_of_the_machine() -> None:
     assert mean_trial_usd(study(4), PRICE) == pytest.approx(1.0)
-    assert mean_trial_usd(study(4), MachinePrice(4.0, hour_s=60.0)) == pytest.approx(60.0), "an emulated hour is shorter"
+    assert mean_trial_usd(study(4), MachinePrice(4.0, hour_s=60.0)) == pytest.approx(60.0), (
+        "an emulated hour is shorter"
+    )
     assert mean_trial_usd(study(4, phase=TrialPhase.RUNNING), PRICE) is None
     assert mean_trial_usd(study(0), PRICE) is None
 
