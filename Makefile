@@ -1,64 +1,96 @@
-# demo · test · check · docs · test-<real part> · bench-<claim>. Each target makes the virtual environment it needs.
+# demo · test · check · docs · test-<part> · bench-<claim>. Each target makes the virtual environment it needs.
 #
 # Other Python, place or number of test processes:  make test PYTHON=python3.13 VENV=/tmp/venv WORKERS=4
 PYTHON  ?= python3
 VENV    ?= .venv
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+cores   := $(shell getconf _NPROCESSORS_ONLN)
+WORKERS ?= $(shell expr $(cores) + 1)
+# Tests with processes of their own wait for them most of the time.
+WAITING_WORKERS ?= $(shell expr $(cores) \* 3)
 
 bin := $(abspath $(VENV))/bin
-pip := $(bin)/python -m pip --quiet --disable-pip-version-check install --constraint constraints.txt
-# Tests of real parts have targets of their own; so have the docs. Whatever else lies under tests/ is `make test`.
+pip := $(bin)/python -m pip --quiet --disable-pip-version-check install
+# Tests of real parts have targets of their own; so have the docs. `make test` is the rest.
 real_parts := postgres browser s3 skypilot
-not_in_test := $(addprefix --ignore=tests/integration/,$(real_parts)) --ignore=tests/docs
+unit_tests := tests/unit tests/simulation
+process_tests := tests/process tests/contract tests/integration/local
+pytest := $(bin)/python -m pytest --durations=15 --dist worksteal
+# Each of these waits for one server; on Slurm each process has two clusters of its own in the one world.
+workers_postgres := 3
+workers_browser  := 2
+workers_s3       := 3
+workers_skypilot := 3
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising
+.PHONY: demo test test-unit test-process check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising
 
-# Done once, and again when what is to be installed has changed. PyTorch comes first, by its exact version: a looser
-# request may take a build several GB larger. The build backend comes from the constraints too, hence no build isolation.
-$(VENV)/.installed: pyproject.toml constraints.txt
+# Done once, and again when what is to be installed has changed. An old pip takes minutes to find out what fits together.
+# PyTorch comes first, by its exact version: a looser request may take a build several GB larger. The build backend comes
+# from the constraints too, hence no build isolation.
+define install
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("spotwise needs Python 3.11 or newer, and \
 	$(PYTHON) is " + sys.version.split()[0] + ": name a newer one, as in `make PYTHON=python3.12`")'
-	@echo "Installing into $(VENV): about two minutes, once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(pip) torch==2.13.0
-	@$(pip) setuptools
-	@$(pip) --no-build-isolation --editable ".[tune,train,postgres,dev]"
+	@$(pip) "pip>=25"
+	@$(pip) $(PIP_OPTIONS) --constraint constraints.txt torch==2.13.0 setuptools
+	@$(pip) $(PIP_OPTIONS) --constraint constraints.txt --no-build-isolation --editable ".[$(1)]"
+endef
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): about two minutes, once."
+	$(call install,tune$(comma)train$(comma)postgres$(comma)dev)
 	@touch $@
+comma := ,
 
 # SkyPilot and an S3 server, for their tests and benchmarks only.
 $(VENV)/.sky-installed: $(VENV)/.installed
-	@$(pip) --no-build-isolation --editable ".[sky-test]"
+	@$(pip) --constraint constraints.txt --no-build-isolation --editable ".[sky-test]"
 	@touch $@
 
 $(VENV)/.bench-installed: $(VENV)/.installed
-	@$(pip) --no-build-isolation --editable ".[bench]"
+	@$(pip) --constraint constraints.txt --no-build-isolation --editable ".[bench]"
 	@touch $@
+
+# What all tests need, at one go: for CI.
+$(VENV)/.all-installed: pyproject.toml constraints.txt
+	$(call install,tune$(comma)train$(comma)postgres$(comma)dev$(comma)sky-test)
+	@touch $(VENV)/.installed $(VENV)/.sky-installed $@
 
 demo: $(VENV)/.installed
 	PATH="$(bin):$$PATH" bash demo.sh
 
 # Tests run side by side: with more threads of NumPy's each, they wait for each other longer than they work. PyTorch keeps
 # its own, as in a user's training.
-test $(addprefix test-,$(real_parts)): export OPENBLAS_NUM_THREADS ?= 1
+test-unit test-process $(addprefix test-,$(real_parts)): export OPENBLAS_NUM_THREADS ?= 1
 
-test: $(VENV)/.installed
-	$(bin)/python -m pytest tests $(not_in_test) -n $(WORKERS) --dist worksteal
+test:
+	$(MAKE) --no-print-directory test-unit
+	$(MAKE) --no-print-directory test-process
+
+test-unit: $(VENV)/.installed
+	$(pytest) $(unit_tests) -n $(WORKERS)
+
+test-process: $(VENV)/.installed
+	$(pytest) $(process_tests) -n $(WAITING_WORKERS)
+
+scripts := .ci/run demo.sh $(wildcard tests/integration/*/*.sh)
 
 check: $(VENV)/.installed
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
+	$(bin)/shellcheck $(scripts)
 	$(bin)/mypy
+	$(bin)/mypy --config-file tests/mypy.ini
 	$(bin)/lint-imports
 	$(MAKE) --no-print-directory docs
 
 docs: $(VENV)/.installed
-	$(bin)/python -m pytest -q tests/docs
+	$(bin)/python -m pytest -q --durations=15 tests/docs
 
 test-skypilot test-s3 bench-recovery bench-supervising: $(VENV)/.sky-installed
 
 $(addprefix test-,$(real_parts)): test-%: $(VENV)/.installed
-	bash tests/integration/$*/run.sh $(bin)/python -m pytest
+	bash tests/integration/$*/run.sh $(pytest) -n $(workers_$*)
 
 bench-tuning bench-savings bench-early-stopping: $(VENV)/.bench-installed
 bench-tuning bench-savings bench-policy: bench-%: $(VENV)/.installed

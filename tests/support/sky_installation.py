@@ -11,11 +11,18 @@ from typing import Any
 from installation import TRAIN, Installation
 from slurm_world import SlurmJob, SlurmWorld
 
+from spotwise.cost_models.offer import Offer
 from spotwise.scheduler.accounting.ledger import cost_of
 from spotwise.scheduler.core.run import Attempt, AttemptState
 from spotwise.scheduler.node_agent.events import NodeEvent, read_events
 
-PRICES = {"aws": {"ondemand": 3.06, "spot": 0.92}, "gcp": {"ondemand": 2.48, "spot": 0.74}}  # of one V100
+# Of one V100; the regions of Slurm are its clusters.
+PRICES = {"aws": {"ondemand": 3.06, "spot": 0.92}, "gcp": {"ondemand": 2.48, "spot": 0.74}}
+
+
+def cloud_of(offer: Offer) -> str:
+    """Which cloud its cluster plays, whatever part of the world it is in."""
+    return offer.pool.region.rstrip("0123456789")
 
 
 @dataclass
@@ -69,7 +76,7 @@ class SkyInstallation(Installation):
 
     def places(self, run_id: str) -> list[str]:
         """Where its attempts were, in order: ``gcp/spot``."""
-        return [f"{a.offer.pool.region}/{a.offer.pool.zone}" for a in self.attempts(run_id)]
+        return [f"{cloud_of(a.offer)}/{a.offer.pool.zone}" for a in self.attempts(run_id)]
 
     def outcomes(self, run_id: str) -> list[str]:
         return [a.state.value for a in self.attempts(run_id)]
@@ -142,6 +149,6 @@ for cluster in sky.get(sky.cost_report()):
 
     def _pool(self, cluster: str, partition: str) -> dict[str, Any]:
         market = "spot" if partition == "spot" else "on_demand"
-        infra, price = f"slurm/{cluster}/{partition}", PRICES[cluster][partition]
+        infra, price = f"slurm/{self.world.cluster(cluster)}/{partition}", PRICES[cluster][partition]
         size = {"accelerators": "V100:1", "cpus": 1, "memory": 1}
         return {"infra": infra, "market": market, "price_usd_per_hour": price, **size}

@@ -19,10 +19,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 VARIABLE = "SPOTWISE_TEST_SKYPILOT"
-CLUSTERS = ("aws", "gcp")
+CLOUDS = ("aws", "gcp")  # what a part of the world consists of
+PARTS = 3  # as many tests can run at once
 PARTITIONS = ("spot", "ondemand")
 NODE_USER = "skynode"
 API_SERVER = "sky-api"
+
+
+def cluster_name(cloud: str, part: int) -> str:
+    """The Slurm cluster that plays a cloud in one part of the world: `aws`, `aws2`, `aws3`."""
+    return cloud if part == 1 else f"{cloud}{part}"
+
+
+CLUSTERS = tuple(cluster_name(cloud, part) for part in range(1, PARTS + 1) for cloud in CLOUDS)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """What tests do to the world of `tests/integration/skypilot` and see of it: capacity that goes, sight that is lost.
 
-`run.sh` there makes it: SkyPilot's API server and two Slurm clusters, `aws` and `gcp`, each with the nodes -s1 and -s2
-(partition `spot`) and -o1 and -o2 (`ondemand`). Its folder stands in SPOTWISE_TEST_SKYPILOT.
+`run.sh` there makes it: SkyPilot's API server and several parts, each of two Slurm clusters that play clouds, `aws` and
+`gcp`, and a user of SkyPilot. A cluster has the nodes -s1 and -s2 (partition `spot`) and -o1 and -o2 (`ondemand`). A
+test has a part for itself. The folder of the world stands in SPOTWISE_TEST_SKYPILOT.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from pathlib import Path
 
 from slurm_machines import (
     API_SERVER,
-    CLUSTERS,
+    CLOUDS,
     PARTITIONS,
     VARIABLE,
     Layout,
     Machine,
-    api_server_answers,
+    cluster_name,
     command_line,
     owner,
     start_api_server,
@@ -48,15 +49,30 @@ class SlurmJob:
 
 @dataclass(frozen=True)
 class SlurmWorld:
+    """One part of the world. Its methods take clouds for clusters: `aws` is this part's cluster of that name."""
+
     layout: Layout
+    part: int = 1
 
     @classmethod
-    def from_env(cls) -> SlurmWorld:
-        return cls(Layout.load(os.environ[VARIABLE]))
+    def from_env(cls, part: int = 1) -> SlurmWorld:
+        return cls(Layout.load(os.environ[VARIABLE]), part)
+
+    def cluster(self, cloud: str) -> str:
+        return cloud if cloud in self.clusters else cluster_name(cloud, self.part)
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        return tuple(cluster_name(cloud, self.part) for cloud in CLOUDS)
+
+    @property
+    def user(self) -> str:
+        """This part's user, as SkyPilot's books name it."""
+        return f"{self.part:08x}"
 
     @property
     def client_env(self) -> dict[str, str]:
-        return self.layout.sky_env()
+        return {**self.layout.sky_env(), "SKYPILOT_USER_ID": self.user}
 
     @property
     def sky_home(self) -> Path:
@@ -66,14 +82,14 @@ class SlurmWorld:
     @property
     def shared_folder(self) -> Path:
         """Scheduler (root) and nodes write here; both run with umask 0, so each can replace what the other wrote."""
-        return self.layout.path("shared")
+        return self.layout.path("shared", str(self.part))
 
     def machine(self, name: str) -> Machine:
         return Machine(name, self.layout)
 
     def slurm(self, cluster: str, *command: str) -> str:
-        done = subprocess.run(command, env=self.layout.slurm_env(cluster), capture_output=True, text=True, check=True)
-        return done.stdout
+        env = self.layout.slurm_env(self.cluster(cluster))
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
     def jobs(self, cluster: str, *, ended: bool = False) -> list[SlurmJob]:
         """Those that hold or wait for a node, oldest first; also those that Slurm remembers, with `ended`."""
@@ -86,7 +102,7 @@ class SlurmWorld:
 
     def job_of(self, sky_cluster: str) -> tuple[str, SlurmJob]:
         """Cluster and Slurm job that carry a SkyPilot cluster; SkyPilot appends a hash to its name."""
-        for cluster in CLUSTERS:
+        for cluster in self.clusters:
             for job in self.jobs(cluster):
                 if job.name == sky_cluster or job.name.startswith(f"{sky_cluster}-"):
                     return cluster, job
@@ -110,14 +126,17 @@ class SlurmWorld:
         claim = int(self.slurm(cluster, "sbatch", *options, "--chdir=/", "--wrap=sleep infinity"))
         if victims:  # Slurm itself looks every 30 s only whether a notice is over
             end = f"sleep {notice_s}; scancel {' '.join(victims)}"
-            subprocess.Popen(["sh", "-c", end], env=self.layout.slurm_env(cluster), start_new_session=True)
+            subprocess.Popen(
+                ["sh", "-c", end], env=self.layout.slurm_env(self.cluster(cluster)), start_new_session=True
+            )
         return claim
 
     def release(self, cluster: str, claim: int) -> None:
         """The end of a claim, or of any job: at once, and no matter whether it has ended by itself."""
         for options in (("--signal=KILL", "--full"), ()):
             command = ["scancel", *options, str(claim)]
-            subprocess.run(command, env=self.layout.slurm_env(cluster), check=False, stderr=subprocess.DEVNULL)
+            env = self.layout.slurm_env(self.cluster(cluster))
+            subprocess.run(command, env=env, check=False, stderr=subprocess.DEVNULL)
 
     def scancel(self, sky_cluster: str) -> None:
         """Its allocation ends: SIGTERM, then SIGKILL."""
@@ -158,9 +177,10 @@ class SlurmWorld:
 
     def ssh_down(self, cluster: str) -> None:
         """The login node cannot be reached, and connections that exist break. What runs on the nodes goes on."""
-        self.machine(f"{cluster}-login").kill("sshd")
+        self.machine(f"{self.cluster(cluster)}-login").kill("sshd")
 
     def ssh_up(self, cluster: str) -> None:
+        cluster = self.cluster(cluster)
         if not self.machine(f"{cluster}-login").processes("sshd"):
             start_sshd(self.layout, cluster)
 
@@ -176,37 +196,40 @@ class SlurmWorld:
 
     def processes(self, node: str = "") -> dict[int, str]:
         """Id and command line of what the nodes' user runs, on one node or on all."""
-        names = [node] if node else [n for c in CLUSTERS for n in self.layout.nodes(c)]
+        names = [node] if node else [n for c in self.clusters for n in self.layout.nodes(c)]
         pids = (pid for name in names for pid in self.machine(name).processes())
         found = {pid: command_line(pid) for pid in pids if owner(pid) == self.layout.uid}
         return {pid: line for pid, line in found.items() if line}
 
     def sky_clusters(self) -> list[str]:
-        """All that SkyPilot has a record of, and those that it is asked to launch."""
-        recorded = self._rows(".sky/state.db", "SELECT name FROM clusters")
-        asked = "SELECT cluster_name FROM requests WHERE name = 'sky.launch' AND finished_at IS NULL"
-        return sorted({*recorded, *self._rows(".sky/api_server/requests.db", asked)})
+        """All of this part that SkyPilot has a record of, and those that it is asked to launch."""
+        recorded = self._rows(".sky/state.db", "SELECT name FROM clusters WHERE user_hash = ?", self.user)
+        return sorted({*recorded, *self._launches("AND finished_at IS NULL")})
 
     def launches(self) -> list[str]:
-        """The cluster of every launch that SkyPilot's server was asked for since it was started."""
-        return self._rows(".sky/api_server/requests.db", "SELECT cluster_name FROM requests WHERE name = 'sky.launch'")
+        """The cluster of every launch of this part that SkyPilot's server was asked for since it was started."""
+        return self._launches()
 
-    def _rows(self, database: str, query: str) -> list[str]:
-        with closing(sqlite3.connect(self.sky_home / database)) as rows:
-            return [name for (name,) in rows.execute(query)]
+    def _launches(self, which: str = "") -> list[str]:
+        query = f"SELECT cluster_name FROM requests WHERE name = 'sky.launch' AND user_id = ? {which}"  # noqa: S608 - ours
+        return self._rows(".sky/api_server/requests.db", query, self.user)
+
+    def _rows(self, database: str, query: str, *values: str) -> list[str]:
+        with closing(sqlite3.connect(self.sky_home / database, timeout=30)) as rows:
+            return [name for (name,) in rows.execute(query, values)]
 
     def reset(self) -> None:
-        """As it was at first: no clusters, no jobs, all nodes and ways open."""
-        if not api_server_answers(self.layout):
+        """As this part was at first: no clusters, no jobs, all nodes and ways open."""
+        if not self.machine(API_SERVER).processes():
             self.restart_api_server()
-        for cluster in CLUSTERS:
+        for cluster in self.clusters:
             self.ssh_up(cluster)
             for partition in PARTITIONS:
                 self.open(cluster, partition)
         if self.sky_clusters():
             script = [f"{self.layout.venv}/bin/python", "-c", REMOVE_ALL]
             subprocess.run(script, env=self.client_env, check=True, timeout=180, stdout=subprocess.DEVNULL)
-        for cluster in CLUSTERS:
+        for cluster in self.clusters:
             for job in self.jobs(cluster):
                 self.release(cluster, job.id)
             for node in self.layout.nodes(cluster):
@@ -219,7 +242,7 @@ class SlurmWorld:
 
 REMOVE_ALL = """
 import sky
-sky.get(sky.api_cancel(all_users=True))
+sky.get(sky.api_cancel())
 names = [cluster["name"] for cluster in sky.get(sky.status())]
 for request in [sky.down(name, purge=True) for name in names]:
     sky.get(request)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The report and the dashboard in a real browser (Chromium, without a window). Usage: run.sh PYTEST-COMMAND...
+# The report and the dashboard in a real browser (Chromium, without a window).
+# Usage: run.sh PYTEST-COMMAND...    run.sh install only installs what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -13,5 +14,6 @@ if ! browser >/dev/null || ! fonts; then
     apt-get -qq update
     apt-get -qq install --yes --no-install-recommends chromium fonts-dejavu-core >/dev/null
 fi
+[ "$*" != install ] || exit 0
 "$(browser)" --version
 "$@" tests/integration/browser

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The store on a real PostgreSQL: a server of its own, made here and removed here. Usage: run.sh PYTEST-COMMAND...
+# The store on a real PostgreSQL: a server of its own, made here and removed here.
+# Usage: run.sh PYTEST-COMMAND...    run.sh install makes no server: it installs what one needs.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -25,6 +26,7 @@ as_server() { # PostgreSQL refuses to run as root
 }
 
 server_programs >/dev/null || install_server
+[ "$*" != install ] || exit 0
 programs=$(server_programs)
 folder=$(mktemp -d /tmp/spotwise-postgres.XXXXXX) # short: the path of a socket has at most 107 bytes
 remove() {

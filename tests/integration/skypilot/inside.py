@@ -1,4 +1,4 @@
-"""The first process of the world: builds it, runs a command in it, buries the dead. Usage: inside.py ROOT COMMAND..."""
+"""The first process of the world: builds it, runs a command in it, reaps orphans. Usage: inside.py ROOT COMMAND..."""
 
 import os
 import random
@@ -17,7 +17,7 @@ sys.path.insert(0, str(REPOSITORY / "tests/support"))
 import clusters  # noqa: E402
 import node_image  # noqa: E402
 import sky_home  # noqa: E402
-from slurm_machines import CLUSTERS, NODE_USER, VARIABLE, Layout, start_api_server  # noqa: E402
+from slurm_machines import CLUSTERS, NODE_USER, PARTS, VARIABLE, Layout, start_api_server  # noqa: E402
 
 ID = 61_437  # of the nodes' user; no distribution gives such numbers out
 INHERITED = ("PIP_", "UV_", "SSL_", "REQUESTS_", "CURL_CA", "LANG", "LC_")
@@ -85,9 +85,10 @@ def build(layout: Layout) -> None:
     layout.save()
     hide_machine(layout)
     private_tmp(layout)
-    shared = layout.path("shared")
-    shared.mkdir()
-    shared.chmod(0o2777)
+    for part in range(1, PARTS + 1):
+        shared = layout.path("shared", str(part))
+        shared.mkdir(parents=True)
+        shared.chmod(0o2777)
     layout.path("home").mkdir()
     node_image.build(layout)
     sky_home.build(layout)

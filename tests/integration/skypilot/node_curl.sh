@@ -3,6 +3,7 @@
 for word in "$@"; do
     case $word in
     */uv/install.sh)
+        # shellcheck disable=SC2016 # the installer's own variables
         echo 'mkdir -p "$UV_INSTALL_DIR" && ln -sf "'"$(dirname "$0")"'/uv" "$UV_INSTALL_DIR/uv"'
         exit 0
         ;;

@@ -49,7 +49,7 @@ def config() -> dict[str, Any]:
 
 def prices(cluster: str) -> dict[str, Any]:
     """A partition without a price of its own, as `ondemand`, has that of its cluster."""
-    usd = USD_PER_HOUR[cluster]
+    usd = USD_PER_HOUR[cluster.rstrip("0123456789")]
     of_partitions = {"spot": usd["spot"], "reclaim": 99.0}
     return {
         "pricing": {"accelerators": {"V100": usd["ondemand"]}, "cpu": 0.0, "memory": 0.0},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
 from sky_installation import SkyInstallation
 
 from spotwise.scheduler.core.run import Run, RunState
@@ -34,6 +35,7 @@ def test_a_launch_that_finds_no_machine_yet_is_called_off_and_costs_nothing(site
     site.assert_clean(run_id)
 
 
+@pytest.mark.core
 def test_a_machine_that_is_being_set_up_is_given_back(site: SkyInstallation) -> None:
     run_id = site.submit(site.sky_job())
     site.wait(lambda: [job for job in site.world.jobs("gcp") if job.state == "RUNNING"], "the machine")
@@ -54,6 +56,7 @@ def test_work_that_is_done_stays_done_though_it_is_cancelled_as_its_machine_goes
     site.assert_clean(run_id)
 
 
+@pytest.mark.alone
 def test_a_cluster_whose_installation_is_lost_is_found_and_ended_when_it_is_named(site: SkyInstallation) -> None:
     work = {"epochs": 400, "hours": 0.2, "reference": "V100"}
     run_id = site.submit(site.sky_job(site.sky_train(epochs=400), work=work))

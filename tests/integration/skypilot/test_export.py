@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("sky")
+pytestmark = pytest.mark.core
 GOLDEN = Path(__file__).parents[2] / "golden" / "export"
 
 # Tables without a checksum beside them count as edited by the user and are never fetched.

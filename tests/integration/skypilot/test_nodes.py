@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from installation import Installation
-from sky_installation import PRICES, SkyInstallation
+from sky_installation import PRICES, SkyInstallation, cloud_of
 
 import spotwise.recipes
 
@@ -44,13 +44,15 @@ def begun(site: Installation, run_id: str) -> list[int]:
     return [record.epoch for record in site.progress(run_id) if record.event == "started"]
 
 
+@pytest.mark.core
 def test_two_nodes_lose_one_and_continue_elsewhere(site: SkyInstallation, digits: str) -> None:
     keys: dict[str, Any] = {"num_nodes": 2, "envs": {"MASTER_PORT": free_port()}, "name": "two"}
     command = f"{WHO}{TORCHRUN}{digits.rstrip()} --epochs {EPOCHS} --epoch-seconds 0.5"
     two = site.submit(site.sky_job(command, work={"epochs": EPOCHS, "hours": 0.02, "reference": "V100"}, **keys))
     site.wait_for_epoch(two, 2)
-    assert site.node_of(two) == ("gcp", "gcp-s[1-2]")
-    site.world.kill_hard("gcp-s2")
+    cluster, nodes = site.node_of(two)
+    assert nodes == f"{cluster}-s[1-2]"
+    site.world.kill_hard(f"{cluster}-s2")
     site.wait_for_end(two)
 
     assert site.places(two) == ["gcp/spot", "aws/spot"]
@@ -69,7 +71,7 @@ def test_two_nodes_lose_one_and_continue_elsewhere(site: SkyInstallation, digits
         assert attempt.nodes == 2
         assert attempt.ended_at is not None
         hours = Decimal((attempt.ended_at - attempt.launched_at).total_seconds()) / 3600
-        price = Decimal(str(PRICES[attempt.offer.pool.region]["spot"]))
+        price = Decimal(str(PRICES[cloud_of(attempt.offer)]["spot"]))
         booked = sum((c.amount_usd for c in site.charges(two) if c.attempt_id == attempt.id), Decimal(0))
         assert abs(booked - 2 * price * hours) < Decimal("0.00001")
     site.assert_clean(two)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sky_installation import SkyInstallation
 
 from spotwise.scheduler.core.clock import SystemClock
@@ -30,6 +31,7 @@ def gone_at(site: SkyInstallation) -> datetime:
     return SystemClock().now()
 
 
+@pytest.mark.core
 def test_killed_while_provisioning_running_and_tearing_down(site: SkyInstallation) -> None:
     """One attempt on one cluster, no epoch twice, and paid until its machine was gone: not until somebody looked."""
     run_id = site.submit(site.sky_job(site.sky_train(epochs=12)))
@@ -39,7 +41,7 @@ def test_killed_while_provisioning_running_and_tearing_down(site: SkyInstallatio
     site.start("supervise")
     wait_and_kill(site, lambda: notes(site, run_id, "down"), "the end of its cluster to be asked for")
     gone = gone_at(site)
-    time.sleep(8)  # in which nobody looks
+    time.sleep(4)  # in which nobody looks
     last = site.start("supervise")
     site.wait_for_end(run_id)
     last.communicate()

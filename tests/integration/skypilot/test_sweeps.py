@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from installation import TRAIN, ended
 from sky_installation import SkyInstallation
 
@@ -32,6 +33,7 @@ fi
 """
 
 
+@pytest.mark.core
 def test_a_host_that_is_preempted_costs_no_trial_its_work(site: SkyInstallation) -> None:
     """However late one host comes up, the other is at its first trial still: that waits until both were seen."""
     command, go = site.sky_train(EPOCHS), site.storage() / "go"

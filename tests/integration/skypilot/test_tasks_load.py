@@ -12,6 +12,7 @@ from sky_tasks import GOLDEN, STORIES
 from spotwise.scheduler.engines.skypilot.tasks import cluster_name
 
 sky = pytest.importorskip("sky")
+pytestmark = pytest.mark.core
 stories = pytest.mark.parametrize("name", STORIES)
 
 
