@@ -74,3 +74,12 @@ class A:
 """
     assert list(silent(ast.parse(text), "scheduler/x.py")) == ["the module", "f", "A.m"]
     assert list(silent(ast.parse(text), "cost_models/x.py")) == ["the module", "f", "A.m", "A.n"]
+
+
+def test_files_that_comments_name_are_there() -> None:
+    known = {
+        path.name for folder in (*FOLDERS, "recipes", "benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")
+    }
+    for file in FILES:
+        named = set(re.findall(r"``(?:[\w/]+/)?(\w+\.py)``", (ROOT / file).read_text(encoding="utf-8")))
+        assert named <= known, file

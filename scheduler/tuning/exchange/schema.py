@@ -1,4 +1,4 @@
-"""What an export may hold. Values are checked here and read by ``records``, as those of the store are."""
+"""What an export may hold. Values are checked here and read by ``core.study_json``, as those of the store are."""
 
 from __future__ import annotations
 

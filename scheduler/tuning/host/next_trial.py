@@ -21,7 +21,7 @@ class Proposes(Protocol):
 
 
 class Thaws(Protocol):
-    """What ``Thawing`` does, of a sweep that sets trials aside."""
+    """What ``FreezeThawTrials`` does, of a sweep that sets trials aside."""
 
     def is_due(self, trial: TrialView) -> bool: ...
 

@@ -62,7 +62,7 @@ class LiveSweep:
         say: gets one line for people.
         kill: ends the process of a trial, by number.
         leave: asks it to save and leave.
-        thawing: where trials are set aside, chooses what goes on.
+        freeze_thaw: where trials are set aside, chooses what goes on.
         """
         self._task, self._log, self._study = task, log, study
         self._choices = NextTrial(task, proposer, freeze_thaw)

@@ -1,9 +1,9 @@
 """Study events: what happened to the trials of a sweep, as append-only JSON lines, one file an attempt.
 
-The events are the only truth of a sweep. A host that starts, again or elsewhere, folds them (``view.py``) and goes on;
-nothing else needs to survive, so it may be killed at any moment. Each file has one writer, and a line counts only when
-it is whole: the writer syncs every line before anything is done that the line speaks of. Of several hosts at work each
-writes only of trials of its own, so the order of files does not matter but for the attempts of one host.
+The events are the only truth of a sweep. A host that starts, again or elsewhere, folds them (``study_state.py``) and
+goes on; nothing else needs to survive, so it may be killed at any moment. Each file has one writer, and a line counts
+only when it is whole: the writer syncs every line before anything is done that the line speaks of. Of several hosts at
+work each writes only of trials of its own, so the order of files does not matter but for the attempts of one host.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from .trial_worth import MachinePrice, StopRule
 
 @dataclass(frozen=True, slots=True)
 class StoppingRule:
-    """Asynchronous successive halving: see ``asha.py``; or freezing and thawing at the same rungs: ``freezing.py``."""
+    """Asynchronous successive halving (``asha.py``), or freezing and thawing at the same rungs (``freeze_thaw.py``)."""
 
     grace_epochs: int = 1  # no trial is stopped before
     reduction_factor: int = 3  # one in this many goes on at each rung
