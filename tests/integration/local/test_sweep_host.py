@@ -217,7 +217,7 @@ def test_two_hosts_share_a_study_and_one_is_killed_in_the_middle(tmp_path: Path)
     assert processes_of(tmp_path) == []
 
 
-def test_broken_command_ends_the_sweep_with_its_last_words(tmp_path: Path) -> None:
+def test_broken_command_ends_the_sweep_with_its_last_lines(tmp_path: Path) -> None:
     """Three trials that fail before their first epoch are enough: exit code 1, and the log says what they said."""
     host = start_host(write_task(tmp_path, 1, "echo no such model: resnet; exit 3", early_stopping=StoppingRule(1, 3)))
     output = host.communicate(timeout=PATIENCE_S)[0]

@@ -14,9 +14,11 @@ from supervised import RUN_ID, SupervisedWorld, job_yaml
 
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.accounting.ledger import Category
-from spotwise.scheduler.core.errors import EngineError, StoreError
+from spotwise.scheduler.core.errors import CapacityError, EngineError, StoreError
+from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.remaining import ChanceOf
 from spotwise.scheduler.core.run import AttemptState, RunState
+from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.policies.base import Move, Stay, Wait
 
 
@@ -119,7 +121,7 @@ def test_nothing_available_waits_and_says_so_once(world):
     assert world.run().state is RunState.COMPLETED
 
 
-def test_a_program_that_keeps_crashing_fails_after_three_attempts_with_its_last_words(world):
+def test_a_program_that_keeps_crashing_fails_after_three_attempts_with_its_last_lines(world):
     world.submit(text=job_yaml(run="echo out of memory; exit 1"))
     world.pass_time(world.supervisor(), 2)
     assert states(world) == [AttemptState.FAILED] * 3
@@ -140,7 +142,7 @@ def test_a_log_that_cannot_be_read_keeps_no_run_from_ending(world):
     assert "its log cannot be read: s3://bucket cannot be read: Forbidden" in world.run().end_reason
 
 
-def test_last_words_are_shown_without_the_terminals_colours(world):
+def test_last_lines_are_shown_without_the_terminals_colours(world):
     world.submit(text=job_yaml(run="exit 127"))
     world.engine.logs = lambda handle, *, tail=None: iter(["\x1b[31mout of memory\x1b[0m\x1b[K"])
     world.pass_time(world.supervisor(), 1)
@@ -171,6 +173,15 @@ def test_a_launch_that_the_engine_cannot_carry_out_counts_as_a_crash(world):
     world.pass_time(world.supervisor(), 1)
     assert world.run().state is RunState.FAILED
     assert "no such image" in world.run().end_reason
+    assert [attempt.end_cause for attempt in world.attempts()] == [EndCause.LAUNCH_FAILED] * 3
+
+
+def test_a_launch_without_capacity_keeps_that_as_its_cause_and_as_the_kind_of_its_event(world):
+    world.submit()
+    world.engine.failing["launch"] = [CapacityError("none left")]
+    world.pass_time(world.supervisor(), 0.1)
+    assert world.attempts()[0].end_cause is EndCause.NO_CAPACITY
+    assert EventKind.REFUSED in [event.kind for event in world.store.events(RUN_ID)]
 
 
 def test_a_spent_budget_stops_at_a_checkpoint(world):
