@@ -22,7 +22,7 @@ from .lock import LockHeldError
 from .occurrences import Occurrence, OccurrenceOutcome, OccurrenceStore
 from .registry import KEEP_VERSIONS, Registry
 from .terms import RetrainingTerms, terms_of
-from .triggers import CalendarTrigger, Fired, NotFired, TriggerState, evaluate_all
+from .triggers import Fired, NotFired, evaluate
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,8 @@ class _Night:
 
     def _evaluate(self) -> Fired | NotFired:
         model = self.terms.model
-        champion = self.registry.champion(model)
-        last = self.occurrences.last_finished(model)
-        state = TriggerState(self.clock.now(), champion.version if champion else None, last)
-        return evaluate_all([CalendarTrigger(self.terms.calendar)], state)
+        champion, last = self.registry.champion(model), self.occurrences.last_finished(model)
+        return evaluate(self.terms.calendar, self.clock.now(), last, has_champion=champion is not None)
 
     def _by_hand(self) -> Fired:
         due = self.terms.calendar.latest_due(self.clock.now())

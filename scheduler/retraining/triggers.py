@@ -1,23 +1,12 @@
-"""Triggers decide whether a model is to be retrained now. Pure: they see a state and name a reason."""
+"""Whether a model is to be retrained now: by its calendar. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from .calendar import Calendar
 from .occurrences import OccurrenceRecord
-
-
-@dataclass(frozen=True, slots=True)
-class TriggerState:
-    """All a trigger may look at."""
-
-    now: datetime
-    champion: str | None  # the version promoted last; None before the first promotion
-    last_finished: OccurrenceRecord | None  # the latest occurrence with an outcome other than skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,58 +24,43 @@ class NotFired:
     """Nothing to do."""
 
     reason: str
-    next_due_at: datetime | None = None  # None: nobody can say
 
 
-class Trigger(Protocol):
-    """Says when to retrain: by calendar; later by data drift or a metric's decay."""
+def evaluate(
+    calendar: Calendar, now: datetime, last_finished: OccurrenceRecord | None, *, has_champion: bool
+) -> Fired | NotFired:
+    """Fires for the latest due occurrence unless that one is finished. Missed nights collapse into it.
 
-    def evaluate(self, state: TriggerState) -> Fired | NotFired: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CalendarTrigger:
-    """Fires for the latest due occurrence unless that one is finished. Missed nights collapse into it."""
-
-    calendar: Calendar
-
-    def evaluate(self, state: TriggerState) -> Fired | NotFired:
-        due = self.calendar.latest_due(state.now)
-        last = state.last_finished
-        occurrence_id = self.calendar.occurrence_id(due)
-        # Ids are dates and sort as such. One later than due: the clock was set back, and this one is done too.
-        if last is not None and last.occurrence_id >= occurrence_id:
-            return self._done(last, state.now)
-        missed = self._missed(last, due)
-        return Fired(self._why(due, missed, state), occurrence_id, due, missed)
-
-    def _done(self, last: OccurrenceRecord, now: datetime) -> NotFired:
-        next_due = self.calendar.next_due(now)
-        run = f", run {last.run_id}" if last.run_id else ""
-        return NotFired(f"the retraining of {last.occurrence_id} is done ({last.outcome}{run})", next_due)
-
-    def _missed(self, last: OccurrenceRecord | None, due: datetime) -> tuple[str, ...]:
-        if last is None:
-            return ()
-        after = self.calendar.due_at(last.occurrence_id)
-        return tuple(self.calendar.occurrence_id(moment) for moment in self.calendar.missed_between(after, due))
-
-    def _why(self, due: datetime, missed: tuple[str, ...], state: TriggerState) -> str:
-        reason = f"due {self.calendar.show(due)}"
-        if state.last_finished is None:
-            return f"{reason}: first retraining" + (", no champion yet" if state.champion is None else "")
-        if not missed:
-            return reason
-        which = missed[0] if len(missed) == 1 else f"{missed[0]} to {missed[-1]}"
-        return f"{reason}; stands in for {len(missed)} missed ({which})"
+    Args:
+        last_finished: the latest occurrence with an outcome other than skipped; None before the first.
+        has_champion: whether a version was promoted before.
+    """
+    due = calendar.latest_due(now)
+    occurrence_id = calendar.occurrence_id(due)
+    # Ids are dates and sort as such. One later than due: the clock was set back, and this one is done too.
+    if last_finished is not None and last_finished.occurrence_id >= occurrence_id:
+        return _done(last_finished)
+    missed = _missed(calendar, last_finished, due)
+    why = _why(missed, is_first=last_finished is None, has_champion=has_champion)
+    return Fired(f"due {calendar.show(due)}{why}", occurrence_id, due, missed)
 
 
-def evaluate_all(triggers: Sequence[Trigger], state: TriggerState) -> Fired | NotFired:
-    """The first trigger that fires; otherwise all reasons and the earliest next due moment."""
-    results = [trigger.evaluate(state) for trigger in triggers]
-    for result in results:
-        if isinstance(result, Fired):
-            return result
-    quiet = [result for result in results if isinstance(result, NotFired)]
-    known = [result.next_due_at for result in quiet if result.next_due_at is not None]
-    return NotFired("; ".join(result.reason for result in quiet) or "no trigger is set", min(known, default=None))
+def _done(last: OccurrenceRecord) -> NotFired:
+    run = f", run {last.run_id}" if last.run_id else ""
+    return NotFired(f"the retraining of {last.occurrence_id} is done ({last.outcome}{run})")
+
+
+def _missed(calendar: Calendar, last: OccurrenceRecord | None, due: datetime) -> tuple[str, ...]:
+    if last is None:
+        return ()
+    after = calendar.due_at(last.occurrence_id)
+    return tuple(calendar.occurrence_id(moment) for moment in calendar.missed_between(after, due))
+
+
+def _why(missed: tuple[str, ...], *, is_first: bool, has_champion: bool) -> str:
+    if is_first:
+        return ": first retraining" + ("" if has_champion else ", no champion yet")
+    if not missed:
+        return ""
+    which = missed[0] if len(missed) == 1 else f"{missed[0]} to {missed[-1]}"
+    return f"; stands in for {len(missed)} missed ({which})"

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from spotwise.scheduler.cli import main
 from spotwise.scheduler.core.errors import CapacityError, JobFileError, NotFoundError, RefusedError, StoreError
 
-HEAVY = ["google", "numpy", "optuna", "psycopg", "pydantic", "ray", "rich", "sky", "sqlalchemy", "torch"]
+HEAVY = ["google", "numpy", "optuna", "psycopg", "pydantic", "ray", "rich", "scipy", "sky", "sqlalchemy", "torch"]
 
 
 pytestmark = pytest.mark.usefixtures("home")

@@ -1,28 +1,27 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
 from spotwise.scheduler.retraining.calendar import Calendar
 from spotwise.scheduler.retraining.occurrences import OccurrenceOutcome, OccurrenceRecord
-from spotwise.scheduler.retraining.triggers import CalendarTrigger, Fired, NotFired, TriggerState, evaluate_all
+from spotwise.scheduler.retraining.triggers import Fired, NotFired, evaluate
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
-TRIGGER = CalendarTrigger(Calendar("02:00"))
+CALENDAR = Calendar("02:00")
 
 
 def finished(occurrence_id: str, outcome: OccurrenceOutcome = OccurrenceOutcome.KEPT) -> OccurrenceRecord:
     return OccurrenceRecord("digits", occurrence_id, f"digits-{occurrence_id}", NOW, NOW, outcome)
 
 
-def state(last: OccurrenceRecord | None, champion: str | None = "digits-1") -> TriggerState:
-    return TriggerState(NOW, champion, last)
+def after(last: OccurrenceRecord | None, *, has_champion: bool = True) -> Fired | NotFired:
+    return evaluate(CALENDAR, NOW, last, has_champion=has_champion)
 
 
 def test_without_a_champion_it_fires_at_once_and_says_so() -> None:
-    fired = TRIGGER.evaluate(state(None, champion=None))
+    fired = after(None, has_champion=False)
     assert isinstance(fired, Fired)
     assert fired.occurrence_id == "2026-11-23"
     assert fired.due_at == datetime(2026, 11, 23, 2, tzinfo=UTC)
@@ -31,12 +30,12 @@ def test_without_a_champion_it_fires_at_once_and_says_so() -> None:
 
 
 def test_it_fires_for_the_night_after_the_last_finished_one() -> None:
-    fired = TRIGGER.evaluate(state(finished("2026-11-22")))
+    fired = after(finished("2026-11-22"))
     assert fired == Fired("due 2026-11-23 02:00 UTC", "2026-11-23", datetime(2026, 11, 23, 2, tzinfo=UTC))
 
 
 def test_missed_nights_collapse_into_one_and_are_counted() -> None:
-    fired = TRIGGER.evaluate(state(finished("2026-11-19")))
+    fired = after(finished("2026-11-19"))
     assert isinstance(fired, Fired)
     assert fired.occurrence_id == "2026-11-23"
     assert fired.missed == ("2026-11-20", "2026-11-21", "2026-11-22")
@@ -47,30 +46,10 @@ def test_missed_nights_collapse_into_one_and_are_counted() -> None:
     "outcome", [OccurrenceOutcome.PROMOTED, OccurrenceOutcome.KEPT, OccurrenceOutcome.FAILED, OccurrenceOutcome.REFUSED]
 )
 def test_a_finished_night_is_quiet_whatever_came_of_it(outcome: OccurrenceOutcome) -> None:
-    quiet = TRIGGER.evaluate(state(finished("2026-11-23", outcome)))
+    quiet = after(finished("2026-11-23", outcome))
     assert isinstance(quiet, NotFired)
     assert f"2026-11-23 is done ({outcome}, run digits-2026-11-23)" in quiet.reason
-    assert quiet.next_due_at == datetime(2026, 11, 24, 2, tzinfo=UTC)
 
 
 def test_a_clock_set_back_fires_nothing() -> None:
-    assert isinstance(TRIGGER.evaluate(state(finished("2026-11-25"))), NotFired)
-
-
-@dataclass(frozen=True)
-class Always:
-    answer: Fired | NotFired
-
-    def evaluate(self, state: TriggerState) -> Fired | NotFired:
-        return self.answer
-
-
-def test_one_firing_trigger_among_several_is_enough() -> None:
-    fired = Fired("drift", "2026-11-23", NOW)
-    assert evaluate_all([Always(NotFired("quiet")), Always(fired)], state(None)) is fired
-
-
-def test_all_quiet_triggers_say_why_and_the_earliest_next_time() -> None:
-    later = NOW.replace(day=25)
-    quiet = evaluate_all([Always(NotFired("a", later)), Always(NotFired("b")), Always(NotFired("c", NOW))], state(None))
-    assert quiet == NotFired("a; b; c", NOW)
+    assert isinstance(after(finished("2026-11-25")), NotFired)
