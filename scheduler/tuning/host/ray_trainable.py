@@ -18,12 +18,12 @@ from ray import tune
 
 from spotwise.checkpoints.progress import ProgressReader
 
+from ...node_agent.runner import EXIT_CANNOT_RUN
 from ..study.metric import metric_of
 from ..study.sweep_task import SweepTask
 from .trial_process import TrialCommand, log_tail
 
 POLL_S = 0.1
-CANNOT_START = 126  # as shells have it
 
 Message = dict[str, Any]
 
@@ -70,7 +70,7 @@ class CommandTrial(tune.Trainable):
         try:
             self._command = TrialCommand(self._task, self._number, self._params)
         except OSError as error:
-            return {"kind": "exit", "at": _now(), "code": CANNOT_START, "tail": str(error), "seen": []}
+            return {"kind": "exit", "at": _now(), "code": EXIT_CANNOT_RUN, "tail": str(error), "seen": []}
         return {"kind": "started", "at": _now()}
 
     def _read(self) -> None:
