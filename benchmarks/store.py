@@ -2,9 +2,9 @@
 
 ``python benchmarks/store.py [--runs 2000] [--attempts 10] [--charges 10] [--before SPOTWISE]``. A SQLite store of the
 schema before migrations is filled with so many runs, attempts a run and charges an attempt, and upgraded. Then whole
-commands are timed, each in a process of its own; with ``--before``, the program of an earlier version does the same on
-a copy (its ``status`` lists all runs, today's the newest 100). Last, the store's own questions: a part beside the whole.
-Each figure is the best of three.
+commands are timed, each in a process of its own. With ``--before``, the program of an earlier version does the same on
+a copy; its ``status`` lists all runs, and not only the newest 100. Last come the questions that the store is asked: a
+part beside the whole. Each figure is the best of three.
 """
 
 from __future__ import annotations
