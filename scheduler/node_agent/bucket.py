@@ -21,7 +21,7 @@ Stamp = tuple[int, int]  # size in bytes, time of change in ns
 _GONE: Stamp = (-1, 0)
 _LOG = ".txt"
 _NOT_EXCHANGED = ("pid.json", ".tmp", ".part", ".lock")  # of this machine only, or not whole yet
-_HAULED_BYTES_PER_S = 1 << 18  # on average: a log is written anew as a whole each time, since objects do not grow
+_LOG_BYTES_PER_S = 1 << 18  # on average: a log is written anew as a whole each time, since objects do not grow
 _LONG = 1 << 26  # bytes; a machine that is about to go may have no time for such a log
 
 
@@ -29,7 +29,7 @@ class Bucket:
     """Files behind a URL, worked on as copies in a folder of this node."""
 
     def __init__(self, storage: Storage, folder: Path, node: NodeName, pause_s: float) -> None:
-        self.folder, self.pause_s, self.haul_pause_s = folder, pause_s, pause_s
+        self.folder, self.pause_s, self.log_pause_s = folder, pause_s, pause_s
         self._storage, self._node = storage, node
         self._known: dict[str, Stamp] = {}  # what both sides have
 
@@ -58,20 +58,20 @@ class Bucket:
             self._known[name] = stamp
 
     def upload_logs(self) -> None:
-        hauled = sum(self._haul(name) for name in self._changed() if name.endswith(_LOG))
-        self.haul_pause_s = max(self.pause_s, hauled / _HAULED_BYTES_PER_S)
+        uploaded = sum(self._upload_log(name) for name in self._changed() if name.endswith(_LOG))
+        self.log_pause_s = max(self.pause_s, uploaded / _LOG_BYTES_PER_S)
 
     def finish(self) -> None:
         for name in self._changed():
             if name.endswith(_LOG) and self._size(name) < _LONG:
-                self._haul(name)
+                self._upload_log(name)
         self.push()
         self.upload_logs()
 
     def discard(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _haul(self, name: str) -> int:
+    def _upload_log(self, name: str) -> int:
         """Bring a log there in pieces, so that its length costs no memory. How long it was."""
         stamp = self._stamp(name)
         with (self.folder / name).open("rb") as log, self._storage.create(name) as there:

@@ -18,7 +18,7 @@ class Exchange(Protocol):
 
     folder: Path  # the run's folder on this node
     pause_s: float  # how often to look
-    haul_pause_s: float  # how long logs can wait
+    log_pause_s: float  # how long logs can wait
 
     def fetch(self) -> None:
         """Bring here what was written before. Raises OSError or StorageError, as all of these do."""
@@ -48,7 +48,7 @@ class Exchange(Protocol):
 class SharedFolder:
     """A folder that nodes and scheduler both see: everything is in its place at once."""
 
-    haul_pause_s = 3600.0
+    log_pause_s = 3600.0
 
     def __init__(self, folder: Path, pause_s: float) -> None:
         self.folder, self.pause_s = folder, pause_s

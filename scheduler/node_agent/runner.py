@@ -65,7 +65,7 @@ class Runner:
         self.orphans_adopted = adopt_orphans()
         self._workdir, self._env, self._log, self._clock = workdir, dict(env), log, clock
         self._record, self._handle = record, handle
-        self._exit_codes: dict[int, int] = {}  # by pid, of every process that was buried here
+        self._exit_codes: dict[int, int] = {}  # by pid, of every process that was reaped here
         self._wake = _wake_on_child_exit()
 
     def leave_by(self, cause: EndCause, deadline: datetime) -> None:
@@ -125,7 +125,7 @@ class Runner:
                     self.write_log("time is up: killed")
                     kill_all(descendants)
             self.wait(TICK_S)
-        process.returncode = self._exit_codes[leader.pid]  # buried here, not by subprocess
+        process.returncode = self._exit_codes[leader.pid]  # reaped here, not by subprocess
         return self._exit_code(leader, told), self._clock.now()
 
     def _start(self, script: str) -> subprocess.Popen[bytes]:
@@ -142,17 +142,17 @@ class Runner:
 
     def _is_gone(self, leader: psutil.Process, below: list[psutil.Process]) -> bool:
         """A shell dies at once of SIGTERM; the programs told with it, and what prints for them, have their grace."""
-        self._bury()
+        self._reap()
         return leader.pid in self._exit_codes and not any(is_alive(process) for process in below)
 
     def _exit_code(self, leader: psutil.Process, told: list[psutil.Process]) -> int:
         """The script's exit code; 75 where the shell died of the notice and a program below it saved and left."""
         code = self._exit_codes[leader.pid]
-        self._bury()
+        self._reap()
         saved = EXIT_PREEMPTED in (self._exit_codes.get(process.pid) for process in told)
         return EXIT_PREEMPTED if code == _SIGTERM_EXIT and saved else code
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """Collect every dead child: the leader, and orphans that became ours."""
         while True:
             try:

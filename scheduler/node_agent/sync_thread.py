@@ -45,7 +45,7 @@ class SyncThread(threading.Thread):
         self._state = NodeState(node.rank)
         self._wake, self._stopped, self._stating = threading.Event(), threading.Event(), threading.Lock()
         self._looks, self._looked = 0, threading.Condition()
-        self._hauler = threading.Thread(target=self._haul, name="hauler", daemon=True)
+        self._log_thread = threading.Thread(target=self._upload_logs, name="logs", daemon=True)
         self._give_up_at = 0.0
         self._faults: dict[str, str] = {}  # by what was tried: what is wrong now
 
@@ -63,7 +63,7 @@ class SyncThread(threading.Thread):
         """Look once, in the caller's thread; from then on without it."""
         self._look()
         super().start()
-        self._hauler.start()
+        self._log_thread.start()
 
     def look_again(self, longest_s: float) -> None:
         """Have it look now, and wait for that, though not for long."""
@@ -84,12 +84,12 @@ class SyncThread(threading.Thread):
         self._give_up_at = time.monotonic() + self._timeouts.finish_s
         self._stopped.set()
         self._wake.set()
-        for thread in (self, self._hauler):
+        for thread in (self, self._log_thread):
             thread.join(max(self._give_up_at - time.monotonic(), 0.0))
 
     def finish(self) -> bool:
         """Once stopped: bring there whatever is not there yet. False if that was not possible."""
-        if self.is_alive() or self._hauler.is_alive():
+        if self.is_alive() or self._log_thread.is_alive():
             return False  # it hangs in the network
         while not (self._try("beat", self._beat) and self._try("write", self._exchange.finish)):
             if time.monotonic() > self._give_up_at:
@@ -97,10 +97,10 @@ class SyncThread(threading.Thread):
             time.sleep(_RETRY_S)
         return True
 
-    def _haul(self) -> None:
+    def _upload_logs(self) -> None:
         while not self._stopped.is_set():
             self._try("write logs", self._exchange.upload_logs)
-            self._stopped.wait(self._exchange.haul_pause_s)
+            self._stopped.wait(self._exchange.log_pause_s)
 
     def _look(self) -> None:
         self._try("beat", self._beat)

@@ -185,9 +185,9 @@ def test_logs_wait_for_their_own_turn_and_the_longer_they_are_the_longer(
     assert there.files("attempts") == {}
     bucket.upload_logs()
     assert there.files("attempts") == {FIRST.log: 10 << 20}
-    assert bucket.haul_pause_s == 40.0
+    assert bucket.log_pause_s == 40.0
     bucket.upload_logs()
-    assert bucket.haul_pause_s == 3.0  # nothing new
+    assert bucket.log_pause_s == 3.0  # nothing new
 
 
 def test_a_file_that_goes_away_meanwhile_is_no_fault(make_bucket: MakeBucket, monkeypatch: pytest.MonkeyPatch) -> None:
