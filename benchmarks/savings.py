@@ -3,7 +3,7 @@
 ``python benchmarks/savings.py [--data FOLDER] [--families ...] [--tasks N] [--seeds N]``. Three tables a family:
 
 - how many trials spotwise's sampler and Optuna's TPE need without history until they are as good as a share of all
-  recorded configurations (medians), and the rule that ``scheduler.tuning.cold`` makes of it;
+  recorded configurations (medians), and the rule that ``savings.cold_start`` makes of it;
 - what a plan would say of a sweep with five past studies, beside how good its first four configurations are;
 - what a report would say of sweeps that have ended, with past studies that help and with some that mislead, beside how
   many trials it took cold sweeps to be as good as the configurations taken from them.

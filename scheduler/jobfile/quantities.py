@@ -124,11 +124,6 @@ def parse_money(value: object) -> Decimal:
     return amount
 
 
-def format_money(amount: Decimal) -> str:
-    """The text that :func:`parse_money` reads back as this amount: ``40 USD``."""
-    return f"{amount:f} USD"
-
-
 def parse_every(value: object) -> Every | None:
     """``2 epochs``, ``500 steps``, ``15 minutes``; None for ``auto``.
 

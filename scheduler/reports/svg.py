@@ -7,7 +7,6 @@ from math import floor, log10
 
 from markupsafe import Markup, escape
 
-FONT_SIZE = 12
 CHARACTER_WIDTH = 6.3  # of the page's font at 12 units, a little generous
 
 

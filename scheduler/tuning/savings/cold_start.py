@@ -13,14 +13,15 @@ import math
 
 from spotwise.cost_models.estimate import Quantiles
 
-RANDOM_FIRST = 6.0  # trials before the cold sampler predicts anything
-POWER = 0.4  # measured over three families
+from ..search.portfolio import INITIAL_RANDOM_TRIALS
+
+POWER = 0.4  # of the trials that random ones would take; chosen on three recorded families (docs/studies.md)
 
 
 def cold_trials(quantile: float) -> float:
-    """Trials until a sweep without past studies is expected to be as good as a share ``quantile`` of all."""
-    wanted = 1.0 / quantile
-    return wanted if wanted <= RANDOM_FIRST else RANDOM_FIRST * (wanted / RANDOM_FIRST) ** POWER
+    """Trials until a sweep without past studies is expected to be among the best share ``quantile`` (0 to 1) of all."""
+    at_random, first = 1.0 / quantile, INITIAL_RANDOM_TRIALS
+    return at_random if at_random <= first else first * (at_random / first) ** POWER
 
 
 def finest_quantile(trials: int) -> float:

@@ -28,10 +28,11 @@ from ..search.portfolio import Candidates, candidates, goodness_of, pick
 from ..study.search_space import Space
 from .cold_start import finest_quantile, spread
 
-MIN_STUDIES = 3  # fewer do not show how much such studies differ
+# None of these is tuned.
+MIN_STUDIES = 3  # that judge: fewer do not show how much such studies differ
 MIN_TRIALS = 5  # of a study that judges: fewer say nothing about good and bad configurations
-RANDOM_POINTS = 512
-MIN_LOG_SD = 0.5  # studies that agree by chance: a quantile is not known better than that
+RANDOM_POINTS = 512  # that stand for all configurations
+MIN_LOG_SD = 0.5  # nats, of a quantile: studies that agree more do so by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Saving:
     """How soon a sweep is as good with past studies as without."""
 
     studies: int  # that judged
-    with_past: int  # trials with past studies
-    without: Quantiles  # trials that are as good without
+    with_past: int  # trials that past studies gave
+    without: Quantiles  # trials until a sweep without them is as good
 
     @property
     def trials(self) -> Quantiles:

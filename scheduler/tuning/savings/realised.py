@@ -28,13 +28,13 @@ from ..search.portfolio import goodness_of
 from .cold_start import finest_quantile, spread
 from .expected import MIN_TRIALS, Saving, random_points
 
-LOG_ERROR = 2.0  # 10th and 90th percentile of how far off the logarithm is: benchmarks/savings.py
-EARLY_TRIALS = 10  # trials
-NEIGHBOURHOOD_SHARE = (
-    0.8  # of a trial's weight that follows the part of the space around it; the rest is the same for all
-)
+# The first was chosen on recorded families (docs/studies.md); the others are not tuned.
+LOG_ERROR = 2.0  # nats: by how much the logarithm of the share is off, as its 10th and 90th percentile
+EARLY_TRIALS = 10  # that are looked at
+NEIGHBOURHOOD_SHARE = 0.8  # of a trial's weight: the part of the space around it; the rest is the same for all
 _NORMAL = NormalDist()
-_LEAST_CHANCE = 1e-4
+_MIN_CHANCE = 1e-4  # of a normal score's quantile, which must not be 0 or 1
+_EVEN_SPREAD_SD = 0.29  # standard deviation of values spread evenly over a width
 
 
 def realised_saving(study: StudyRecord, past: Sequence[StudyRecord]) -> Saving | None:
@@ -57,15 +57,16 @@ def realised_saving(study: StudyRecord, past: Sequence[StudyRecord]) -> Saving |
 
 
 def _weights(tried: Array, random: Array) -> Array:
+    """How much each trial counts, shape (trials,), with sum 1: the part of the space that it lies nearest to."""
     near = _near(random, tried)
     parts = (near / np.maximum(near.sum(axis=1, keepdims=True), 1e-12)).mean(axis=0)
     return np.asarray(NEIGHBOURHOOD_SHARE * parts / max(parts.sum(), 1e-12) + (1 - NEIGHBOURHOOD_SHARE) / len(tried))
 
 
 def _near(points: Array, tried: Array) -> Array:
-    """Gaussian weights, shape (points, tried), with Scott's rule for points spread evenly over a cube."""
+    """Gaussian weights, shape (points, tried); bandwidth by Scott (Multivariate Density Estimation, 1992)."""
     count, columns = tried.shape
-    bandwidth = 0.29 * max(count, 2) ** (-1.0 / (columns + 4))  # 0.29: the standard deviation of an even spread
+    bandwidth = _EVEN_SPREAD_SD * max(count, 2) ** (-1.0 / (columns + 4))
     squared = ((points[:, None, :] - tried[None, :, :]) ** 2).sum(axis=2)
     return np.asarray(np.exp(-0.5 * squared / bandwidth**2))
 
@@ -77,17 +78,18 @@ def _places(best_first: Sequence[TrialRecord], weights: Array) -> Array:
     for value in set(values):
         same = [i for i, other in enumerate(values) if other == value]
         above[same] = above[same].mean()
-    return np.array([-_NORMAL.inv_cdf(min(max(at, _LEAST_CHANCE), 1 - _LEAST_CHANCE)) for at in above])
+    return np.array([-_NORMAL.inv_cdf(min(max(at, _MIN_CHANCE), 1 - _MIN_CHANCE)) for at in above])
 
 
 def _share_as_good(best: int, places: Array, weights: Array, of_tried: Array, of_random: Array) -> float:
-    """The share of all configurations that are expected to be as good as one of the trials.
+    """The share of all configurations that are expected to be as good as one of the trials: 0 to 1.
 
     Args:
         best: that one's index.
-        places: of the trials, best first.
-        here: what past studies say of the trials.
-        there: what they say of configurations at random.
+        places: normal scores of the trials, best first, shape (trials,).
+        weights: of the trials, shape (trials,).
+        of_tried: how good past studies say each trial is, shape (trials,).
+        of_random: how good they say random configurations are, shape (points,).
     """
     middle, predicted = weights @ places, of_tried - weights @ of_tried
     slope = max(0.0, float((weights * predicted) @ places / max(float((weights * predicted) @ predicted), 1e-12)))
