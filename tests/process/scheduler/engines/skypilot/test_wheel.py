@@ -114,7 +114,7 @@ def test_its_metadata_is_that_of_the_installation(wheel: Path) -> None:
     for field in ("Metadata-Version", "Name", "Version", "Requires-Python", "Requires-Dist", "Provides-Extra"):
         assert said.get_all(field) == installed.get_all(field), field
         assert said[field], field
-    assert "spotwise = spotwise.scheduler.cli:main" in metadata(wheel, "entry_points.txt").splitlines()
+    assert "spotwise = spotwise.scheduler.cli.main:main" in metadata(wheel, "entry_points.txt").splitlines()
 
 
 def test_equal_files_make_equal_bytes(wheel: Path, tmp_path: Path) -> None:
