@@ -111,13 +111,13 @@ def of_all_hosts(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Tra
     if run.cancel_requested and not attempts:
         return Transition(RunState.CANCELLED, "cancelled before it was placed")
     ended = [host for host, attempt in enumerate(last) if attempt is not None and attempt.state.is_final]
-    verdicts = [after(run, [a for a in attempts if a.host == host], crash_limit) for host in ended]
-    final = [v for v in verdicts if v.state not in (None, RunState.COMPLETED)]
+    transitions = [after(run, [a for a in attempts if a.host == host], crash_limit) for host in ended]
+    final = [v for v in transitions if v.state not in (None, RunState.COMPLETED)]
     if final:
         return final[0]
-    if len(ended) == run.hosts and all(verdict.state is RunState.COMPLETED for verdict in verdicts):
+    if len(ended) == run.hosts and all(transition.state is RunState.COMPLETED for transition in transitions):
         return Transition(RunState.COMPLETED, f"all work is done after {counted(len(attempts), 'attempt')}")
-    return Transition(None, verdicts[0].reason if verdicts else "")
+    return Transition(None, transitions[0].reason if transitions else "")
 
 
 def crashes_without_progress(attempts: Sequence[Attempt]) -> int:

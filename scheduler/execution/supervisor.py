@@ -30,21 +30,19 @@ from ..planning.market_snapshot import MarketSnapshot
 from ..planning.remaining_cost import estimate_remaining
 from ..policies import policy_named
 from ..policies.base import Decision, Move, Situation, Stay, Wait
-from ..store import Lease, RunEvent, Store
+from ..store import RunEvent, Store
 from . import lease_owner
+from .held_leases import LEASE_S, RENEW_S, HeldLeases
 from .situation import SituationReader, checkpoint_every
 from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
 from .workloads import Workload, read_secrets, secrets_path, without_values, workload_for
 
 _log = logging.getLogger(__name__)
 
-LEASE_S = 20.0
-RENEW_S = 5.0
-STORE_PATIENCE = timedelta(minutes=10)  # a database that restarts is back by then
-# How often a healthy attempt is put before its policy.
-STEER_LEAST = timedelta(seconds=2)
-STEER_BILLED = timedelta(seconds=1 / 240)  # of a billed hour: a quarter of a minute, shorter on an emulated market
-REST_BILLED = timedelta(seconds=1 / 60)  # of a billed hour: how often it is kept what is left of a healthy run
+STORE_TIMEOUT = timedelta(minutes=10)  # a database that restarts is back by then
+MIN_INTERVAL = timedelta(seconds=2)  # between two looks at a healthy attempt, however short its market's hour
+CONSULT_EVERY = 1 / 240  # of a billed hour, a quarter of a minute: how often a healthy attempt is put before its policy
+ESTIMATE_EVERY = 1 / 60  # of a billed hour: how often it is estimated what is left of a healthy run
 LOG_LINES = 8  # of a crashed program, shown with the reason
 
 
@@ -56,12 +54,12 @@ class Supervisor:
     ) -> None:
         self._store, self._settings, self._clock = store, settings, clock
         self._engine_named = engine_named
-        self._outlook = SituationReader(store, engine_named, settings, clock)
+        self._situations = SituationReader(store, engine_named, settings, clock)
         self._owner = owner or lease_owner.me()
-        self._leases: dict[str, tuple[Lease, datetime]] = {}  # run id: lease, renewed at
+        self._leases = HeldLeases(store, self._owner)
         self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
         self._launched: set[str] = set()  # attempt ids this process has launched itself
-        self._steered: dict[str, datetime] = {}
+        self._consulted: dict[str, datetime] = {}
         self._estimated: dict[str, datetime] = {}  # run id: when what is left of it was last kept
         self._faults: dict[str, str] = {}
         self._others = False  # there are active runs that others drive, or nobody yet
@@ -79,13 +77,13 @@ class Supervisor:
                 busy_at = now if self.tick() else busy_at
                 readable_at = now
             except StoreError as error:
-                if now - readable_at > STORE_PATIENCE:
+                if now - readable_at > STORE_TIMEOUT:
                     raise
                 busy_at = now  # nobody knows whether there is something to do
                 _log.warning("%s; trying again", error)
             # A run that nobody drives may be a dead supervisor's: its lease expires within LEASE_S.
-            patience = timedelta(seconds=LEASE_S + RENEW_S) if self._others else 2 * self._settings.tick
-            if until_idle and now - busy_at > patience:
+            idle_for = timedelta(seconds=LEASE_S + RENEW_S) if self._others else 2 * self._settings.tick
+            if until_idle and now - busy_at > idle_for:
                 return
             self._clock.sleep(self._settings.tick.total_seconds())
 
@@ -112,7 +110,7 @@ class Supervisor:
         try:
             step()
         except LeaseLostError:
-            self._leases.pop(run.id, None)
+            self._leases.drop(run.id)
         except StoreError:
             raise  # not this run's fault
         except (SpotwiseError, CheckpointError, CostModelError, OSError, ValueError) as error:
@@ -133,30 +131,9 @@ class Supervisor:
     def _held(self, run: Run) -> Run | None:
         """The run, if it is ours; read anew where it has just become so, since its last holder may have changed it."""
         is_new = run.id not in self._leases
-        if not self._hold(run):
+        if not self._leases.hold(run.id, self._clock.now()):
             return None
         return self._store.run(run.id) if is_new else run
-
-    def _hold(self, run: Run) -> bool:
-        now = self._clock.now()
-        until = now + timedelta(seconds=LEASE_S)
-        held = self._leases.get(run.id)
-        if held is not None and now - held[1] < timedelta(seconds=RENEW_S):
-            return True
-        try:
-            if held is not None:
-                self._store.renew(held[0], until)
-                lease: Lease | None = held[0]
-            else:
-                lease_owner.free_if_dead(self._store, run.id, now)
-                lease = self._store.lease(run.id, self._owner, now, until)
-        except LeaseLostError:
-            lease = None
-        if lease is None:
-            self._leases.pop(run.id, None)
-            return False
-        self._leases[run.id] = (lease, now)
-        return True
 
     def _prepare(self, run: Run, attempts: dict[str, list[Attempt]], handles: dict[str, list[Handle]]) -> None:
         """Find what is to be observed. A launch that a dead supervisor only recorded is carried out here."""
@@ -179,7 +156,7 @@ class Supervisor:
     def _request(self, run: Run, attempt: Attempt) -> LaunchRequest:
         """With the moment at which its money is spent, so that it stops there though no supervisor lives."""
         grace_s = self._settings.grace.total_seconds()
-        stop_after_s = self._outlook.seconds_paid_for(run, attempt)
+        stop_after_s = self._situations.seconds_paid_for(run, attempt)
         request = self._work(run)[1].request(attempt)
         if stop_after_s is None:
             return request
@@ -187,7 +164,7 @@ class Supervisor:
 
     def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, cause: EndCause, reason: str) -> None:
         ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_cause=cause, end_reason=reason)
-        self._store.save_attempt(ended, self._leases[run.id][0])
+        self._store.save_attempt(ended, self._leases[run.id])
         self._note(run, EventKind(state.value), reason, attempt)
 
     def _work(self, run: Run) -> tuple[JobSpec, Workload]:
@@ -200,11 +177,11 @@ class Supervisor:
 
     def _advance(self, run: Run, known: list[Attempt], seen: dict[str, Observation]) -> None:
         attempts = [self._followed(run, attempt, seen) for attempt in known]
-        verdict = of_all_hosts(run, attempts, self._settings.crash_limit)
+        transition = of_all_hosts(run, attempts, self._settings.crash_limit)
         live = [attempt for attempt in attempts if not attempt.state.is_final]
-        if verdict.state is not None and not live:
-            self._end(run, self._explained(run, attempts, verdict))
-        elif verdict.state is not None:
+        if transition.state is not None and not live:
+            self._end(run, self._explained(run, attempts, transition))
+        elif transition.state is not None:
             self._wind_up(run, live)
         else:
             for host, last in enumerate(last_of_each_host(run, attempts)):
@@ -234,7 +211,7 @@ class Supervisor:
         known = observed(attempt, seen, self._clock.now())
         if known == attempt:
             return attempt
-        lease = self._leases[run.id][0]
+        lease = self._leases[run.id]
         if not known.state.is_final:
             self._store.save_attempt(known, lease)
             return known
@@ -253,13 +230,13 @@ class Supervisor:
             return
         job, workload = self._work(run)
         attempts = self._store.attempts(run.id)
-        situation, known = self._outlook.situation(run, job, workload.progress(), attempts, None)
+        situation, known = self._situations.situation(run, job, workload.progress(), attempts, None)
         live = any(not attempt.state.is_final for attempt in attempts)
-        if self._outlook.is_spent(run, situation, known, known.nodes(job.num_nodes)):
+        if self._situations.is_spent(run, situation, known, known.nodes(job.num_nodes)):
             self._give_up(run, Transition(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
-        self._keep_rest(run, job, _after(decision, situation))
+        self._save_remaining(run, job, _after(decision, situation))
         if isinstance(decision, Wait):
             self._wait(run, decision, live)
         elif isinstance(decision, Move):
@@ -267,15 +244,15 @@ class Supervisor:
         elif not isinstance(decision, Stay):
             self._give_up(run, Transition(RunState.FAILED, f"no placement is possible: {decision.reason}"), live)
 
-    def _give_up(self, run: Run, verdict: Transition, live: bool) -> None:
+    def _give_up(self, run: Run, transition: Transition, live: bool) -> None:
         """End the run, unless other hosts of it go on: then this one is left out for now."""
         if not live:
-            self._end(run, verdict)
+            self._end(run, transition)
 
     def _wait(self, run: Run, decision: Wait, live: bool) -> None:
         if run.wait_until is None:
             self._note(run, EventKind.WAITING, decision.reason)
-        lease = self._leases[run.id][0]
+        lease = self._leases[run.id]
         state = RunState.RUNNING if live else RunState.WAITING
         self._store.save_run(replace(run, state=state, wait_until=decision.until), lease, decision.reason)
 
@@ -298,7 +275,7 @@ class Supervisor:
             epochs_kept=self._work(run)[1].progress().epochs_kept,
             host=host,
         )
-        lease = self._leases[run.id][0]
+        lease = self._leases[run.id]
         self._store.save_attempt(attempt, lease)
         self._store.save_run(replace(run, state=RunState.RUNNING, wait_until=None), lease, decision.reason)
         self._note(run, EventKind.PLACED, decision.reason, attempt)
@@ -312,76 +289,81 @@ class Supervisor:
         if run.cancel_requested or run.budget_spent or attempt.migrating:
             engine.terminate(handle, grace_s=grace)
             return
-        now, last = self._clock.now(), self._steered.get(attempt.id)
-        if self._outlook.must_stop(run, live):
+        now, last = self._clock.now(), self._consulted.get(attempt.id)
+        if self._situations.must_stop(run, live):
             self._stop_for_budget(run, attempt, engine, handle)
-        elif last is None or now - last > max(STEER_LEAST, STEER_BILLED * float(attempt.hour_s)):
-            self._steered[attempt.id] = now
+        elif last is None or now - last > _interval(attempt, CONSULT_EVERY):
+            self._consulted[attempt.id] = now
             self._consult_policy(run, attempt, engine, handle)
 
     def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
         reason = f"the budget of {run.budget_usd:.2f} USD is nearly spent: saving and leaving"
-        self._store.save_run(replace(run, budget_spent=True), self._leases[run.id][0], reason)
+        self._store.save_run(replace(run, budget_spent=True), self._leases[run.id], reason)
         self._note(run, EventKind.STOPPING, reason, attempt)
         engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
         job, workload = self._work(run)
         attempts = self._store.attempts(run.id)
-        situation, _ = self._outlook.situation(run, job, workload.progress(), attempts, attempt)
+        situation, _ = self._situations.situation(run, job, workload.progress(), attempts, attempt)
         last = self._estimated.get(run.id)
-        if last is None or situation.now - last > max(STEER_LEAST, REST_BILLED * float(attempt.hour_s)):
-            self._keep_rest(run, job, situation)
+        if last is None or situation.now - last > _interval(attempt, ESTIMATE_EVERY):
+            self._save_remaining(run, job, situation)
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         elsewhere = isinstance(decision, Move) and decision.offer != attempt.offer
         if elsewhere or isinstance(decision, Wait):  # to wait is to hold nothing
             leaving = attempt.evolve(migrating=True)
-            self._store.save_attempt(leaving, self._leases[run.id][0], cause=decision.reason)
+            self._store.save_attempt(leaving, self._leases[run.id], cause=decision.reason)
             self._note(run, EventKind.MIGRATING, decision.reason, attempt)
             engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
-    def _keep_rest(self, run: Run, job: JobSpec, situation: Situation) -> None:
+    def _save_remaining(self, run: Run, job: JobSpec, situation: Situation) -> None:
         """For whoever asks how the run stands; nothing is decided by it."""
         self._estimated[run.id] = situation.now
         remaining = estimate_remaining(situation, job.policy)
         if remaining is not None:
-            self._store.save_remaining(run.id, remaining, self._leases[run.id][0])
+            self._store.save_remaining(run.id, remaining, self._leases[run.id])
 
-    def _end(self, run: Run, verdict: Transition) -> None:
-        if verdict.state is None:
+    def _end(self, run: Run, transition: Transition) -> None:
+        if transition.state is None:
             return
         now = self._clock.now()
         study = self._work(run)[1].study(self._store.charges(run.id), self._store.attempts(run.id), now)
         if study is not None:
             self._store.save_study(study)
         ended = replace(
-            run, state=verdict.state, ended_at=now, end_reason=verdict.reason, reserved_usd=Decimal(0), wait_until=None
+            run,
+            state=transition.state,
+            ended_at=now,
+            end_reason=transition.reason,
+            reserved_usd=Decimal(0),
+            wait_until=None,
         )
-        self._store.save_run(ended, self._leases[run.id][0])  # checks the lease: what follows is for its holder only
+        self._store.save_run(ended, self._leases[run.id])  # checks the lease: what follows is for its holder only
         secrets_path(run).unlink(missing_ok=True)
-        self._note(run, EventKind.ENDED, f"{verdict.state.value}: {verdict.reason}")
-        self._store.release(run.id, self._owner)
-        for kept in (self._leases, self._workloads, self._faults, self._estimated):
+        self._note(run, EventKind.ENDED, f"{transition.state.value}: {transition.reason}")
+        self._leases.release(run.id)
+        for kept in (self._workloads, self._faults, self._estimated):
             kept.pop(run.id, None)
         for attempt in self._store.attempts(run.id):
             self._launched.discard(attempt.id)
-            self._steered.pop(attempt.id, None)
+            self._consulted.pop(attempt.id, None)
 
-    def _explained(self, run: Run, attempts: list[Attempt], verdict: Transition) -> Transition:
-        """The verdict with what a person needs beside it: a crashed program's last lines, or missing epochs."""
-        if verdict.state is RunState.COMPLETED:
+    def _explained(self, run: Run, attempts: list[Attempt], transition: Transition) -> Transition:
+        """The transition with what a person needs beside it: a crashed program's last lines, or missing epochs."""
+        if transition.state is RunState.COMPLETED:
             progress = self._work(run)[1].progress()
             missing = progress.epochs_kept and progress.fraction < 1.0
-            return replace(verdict, reason=f"{verdict.reason}, at {progress.text}") if missing else verdict
-        if verdict.state is not RunState.FAILED:
-            return verdict
+            return replace(transition, reason=f"{transition.reason}, at {progress.text}") if missing else transition
+        if transition.state is not RunState.FAILED:
+            return transition
         crashed = [attempt for attempt in attempts if attempt.state is AttemptState.FAILED] or attempts
         try:
             lines = list(self._engine_named(run.engine).logs(handle_of(run, crashed[-1]), tail=LOG_LINES))
         except (EngineError, OSError) as error:  # the run has ended all the same
             lines = [f"its log cannot be read: {error}"]
         log = without_values("\n".join(f"  | {plain(line).rstrip()}" for line in lines), read_secrets(run))
-        return replace(verdict, reason=f"{verdict.reason}\n{log}" if log else verdict.reason)
+        return replace(transition, reason=f"{transition.reason}\n{log}" if log else transition.reason)
 
     def _note_fault(self, run: Run, message: str) -> None:
         """The same fault again and again is noted once."""
@@ -392,6 +374,11 @@ class Supervisor:
     def _note(self, run: Run, kind: EventKind, message: str, attempt: Attempt | None = None) -> None:
         now = self._clock.now()
         self._store.note(RunEvent(run.id, now, kind, message, None if attempt is None else attempt.id))
+
+
+def _interval(attempt: Attempt, of_an_hour: float) -> timedelta:
+    """A share of a billed hour as wall clock, but never less than two seconds."""
+    return max(MIN_INTERVAL, timedelta(seconds=of_an_hour * float(attempt.hour_s)))
 
 
 def _after(decision: Decision, situation: Situation) -> Situation:

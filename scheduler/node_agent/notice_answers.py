@@ -37,10 +37,10 @@ class Notice:
     source: str  # who says so, for a sentence
 
 
-Sightings = Mapping[str, Notice]
+NoticesSeen = Mapping[str, Notice]
 
 
-def aws_instance_action(text: str | None) -> Sightings:
+def aws_instance_action(text: str | None) -> NoticesSeen:
     """``{"action": "terminate", "time": "2026-11-24T08:22:00Z"}``: whatever the action, the machine goes."""
     if text is None:
         return {}
@@ -48,12 +48,12 @@ def aws_instance_action(text: str | None) -> Sightings:
     return {text: Notice(NoticeKind.PREEMPTION, _instant(action.get("time")), AWS)}
 
 
-def aws_rebalance(text: str | None) -> Sightings:
+def aws_rebalance(text: str | None) -> NoticesSeen:
     """``{"noticeTime": "2026-11-24T08:16:00Z"}``: when it was recommended, not when anything happens."""
     return {} if text is None else {str(_record(text).get("noticeTime")): Notice(NoticeKind.REBALANCE, None, AWS)}
 
 
-def gcp_preempted(text: str, seen_at: datetime) -> Sightings:
+def gcp_preempted(text: str, seen_at: datetime) -> NoticesSeen:
     """``TRUE`` from 30 s before the machine is stopped; it does not say since when."""
     value = text.strip()
     if value not in {"TRUE", "FALSE"}:
@@ -62,13 +62,13 @@ def gcp_preempted(text: str, seen_at: datetime) -> Sightings:
     return {value: found} if value == "TRUE" else {}
 
 
-def gcp_maintenance(text: str) -> Sightings:
+def gcp_maintenance(text: str) -> NoticesSeen:
     """``TERMINATE_ON_HOST_MAINTENANCE``: machines with GPUs still have up to an hour, which is worth training in."""
     value = text.strip()
     return {value: Notice(NoticeKind.REBALANCE, None, GCP)} if value.startswith("TERMINATE") else {}
 
 
-def azure_preempted(text: str, machine: str) -> Sightings:
+def azure_preempted(text: str, machine: str) -> NoticesSeen:
     """The events of type ``Preempt`` that name this machine; they come at least 30 s before."""
     events = _record(text).get("Events")
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):

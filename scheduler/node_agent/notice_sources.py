@@ -12,7 +12,7 @@ from .notice_answers import (
     AWS,
     AZURE,
     GCP,
-    Sightings,
+    NoticesSeen,
     aws_instance_action,
     aws_rebalance,
     azure_preempted,
@@ -21,7 +21,7 @@ from .notice_answers import (
 )
 
 Clock = Callable[[], datetime]  # aware UTC
-Question = Callable[[], Sightings]  # raises MetadataError where it got no answer that it understands
+Question = Callable[[], NoticesSeen]  # raises MetadataError where it got no answer that it understands
 
 
 class Source(Protocol):
@@ -49,10 +49,10 @@ class AwsSource:
     def questions(self) -> tuple[Question, ...]:
         return self._instance_action, self._rebalance
 
-    def _instance_action(self) -> Sightings:
+    def _instance_action(self) -> NoticesSeen:
         return aws_instance_action(self._get("/latest/meta-data/spot/instance-action"))
 
-    def _rebalance(self) -> Sightings:
+    def _rebalance(self) -> NoticesSeen:
         return aws_rebalance(self._get("/latest/meta-data/events/recommendations/rebalance"))
 
     def _get(self, path: str) -> str | None:
@@ -87,7 +87,7 @@ class GcpSource:
     def questions(self) -> tuple[Question, ...]:
         return self._preempted, self._maintenance
 
-    def _preempted(self) -> Sightings:
+    def _preempted(self) -> NoticesSeen:
         """The first time the value as it is; then the next one, or the same after ``hang_s`` seconds."""
         path, patience_s = f"{self._PATH}/preempted", 0
         if self._etag is not None:  # without it, a change between two questions would be waited for again
@@ -98,7 +98,7 @@ class GcpSource:
         self._etag = reply.etag
         return found
 
-    def _maintenance(self) -> Sightings:
+    def _maintenance(self) -> NoticesSeen:
         return gcp_maintenance(self._server.ask(f"{self._PATH}/maintenance-event", self._HEADERS).ok())
 
 
@@ -117,7 +117,7 @@ class AzureSource:
     def questions(self) -> tuple[Question, ...]:
         return (self._preempted,)
 
-    def _preempted(self) -> Sightings:
+    def _preempted(self) -> NoticesSeen:
         path = "/metadata/scheduledevents?api-version=2020-07-01"
         patience_s = 0.0 if self._answered else self._FIRST_ANSWER_S
         text = self._server.ask(path, self._HEADERS, patience_s=patience_s).ok()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from spotwise.checkpoints.progress_log import utc_now
 
 from .metadata import MetadataError, MetadataServer
-from .notice_answers import Notice, NoticeKind, Sightings
+from .notice_answers import Notice, NoticeKind, NoticesSeen
 from .notice_sources import AwsSource, AzureSource, Clock, GcpSource, Question, Source
 
 __all__ = ["Notice", "NoticeKind", "NoticeWatcher", "PollTimes", "watcher_for"]
@@ -49,7 +49,7 @@ class NoticeWatcher:
         self._tell = tell
         self._pace = pace
         self._stopped = threading.Event()
-        self._seen: dict[Question, Sightings] = {}
+        self._seen: dict[Question, NoticesSeen] = {}
         self._logged: set[str] = set()
         self._thread = threading.Thread(target=self._watch, name=f"notices of {source.name}", daemon=True)
 

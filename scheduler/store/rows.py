@@ -114,7 +114,7 @@ def remaining_row(remaining: Remaining) -> dict[str, Any]:
     return {**_plain(remaining), "market": _value(remaining.market), "chance_of": _value(remaining.chance_of)}
 
 
-def rest_of(row: Row) -> Remaining:
+def remaining_of(row: Row) -> Remaining:
     """What is left of a run, from a row."""
     market = None if row["market"] is None else Market(row["market"])
     of = None if row["chance_of"] is None else ChanceOf(row["chance_of"])

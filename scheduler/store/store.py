@@ -327,7 +327,7 @@ class Store:
     def remaining(self, run_id: str) -> Remaining | None:
         """What was left of a run when it was last estimated; None if it never was."""
         found = self._rows(select(tables.remaining_table).where(tables.remaining_table.c.run_id == run_id))
-        return rows.rest_of(found[0]) if found else None
+        return rows.remaining_of(found[0]) if found else None
 
     # studies
 
