@@ -80,7 +80,6 @@ check: $(VENV)/.installed
 	$(bin)/ruff format --check .
 	$(bin)/shellcheck $(scripts)
 	$(bin)/mypy
-	$(bin)/mypy --config-file tests/mypy.ini
 	$(bin)/lint-imports
 	$(MAKE) --no-print-directory docs
 

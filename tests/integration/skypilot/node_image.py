@@ -4,7 +4,6 @@ Nothing is downloaded. All Pythons are empty environments that borrow packages f
 """
 
 import ast
-import compileall
 import shutil
 import subprocess
 import sys
@@ -25,8 +24,6 @@ FOR_THE_AGENT = (*AGENT, *SWEEP)  # what spotwise installs in a Python of its ow
 def build(layout: Layout) -> None:
     image = layout.path("image")
     packages = Path(metadata.distribution("torch").locate_file(""))
-    # The nodes' user may not write there: uncompiled, each program of SkyPilot on a node would compile what it imports.
-    compileall.compile_dir(packages / "sky", quiet=2)
     environment(layout, image / "sky-runtime", packages)
     borrow(image / "packages", packages, ON_NODES)
     borrow(image / "agent-packages", packages, FOR_THE_AGENT)
