@@ -25,6 +25,7 @@ def build(layout: Layout) -> None:
     image = layout.path("image")
     packages = Path(metadata.distribution("torch").locate_file(""))
     environment(layout, image / "sky-runtime", packages)
+    shutil.copy(HERE / "node_sitecustomize.py", site_packages(image / "sky-runtime") / "sitecustomize.py")
     borrow(image / "packages", packages, ON_NODES)
     borrow(image / "agent-packages", packages, FOR_THE_AGENT)
     environment(layout, image / "user-env", image / "packages")
