@@ -14,7 +14,7 @@ from ..jobfile.yaml_reader import read_text
 from ..store import Store
 from ..store.studies import Added, add_studies, check_forgettable, forget_studies, study_of
 from ..tuning.exchange.file import write_export
-from ..tuning.exchange.found import FoundStudies, Told
+from ..tuning.exchange.found import FoundStudies, ImportOptions
 from ..tuning.exchange.source import read_source
 
 
@@ -51,7 +51,7 @@ def export_studies(store: Store, ids: Sequence[str], to: Path, *, everything: bo
 
 def told_by(
     *, study: str | None = None, metric: str | None = None, goal: str | None = None, space_from: Path | None = None
-) -> Told:
+) -> ImportOptions:
     """What the options of an import say. A job file that gives the space says metric and goal too.
 
     Raises:
@@ -59,20 +59,22 @@ def told_by(
         InputError: it is no sweep.
     """
     if space_from is None:
-        return Told(study, metric, goal)
+        return ImportOptions(study, metric, goal)
     job = parse_job(read_text(space_from), source=str(space_from))
     if job.sweep is None:
         raise InputError(f"{space_from} has no sweep and so no space: name the job file of a sweep")
-    return Told(study, metric or job.sweep.metric, goal or job.sweep.goal, job.sweep.space_spec, str(space_from))
+    return ImportOptions(
+        study, metric or job.sweep.metric, goal or job.sweep.goal, job.sweep.space_spec, str(space_from)
+    )
 
 
-def read_studies(sources: Sequence[str], told: Told, as_id: str | None = None) -> FoundStudies:
+def read_studies(sources: Sequence[str], options: ImportOptions, as_id: str | None = None) -> FoundStudies:
     """The studies of all sources, and what to say of how they were read.
 
     Raises:
         InputError: a source cannot be used.
     """
-    found = [read_source(source, told) for source in sources]
+    found = [read_source(source, options) for source in sources]
     studies = _called([study for each in found for study in each.studies], as_id)
     return FoundStudies(tuple(studies), tuple(note for each in found for note in each.notes))
 

@@ -75,7 +75,7 @@ def export(context: Context, ids: tuple[str, ...], everything: bool, to: Path) -
 @click.option("--space-from", type=FILE, help="Job file with the space of a Ray Tune folder; default: from its trials.")
 @click.option("--as", "as_id", metavar="ID", help="Import the one study under this id.")
 @click.pass_obj
-def import_(context: Context, /, sources: tuple[str, ...], as_id: str | None, **told: Any) -> int:
+def import_(context: Context, /, sources: tuple[str, ...], as_id: str | None, **options: Any) -> int:
     """Add the studies of each SOURCE, all or none, for later sweeps to learn from.
 
     SOURCE is a file that `spotwise studies export` wrote, an Optuna storage (sqlite:///FILE, or a journal file), or
@@ -84,7 +84,7 @@ def import_(context: Context, /, sources: tuple[str, ...], as_id: str | None, **
     from .studies_actions import import_studies, read_studies, told_by
     from .studies_view import print_imported
 
-    found = read_studies(sources, told_by(**told), as_id)  # before the home is made: a fault leaves nothing behind
+    found = read_studies(sources, told_by(**options), as_id)  # before the home is made: a fault leaves nothing behind
     print_imported(import_studies(context.app().store, found.studies), found.notes)
     return 0
 

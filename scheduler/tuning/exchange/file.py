@@ -18,7 +18,7 @@ from ...core.json_values import finite_json
 from ...core.study import StudyRecord
 from ...core.study_json import study_from_json, study_to_json
 from ...jobfile.validation_errors import faults_of
-from .found import FoundStudies, Told
+from .found import FoundStudies, ImportOptions
 from .schema import StudyFile, study_file_schema
 
 FORMAT = "spotwise studies"
@@ -53,23 +53,23 @@ def is_export(text: str) -> bool:
     return text.lstrip()[:1] == "{" and f'"{FORMAT}"' in text[:200]
 
 
-def read_export(text: str, source: str, told: Told) -> FoundStudies:
+def read_export(text: str, source: str, options: ImportOptions) -> FoundStudies:
     """The studies of an export's text.
 
     Raises:
         InputError: it is damaged, or of a newer spotwise; or something is told that the file says itself.
     """
-    for option, value in (("--space-from", told.space), ("--metric", told.metric), ("--goal", told.goal)):
+    for option, value in (("--space-from", options.space), ("--metric", options.metric), ("--goal", options.goal)):
         if value is not None:
             raise InputError(f"{source} is an export and says this itself: leave out {option}")
     document = _document(text, source)
     read = (study_from_json(study) for study in document["studies"])
     studies = [replace(study, created_at=study.created_at.astimezone(UTC)) for study in read]
-    if told.study is not None:
+    if options.study is not None:
         known = ", ".join(study.id for study in studies) or "none"
-        studies = [study for study in studies if study.id == told.study]
+        studies = [study for study in studies if study.id == options.study]
         if not studies:
-            raise InputError(f"{source} has no study {told.study!r}; it has: {known}")
+            raise InputError(f"{source} has no study {options.study!r}; it has: {known}")
     return FoundStudies(tuple(studies))
 
 

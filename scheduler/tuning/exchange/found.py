@@ -10,8 +10,8 @@ from ...core.study import StudyRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a person says where the source does not."""
+class ImportOptions:
+    """What a person says of a source: which study, and what the source itself does not tell."""
 
     study: str | None = None  # only this one of the source's studies
     metric: str | None = None

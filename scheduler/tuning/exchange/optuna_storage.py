@@ -18,7 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ...core.errors import InputError
 from ...core.study import StudyRecord, TrialRecord, TrialState
-from .found import FoundStudies, Told
+from .found import FoundStudies, ImportOptions
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -56,7 +56,7 @@ def is_journal(head: bytes) -> bool:
     return isinstance(first, dict) and "op_code" in first
 
 
-def read_sqlite(path: Path, told: Told) -> FoundStudies:
+def read_sqlite(path: Path, options: ImportOptions) -> FoundStudies:
     """The studies of an SQLite storage.
 
     Raises:
@@ -70,12 +70,12 @@ def read_sqlite(path: Path, told: Told) -> FoundStudies:
         with _said_by_optuna(path):
             storage = RDBStorage(f"sqlite:///{copy}")
             try:
-                return _studies(storage, path, told)
+                return _studies(storage, path, options)
             finally:
                 storage.remove_session()
 
 
-def read_journal(path: Path, told: Told) -> FoundStudies:
+def read_journal(path: Path, options: ImportOptions) -> FoundStudies:
     """The studies of a journal file.
 
     Raises:
@@ -88,7 +88,7 @@ def read_journal(path: Path, told: Told) -> FoundStudies:
         copy = folder / "journal.log"
         shutil.copyfile(path, copy)
         with _said_by_optuna(path):
-            return _studies(JournalStorage(JournalFileBackend(str(copy))), path, told)
+            return _studies(JournalStorage(JournalFileBackend(str(copy))), path, options)
 
 
 def _copy_database(path: Path, copy: Path) -> None:
@@ -131,20 +131,20 @@ def _said_by_optuna(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _studies(storage: BaseStorage, path: Path, told: Told) -> FoundStudies:
+def _studies(storage: BaseStorage, path: Path, options: ImportOptions) -> FoundStudies:
     import optuna
 
     names = optuna.get_all_study_names(storage)
-    if told.study is not None and told.study not in names:
-        raise InputError(f"{path} has no study {told.study!r}; it has: {', '.join(names) or 'none'}")
+    if options.study is not None and options.study not in names:
+        raise InputError(f"{path} has no study {options.study!r}; it has: {', '.join(names) or 'none'}")
     found, notes = [], []
-    for name in [told.study] if told.study is not None else names:
+    for name in [options.study] if options.study is not None else names:
         study = optuna.load_study(study_name=name, storage=storage)
         problem = _problem(study)
         if problem:
             notes.append(f"{name} is left out: {problem}")
             continue
-        record, metric_is_named = _record(study, path, told)
+        record, metric_is_named = _record(study, path, options)
         found.append(record)
         if not metric_is_named:
             notes.append(
@@ -165,17 +165,17 @@ def _problem(study: Study) -> str:
     return ""
 
 
-def _record(study: Study, path: Path, told: Told) -> tuple[StudyRecord, bool]:
+def _record(study: Study, path: Path, options: ImportOptions) -> tuple[StudyRecord, bool]:
     from ..study.optuna_records import record_of
 
     record = record_of(study)
     named = study.metric_names
-    metric = named[0] if named else told.metric
+    metric = named[0] if named else options.metric
     where = f"{path}: {record.id}"
-    if named and told.metric not in (None, metric):
-        raise InputError(f"{where} calls its metric {metric}; leave out --metric {told.metric}")
-    if told.goal not in (None, record.goal):
-        raise InputError(f"{where} is to {record.goal}; leave out --goal {told.goal}")
+    if named and options.metric not in (None, metric):
+        raise InputError(f"{where} calls its metric {metric}; leave out --metric {options.metric}")
+    if options.goal not in (None, record.goal):
+        raise InputError(f"{where} is to {record.goal}; leave out --goal {options.goal}")
     seconds = {t.number: t.duration.total_seconds() for t in study.trials if t.duration is not None}
     trials = tuple(_with_finite_values(replace(t, seconds=max(0.0, seconds.get(t.number, 0.0)))) for t in record.trials)
     origin = f"Optuna storage {path.absolute()}"

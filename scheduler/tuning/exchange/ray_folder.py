@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.errors import InputError
 from ...core.study import StudyRecord, TrialRecord, TrialState
-from .found import FoundStudies, Told
+from .found import FoundStudies, ImportOptions
 from .inferred import infer_space
 
 PARAMS, RESULTS, TABLE = "params.json", "result.json", "progress.csv"
@@ -47,16 +47,16 @@ class _Trial:
         return tuple(sorted({step: value for step, value in found if value is not None}.items()))
 
 
-def read_ray_folder(folder: Path, told: Told) -> FoundStudies:
+def read_ray_folder(folder: Path, options: ImportOptions) -> FoundStudies:
     """The one study of an experiment's folder.
 
     Raises:
         InputError: it is none, or it does not say what must be known and nobody told it.
     """
-    if told.study is not None:
+    if options.study is not None:
         raise InputError(f"{folder} holds one study: leave out --study; --as ID gives it another id")
     trials = [_read_trial(each) for each in _trial_folders(folder)]
-    metric, goal = _metric(folder, trials, told), told.goal
+    metric, goal = _metric(folder, trials, options), options.goal
     if goal is None:
         raise InputError(
             f"{folder} does not say whether {metric} is to be large or small: add --goal maximize or minimize"
@@ -65,7 +65,7 @@ def read_ray_folder(folder: Path, told: Told) -> FoundStudies:
     records = [_record(number, trial, metric, longest) for number, trial in enumerate(trials)]
     if not any(record.state is TrialState.COMPLETED for record in records):
         raise InputError(f"{folder}: no trial ended well with a value of {metric}: nothing can be learned from it")
-    space, notes = _space(folder, trials, told)
+    space, notes = _space(folder, trials, options)
     kept = tuple(_within(record, space) for record in records)
     study = StudyRecord(
         id=folder.name,
@@ -160,14 +160,14 @@ def _below(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in flat.items() if name.startswith(prefix)}
 
 
-def _metric(folder: Path, trials: Sequence[_Trial], told: Told) -> str:
+def _metric(folder: Path, trials: Sequence[_Trial], options: ImportOptions) -> str:
     names = sorted({name for trial in trials for row in trial.results[-1:] for name in row if _is_metric(name, row)})
     shown = ", ".join(names[:_SHOWN]) or "no number"
-    if told.metric is None:
+    if options.metric is None:
         raise InputError(f"{folder} does not say which metric counts: add --metric NAME; its results have: {shown}")
-    if not any(told.metric in row for trial in trials for row in trial.results):
-        raise InputError(f"{folder} has no metric {told.metric!r}: its results have: {shown}")
-    return told.metric
+    if not any(options.metric in row for trial in trials for row in trial.results):
+        raise InputError(f"{folder} has no metric {options.metric!r}: its results have: {shown}")
+    return options.metric
 
 
 def _is_metric(name: str, row: Mapping[str, Any]) -> bool:
@@ -198,8 +198,10 @@ def _record(number: int, trial: _Trial, metric: str, longest: int) -> TrialRecor
     )
 
 
-def _space(folder: Path, trials: Sequence[_Trial], told: Told) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
-    if told.space is None:
+def _space(
+    folder: Path, trials: Sequence[_Trial], options: ImportOptions
+) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    if options.space is None:
         inferred = infer_space([trial.params for trial in trials])
         if not inferred.space:
             reasons = "\n".join(inferred.notes)
@@ -208,14 +210,14 @@ def _space(folder: Path, trials: Sequence[_Trial], told: Told) -> tuple[dict[str
             )
         return inferred.space, tuple(f"space, inferred: {note}" for note in inferred.notes)
     tried = {name for trial in trials for name in trial.params}
-    space = {name: dict(spec) for name, spec in told.space.items() if name in tried}
+    space = {name: dict(spec) for name, spec in options.space.items() if name in tried}
     if not space:
         have = ", ".join(sorted(tried)[:_SHOWN])
         raise InputError(
-            f"{folder} has no parameter of {told.space_from}: its trials have {have}; leave out --space-from"
+            f"{folder} has no parameter of {options.space_from}: its trials have {have}; leave out --space-from"
         )
-    missing = [name for name in told.space if name not in tried]
-    notes = [f"space of {told.space_from}: {', '.join(space)}"]
+    missing = [name for name in options.space if name not in tried]
+    notes = [f"space of {options.space_from}: {', '.join(space)}"]
     return space, (*notes, *(f"{name} is left out: no trial has it" for name in missing))
 
 

@@ -16,7 +16,7 @@ import pytest
 from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.core.study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
 from spotwise.scheduler.tuning.exchange.file import SHOWN_FAULTS, read_export, write_export
-from spotwise.scheduler.tuning.exchange.found import Told
+from spotwise.scheduler.tuning.exchange.found import ImportOptions
 
 STUDY = StudyRecord(
     id="digits-7k2f9q",
@@ -62,8 +62,8 @@ def exported(path: Path) -> dict[str, Any]:
     return document
 
 
-def read(path: Path, told: Told | None = None) -> list[StudyRecord]:
-    return list(read_export(path.read_text(), path.name, told or Told()).studies)
+def read(path: Path, options: ImportOptions | None = None) -> list[StudyRecord]:
+    return list(read_export(path.read_text(), path.name, options or ImportOptions()).studies)
 
 
 def test_a_study_comes_back_as_it_went_out(tmp_path: Path) -> None:
@@ -193,13 +193,16 @@ def test_an_older_file_without_later_fields_is_read(tmp_path: Path) -> None:
 
 def test_one_of_several(tmp_path: Path) -> None:
     write_export(tmp_path / "x.json", [STUDY, replace(STUDY, id="other")])
-    assert [found.id for found in read(tmp_path / "x.json", Told(study="other"))] == ["other"]
+    assert [found.id for found in read(tmp_path / "x.json", ImportOptions(study="other"))] == ["other"]
     with pytest.raises(InputError, match=r"no study 'x'; it has: digits-7k2f9q, other"):
-        read(tmp_path / "x.json", Told(study="x"))
+        read(tmp_path / "x.json", ImportOptions(study="x"))
 
 
-@pytest.mark.parametrize("told", [Told(metric="m"), Told(goal="minimize"), Told(space={}, space_from="job.yaml")])
-def test_what_the_file_says_need_not_be_told(tmp_path: Path, told: Told) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [ImportOptions(metric="m"), ImportOptions(goal="minimize"), ImportOptions(space={}, space_from="job.yaml")],
+)
+def test_what_the_file_says_need_not_be_told(tmp_path: Path, options: ImportOptions) -> None:
     exported(tmp_path / "x.json")
     with pytest.raises(InputError, match="says this itself: leave out --"):
-        read(tmp_path / "x.json", told)
+        read(tmp_path / "x.json", options)

@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.core.study import StudyRecord, TrialState
 from spotwise.scheduler.store import Store
-from spotwise.scheduler.tuning.exchange.found import Told
+from spotwise.scheduler.tuning.exchange.found import ImportOptions
 from spotwise.scheduler.tuning.exchange.source import read_source
 
 TRIALS = 6
@@ -67,13 +67,13 @@ def path_of(source: str) -> Path:
 
 
 def test_all_studies_that_teach_something_are_read(source: str) -> None:
-    found = read_source(source, Told())
+    found = read_source(source, ImportOptions())
     assert [study.id for study in found.studies] == ["shelves", "unnamed"]
     assert [note.split(":")[0] for note in found.notes] == ["unnamed", "two is left out", "empty is left out"]
 
 
 def test_a_study_is_what_optuna_knows_of_it(source: str) -> None:
-    (study,) = read_source(source, Told(study="shelves")).studies
+    (study,) = read_source(source, ImportOptions(study="shelves")).studies
     assert (study.metric, study.goal, study.job_name) == ("val_accuracy", "maximize", "shelves")
     assert study.space["lr"] == {"type": "float", "low": 1e-4, "high": 0.1, "log": True, "step": None}
     assert study.space["optimizer"] == {"type": "categorical", "choices": ["adam", None]}
@@ -91,31 +91,34 @@ def test_the_storage_is_left_as_it_is(source: str) -> None:
     """Opening it would create tables in it and files beside it."""
     folder = path_of(source).parent
     before = {each.name: hashlib.sha256(each.read_bytes()).digest() for each in folder.iterdir()}
-    read_source(source, Told(study="shelves"))
+    read_source(source, ImportOptions(study="shelves"))
     assert {each.name: hashlib.sha256(each.read_bytes()).digest() for each in folder.iterdir()} == before
 
 
 def test_a_metric_without_a_name_gets_one(source: str) -> None:
-    found = read_source(source, Told(study="unnamed", metric="loss", goal="minimize"))
+    found = read_source(source, ImportOptions(study="unnamed", metric="loss", goal="minimize"))
     assert [(study.metric, study.goal) for study in found.studies] == [("loss", "minimize")]
     assert found.notes == ()
-    assert read_source(source, Told(study="unnamed")).studies[0].metric == "value"
+    assert read_source(source, ImportOptions(study="unnamed")).studies[0].metric == "value"
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("options", "said"),
     [
-        (Told(study="shelf"), r"has no study 'shelf'; it has: shelves, unnamed, two, empty"),
-        (Told(study="two"), r"nothing to import from .*\ntwo is left out: it has 2 objectives, and a sweep has one"),
-        (Told(study="empty"), r"empty is left out: no trial of it has ended"),
-        (Told(study="shelves", metric="loss"), r"calls its metric val_accuracy; leave out --metric loss"),
-        (Told(study="shelves", goal="minimize"), r"is to maximize; leave out --goal minimize"),
-        (Told(space={"lr": {}}, space_from="job.yaml"), r"says its space itself: leave out --space-from"),
+        (ImportOptions(study="shelf"), r"has no study 'shelf'; it has: shelves, unnamed, two, empty"),
+        (
+            ImportOptions(study="two"),
+            r"nothing to import from .*\ntwo is left out: it has 2 objectives, and a sweep has one",
+        ),
+        (ImportOptions(study="empty"), r"empty is left out: no trial of it has ended"),
+        (ImportOptions(study="shelves", metric="loss"), r"calls its metric val_accuracy; leave out --metric loss"),
+        (ImportOptions(study="shelves", goal="minimize"), r"is to maximize; leave out --goal minimize"),
+        (ImportOptions(space={"lr": {}}, space_from="job.yaml"), r"says its space itself: leave out --space-from"),
     ],
 )
-def test_what_cannot_be(source: str, told: Told, said: str) -> None:
+def test_what_cannot_be(source: str, options: ImportOptions, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        read_source(source, told)
+        read_source(source, options)
 
 
 def no_such_file(folder: Path) -> str:
@@ -161,7 +164,7 @@ def test_what_is_no_storage(tmp_path: Path, make: Callable[[Path], str], said: s
     source = make(tmp_path)
     before = {each.name for each in tmp_path.iterdir()}
     with pytest.raises(InputError, match=said) as caught:
-        read_source(source, Told())
+        read_source(source, ImportOptions())
     assert "secret" not in str(caught.value)
     left = {each.name for each in tmp_path.iterdir()} - {
         "spotwise.db-shm",
@@ -174,7 +177,7 @@ def test_without_optuna_it_is_said_what_to_install(source: str, monkeypatch: pyt
     for name in ("optuna", "optuna.storages", "optuna.storages.journal"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(InputError, match=r'reading it needs Optuna: pip install "spotwise\[tune\]"'):
-        read_source(source, Told())
+        read_source(source, ImportOptions())
 
 
 def test_a_journal_that_somebody_writes_to_is_read_up_to_its_last_whole_line(
@@ -182,5 +185,5 @@ def test_a_journal_that_somebody_writes_to_is_read_up_to_its_last_whole_line(
 ) -> None:
     copy = tmp_path / "journal.log"
     copy.write_bytes(Path(written["journal"]).read_bytes() + b'{"op_code": 4, "wor')
-    found = read_source(str(copy), Told(study="shelves")).studies
+    found = read_source(str(copy), ImportOptions(study="shelves")).studies
     assert isinstance(found[0], StudyRecord)

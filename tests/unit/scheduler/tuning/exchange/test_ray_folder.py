@@ -12,11 +12,11 @@ import pytest
 
 from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.core.study import StudyRecord, TrialState
-from spotwise.scheduler.tuning.exchange.found import Told
+from spotwise.scheduler.tuning.exchange.found import ImportOptions
 from spotwise.scheduler.tuning.exchange.source import read_source
 
 STARTED = 1_795_856_339
-TOLD = Told(metric="acc", goal="maximize")
+TOLD = ImportOptions(metric="acc", goal="maximize")
 Row = dict[str, Any]
 
 
@@ -90,8 +90,8 @@ def experiment(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return folder
 
 
-def read(folder: Path, told: Told = TOLD) -> tuple[StudyRecord, tuple[str, ...]]:
-    found = read_source(str(folder), told)
+def read(folder: Path, options: ImportOptions = TOLD) -> tuple[StudyRecord, tuple[str, ...]]:
+    found = read_source(str(folder), options)
     (study,) = found.studies
     return study, found.notes
 
@@ -122,7 +122,7 @@ def test_each_trial_is_what_became_of_it(experiment: Path) -> None:
 
 
 def test_a_nested_metric_goes_by_its_whole_name(experiment: Path) -> None:
-    study, _ = read(experiment, Told(metric="eval/loss", goal="minimize"))
+    study, _ = read(experiment, ImportOptions(metric="eval/loss", goal="minimize"))
     best = study.best()
     assert best is not None
     assert (best.number, best.value) == (1, pytest.approx(0.2))
@@ -133,7 +133,7 @@ def test_the_space_of_a_job_is_taken_where_it_is_named(experiment: Path) -> None
         "lr": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
         "width": {"type": "int", "low": 1, "high": 9},
     }
-    study, notes = read(experiment, Told(metric="acc", goal="maximize", space=space, space_from="job.yaml"))
+    study, notes = read(experiment, ImportOptions(metric="acc", goal="maximize", space=space, space_from="job.yaml"))
     assert study.space == {"lr": space["lr"]}
     assert study.trials[0].params == {"lr": 0.01}
     assert notes[:2] == ("space of job.yaml: lr", "width is left out: no trial has it")
@@ -182,21 +182,21 @@ def test_a_metric_that_ends_as_no_number_is_a_failed_trial(tmp_path: Path, value
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("options", "said"),
     [
-        (Told(), r"does not say which metric counts: add --metric NAME; its results have: acc, eval/loss$"),
-        (Told(metric="acc"), r"whether acc is to be large or small: add --goal maximize or minimize"),
-        (Told(metric="loss", goal="minimize"), r"has no metric 'loss': its results have: acc, eval/loss"),
-        (Told(metric="acc", goal="maximize", study="x"), r"holds one study: leave out --study; --as ID"),
+        (ImportOptions(), r"does not say which metric counts: add --metric NAME; its results have: acc, eval/loss$"),
+        (ImportOptions(metric="acc"), r"whether acc is to be large or small: add --goal maximize or minimize"),
+        (ImportOptions(metric="loss", goal="minimize"), r"has no metric 'loss': its results have: acc, eval/loss"),
+        (ImportOptions(metric="acc", goal="maximize", study="x"), r"holds one study: leave out --study; --as ID"),
         (
-            Told(metric="acc", goal="maximize", space={"depth": {"type": "int"}}, space_from="job.yaml"),
+            ImportOptions(metric="acc", goal="maximize", space={"depth": {"type": "int"}}, space_from="job.yaml"),
             r"has no parameter of job\.yaml: its trials have epochs, layers, lr, opt/name; leave out --space-from",
         ),
     ],
 )
-def test_what_must_be_said(experiment: Path, told: Told, said: str) -> None:
+def test_what_must_be_said(experiment: Path, options: ImportOptions, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        read(experiment, told)
+        read(experiment, options)
 
 
 def test_the_folder_above_names_the_experiments_in_it(experiment: Path) -> None:
