@@ -12,11 +12,13 @@ from decimal import Decimal
 from io import StringIO
 from pathlib import Path
 
+import click
 import factories
 import pytest
 from rich.console import Console
 
-from spotwise.scheduler.cli import main, studies_commands
+from spotwise.scheduler.cli import main
+from spotwise.scheduler.cli.exit_codes import run_command
 from spotwise.scheduler.cli.studies_view import print_list, print_study
 from spotwise.scheduler.core.study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
 from spotwise.scheduler.execution.context import App
@@ -63,7 +65,7 @@ def app(home: Path) -> Iterator[App]:
 def studies(*arguments: object) -> int:
     """Its exit code, as `main` would end with it."""
     line = ["studies", *map(str, arguments)]
-    return main._run(lambda: main.cli.main(line, standalone_mode=False))
+    return run_command(lambda: main.cli.main(line, standalone_mode=False))
 
 
 def text_of(show: object, width: int) -> str:
@@ -219,7 +221,7 @@ def test_forget_asks_on_a_terminal(app: App, monkeypatch: pytest.MonkeyPatch, an
         asked.append(question)
         return answer == "y"
 
-    monkeypatch.setattr(studies_commands.click, "confirm", confirm)
+    monkeypatch.setattr(click, "confirm", confirm)
     assert studies("forget", "digits-7k2f9q") == 0
     assert asked == ["Forget digits-7k2f9q with 5 trials? No later sweep learns from it; the ledger stays."]
     assert len(app.store.studies()) == left
@@ -245,7 +247,7 @@ def test_the_study_of_a_run_that_goes_on_is_not_asked_about(
 ) -> None:
     app.store.add_run(factories.run("digits-7k2f9q"), "key")
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
-    monkeypatch.setattr(studies_commands.click, "confirm", pytest.fail)
+    monkeypatch.setattr(click, "confirm", pytest.fail)
     assert studies("forget", "digits-7k2f9q") == 2
     assert "digits-7k2f9q is not forgotten: its run goes on" in capsys.readouterr().err
 
@@ -257,7 +259,7 @@ def test_an_import_that_is_killed_leaves_nothing(home: Path, moment: str) -> Non
     code = f"""
 import os, signal, sys
 from spotwise.scheduler.cli.main import main
-from spotwise.scheduler.store import rows, studies
+from spotwise.scheduler.store import rows
 written = []
 def row(study, real=rows.study_row):
     values = real(study)
@@ -265,7 +267,7 @@ def row(study, real=rows.study_row):
     if len(written) == {1 + (moment == "second")}:
         os.kill(os.getpid(), signal.SIGKILL)
     return values
-studies.rows.study_row = row
+rows.study_row = row
 sys.argv = ["spotwise", "studies", "import", "x.json"]
 main()
 """
