@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from spotwise.cost_models.availability.model import PHASE_TICKS, PHASES, TICK_HOURS, Array, PoolModel
+from spotwise.cost_models.arrays import Array
+from spotwise.cost_models.availability.model import PHASE_TICKS, PHASES, TICK_HOURS, PoolModel
 from spotwise.cost_models.errors import CostModelError
 
 HAZARD_TICKS = 30.0  # what all pools together say of a hazard counts like so many ticks in every regime

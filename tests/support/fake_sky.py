@@ -275,8 +275,8 @@ def _kill(cluster: FakeCluster) -> None:
         for process in found:
             _kill_one(process)
         time.sleep(0.02)
-    for process in cluster.processes:
-        process.wait()
+    for started in cluster.processes:
+        started.wait()
 
 
 def _kill_one(process: psutil.Process) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -61,7 +62,7 @@ def make_skypilot_engine(home: Path, sky: Sky, **keys: object) -> SkyPilotEngine
             {"infra": "slurm/aws/od", "market": "on_demand", "price_usd_per_hour": "3"},
         )
     ]
-    settings = Settings(home=home, skypilot=SkyPilotSettings(pools=pools, **keys))  # type: ignore[arg-type]
+    settings = Settings(home=home, skypilot=SkyPilotSettings(pools=pools, **keys))
     clock = SystemClock()
     book = OfferBook(settings.skypilot, list, home / "catalog.json", clock)
     return SkyPilotEngine(settings, clock, sky, book, pace=QUICK)
@@ -71,11 +72,11 @@ def spot_offer(engine: Engine) -> Offer:
     return next(offer for offer in engine.offers() if offer.is_spot)
 
 
-def make_request(folder: Path, offer: Offer, command: str, *, number: int = 1, **changes: object) -> LaunchRequest:
-    fields: dict[str, object] = {"setup": "", "env": {}, "workdir": str(folder), **changes}
+def make_request(folder: Path, offer: Offer, command: str, *, number: int = 1, **changes: Any) -> LaunchRequest:
+    fields: dict[str, Any] = {"setup": "", "env": {}, "workdir": str(folder), **changes}
     return LaunchRequest(
         attempt_id=f"job-x1-a{number}", run_id="job-x1", offer=offer, command=command, folder=str(folder), **fields
-    )  # type: ignore[arg-type]
+    )
 
 
 def wait_for(happened: Callable[[], bool], clock: Clock, *, what: str) -> None:

@@ -38,7 +38,7 @@ class Attempt:
 
     def ask(self, command: str, **changes: object) -> None:
         fields: dict[str, object] = {"setup": "", **changes}
-        task = NodeTask(self.id, "job-x1", datetime.now(UTC), command=command, **fields)  # type: ignore[arg-type]
+        task = NodeTask(self.id, "job-x1", datetime.now(UTC), command=command, **fields)
         self.put("request.json", task.to_json().encode())
 
     def stop_request(self, grace_s: float) -> None:

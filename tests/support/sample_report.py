@@ -123,7 +123,8 @@ def sweep(story: Story) -> ReportData:
         (GCP_C, 5.7, 10.2, AttemptState.PREEMPTED, 0.45),
         (GCP_C, 10.5, 13.5, AttemptState.COMPLETED, 0.0),
     ]
-    attempts, charges, trial = [], [], 0
+    attempts, trial = [], 0
+    charges: list[Charge] = []
     for number, (where, start, end, state, lost) in enumerate(legs, start=1):
         attempt = story.attempt(run, number, where, start=start, end=end, state=state, setup=0.15)
         spans, trial = _trial_spans(story, start, end, lost, trial)

@@ -29,7 +29,7 @@ def cloud_of(offer: Offer) -> str:
 class SkyInstallation(Installation):
     """As people set it up: settings name the partitions, and a folder that the nodes see."""
 
-    world: SlurmWorld = None  # type: ignore[assignment]  # after the fields with defaults of its parent
+    world: SlurmWorld = None  # after the fields with defaults of its parent
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -104,7 +104,7 @@ def _compares(one: ast.expr, other: ast.expr) -> bool:
 def decisions_by_text(source: str) -> Iterator[tuple[int, str]]:
     """Line and source of every expression that reads a text for people."""
     for node in ast.walk(ast.parse(source)):
-        if reads_a_text(node):
+        if isinstance(node, ast.expr | ast.stmt) and reads_a_text(node):
             yield node.lineno, ast.unparse(node)
 
 

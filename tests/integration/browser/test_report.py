@@ -47,7 +47,7 @@ def test_the_page_fits_asks_for_nothing_and_draws_its_charts(
     frame.write_text(size, encoding="utf-8")
     shown = browse(tmp_path, frame.as_uri(), "--dump-dom", "--virtual-time-budget=4000")
     assert console_messages(shown.stderr) == []
-    probe = json.loads(re.search(r'<pre id="probe">(.*?)</pre>', shown.stdout, re.DOTALL)[1])  # type: ignore[index]
+    probe = json.loads(re.search(r'<pre id="probe">(.*?)</pre>', shown.stdout, re.DOTALL)[1])
     sections = len(build_report(story()).sections)
     assert probe["title"] == "Cost report, November 2026"
     assert (probe["overflow"], probe["resources"]) == (0, 0)

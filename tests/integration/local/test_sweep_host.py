@@ -81,7 +81,7 @@ def write_task(folder: Path, attempt: int, command: str, **changes: object) -> P
         parallel=2,
         epochs=EPOCHS,
         seed=0,
-        **({"trials": 4} | changes),  # type: ignore[arg-type]
+        **({"trials": 4} | changes),
     )
     path = folder / "sweep.json"
     path.write_text(task.to_json())

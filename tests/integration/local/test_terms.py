@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from installation import Installation, ended, outage, pool
@@ -155,6 +156,6 @@ def test_secret_without_a_value_is_asked_for(here: Installation) -> None:
     assert here.runs() == []
 
 
-def files_with_secret(here: Installation) -> list[object]:
+def files_with_secret(here: Installation) -> list[Path]:
     files = [path for path in here.home.rglob("*") if path.is_file()]
     return [path for path in files if SECRET.encode() in path.read_bytes()]

@@ -63,9 +63,9 @@ def test_two_nodes_lose_one_and_continue_elsewhere(site: SkyInstallation, digits
     assert sorted(set(epochs(site, two))) == list(range(1, EPOCHS + 1))
     assert len(epochs(site, two)) <= EPOCHS + 1, "no more than the epoch that was not saved is repeated"
     log = site.cli("logs", two).out
-    for attempt in (1, 2):
-        assert re.search(rf"--- attempt {attempt} on [^,\n]*\nthis is rank 0 of 2\n", log)
-        assert re.search(rf"--- attempt {attempt} on [^\n]*, node 1\nthis is rank 1 of 2\n", log)
+    for number in (1, 2):
+        assert re.search(rf"--- attempt {number} on [^,\n]*\nthis is rank 0 of 2\n", log)
+        assert re.search(rf"--- attempt {number} on [^\n]*, node 1\nthis is rank 1 of 2\n", log)
     assert f"epoch {EPOCHS}, 2 ranks:" in log
     for attempt in site.attempts(two):
         assert attempt.nodes == 2

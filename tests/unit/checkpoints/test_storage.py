@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from storages import KINDS, empty_place
@@ -195,7 +196,7 @@ def test_an_unknown_scheme_is_named() -> None:
 def test_a_fault_of_a_clouds_client_becomes_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients such as botocore do not derive their faults from OSError."""
     storage = storage_for(f"memory://{uuid.uuid4()}")
-    module = type(sys)("botocore.exceptions")
+    module: Any = type(sys)("botocore.exceptions")
     module.BotoCoreError = type("BotoCoreError", (Exception,), {})
     module.ClientError = type("ClientError", (Exception,), {})
     monkeypatch.setitem(sys.modules, "botocore.exceptions", module)
@@ -203,7 +204,7 @@ def test_a_fault_of_a_clouds_client_becomes_ours(monkeypatch: pytest.MonkeyPatch
     def fail(*_: object, **__: object) -> None:
         raise module.BotoCoreError("no credentials")
 
-    monkeypatch.setattr(storage._files, "pipe_file", fail)
+    monkeypatch.setattr(vars(storage)["_files"], "pipe_file", fail)
     with pytest.raises(StorageError, match="no credentials"):
         storage.put("a", b"")
 

@@ -25,8 +25,9 @@ def make_offer() -> MakeOffer:
         memory_gib: float = 16,
     ) -> Offer:
         name, _, count = accelerators.partition(":")
+        cloud, region, zone = place.split("/")
         return Offer(
-            pool=Pool(*place.split("/"), instance_type),
+            pool=Pool(cloud, region, zone, instance_type),
             market=market,
             price_usd_per_hour=Decimal(price),
             on_demand_usd_per_hour=None,

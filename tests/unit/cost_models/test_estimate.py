@@ -206,4 +206,4 @@ def test_one_seed_gives_one_answer_and_another_seed_another(make_offer: MakeOffe
 def test_numbers_without_meaning_are_refused(make_offer: MakeOffer, terms: dict[str, object]) -> None:
     given_terms = {"work_hours": 5.0, "hazard": Hazard.none(), "overheads": USUAL, **terms}
     with pytest.raises(CostModelError):
-        estimate(make_offer(), **given_terms)  # type: ignore[arg-type]
+        estimate(make_offer(), **given_terms)

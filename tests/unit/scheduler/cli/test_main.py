@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from spotwise.scheduler.cli import main
+from spotwise.scheduler.cli.exit_codes import run_command
 from spotwise.scheduler.core.errors import CapacityError, JobFileError, NotFoundError, RefusedError, StoreError
 
 HEAVY = ["google", "numpy", "optuna", "psycopg", "pydantic", "ray", "rich", "scipy", "sky", "sqlalchemy", "torch"]
@@ -26,7 +27,7 @@ def outcome_of(error: BaseException | None) -> int:
         if error is not None:
             raise error
 
-    return main._run(command)
+    return run_command(command)
 
 
 @pytest.mark.parametrize(

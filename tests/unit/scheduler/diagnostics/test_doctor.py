@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,7 +69,7 @@ def test_a_home_that_is_a_file_must_be_mended(tmp_path: Path) -> None:
 def test_free_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, free_gib: float, verdict: str) -> None:
     from types import SimpleNamespace
 
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: SimpleNamespace(free=free_gib * doctor.GIB))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free_gib * doctor.GIB))
     check = doctor.disk_check(tmp_path)
     assert check.verdict is CheckStatus[verdict]
     assert f"{free_gib:.1f} GiB free" in check.found

@@ -88,7 +88,7 @@ run: |
 """
 
 
-def job(text: str, source: str = "job.yaml"):  # type: ignore[no-untyped-def]
+def job(text: str, source: str = "job.yaml"):
     return parse_job(text, source=source)
 
 

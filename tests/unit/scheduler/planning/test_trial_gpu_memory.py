@@ -79,7 +79,7 @@ def test_of_a_gpu_that_nobody_knows_nothing_is_said() -> None:
 
 
 def test_gpus_on_which_past_trials_would_fail_are_left_out_with_the_reason() -> None:
-    assert planned(None, T4, A10G, A100).chosen.offer == T4  # type: ignore[union-attr]
+    assert planned(None, T4, A10G, A100).chosen.offer == T4
     plan = planned(18.0, T4, A10G, A100)
     assert plan.chosen is not None
     assert plan.chosen.offer == A10G

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from sample_report import Story
 
 from spotwise.cost_models.offer import Market, Offer, Pool
-from spotwise.scheduler.accounting.ledger import Category, Span, book, cost_of
+from spotwise.scheduler.accounting.ledger import Category, Charge, Span, book, cost_of
 from spotwise.scheduler.core.run import Attempt, AttemptState, CostBasis, RunKind
 from spotwise.scheduler.reports import Report, ReportData, build_report, focus_csv
-from spotwise.scheduler.reports.report import SpendNode
+from spotwise.scheduler.reports.report import Section, SpendNode
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 prices = st.decimals(min_value=0, max_value=40, places=5)
@@ -83,7 +83,8 @@ def spans(draw: st.DrawFn, attempt: Attempt) -> list[Span]:
 
 @st.composite
 def report_data(draw: st.DrawFn) -> ReportData:
-    story, runs, made, charges = Story(), [], [], []
+    story, runs, made = Story(), [], []
+    charges: list[Charge] = []
     for n in range(draw(st.integers(1, 4))):
         team, project = draw(st.sampled_from(["a", "b", ""])), draw(st.sampled_from(["p", ""]))
         kind = draw(st.sampled_from(RunKind))
@@ -115,7 +116,7 @@ def check_tree(nodes: tuple[SpendNode, ...]) -> None:
         check_tree(node.children)
 
 
-def charges_of(report: Report, data: ReportData) -> list[tuple[object, list[Decimal]]]:
+def charges_of(report: Report, data: ReportData) -> list[tuple[Section, list[Decimal]]]:
     emulated = CostBasis.EMULATED
     return [
         (s, [c.amount_usd for c in data.charges if (c.cost_basis is emulated) == (s.money.value == "emulated")])

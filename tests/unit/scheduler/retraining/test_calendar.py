@@ -136,7 +136,7 @@ def test_a_naive_moment_is_refused() -> None:
 )
 def test_what_cannot_be_is_named(settings: dict[str, object], named: str) -> None:
     with pytest.raises(InputError, match=named):
-        Calendar(**settings)  # type: ignore[arg-type]
+        Calendar(**settings)
 
 
 def test_a_moment_is_shown_as_its_zone_reads_it() -> None:

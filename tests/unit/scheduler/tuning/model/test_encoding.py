@@ -44,9 +44,9 @@ def specs(draw: st.DrawFn) -> Spec:
         low = draw(st.integers(1 if log else -50, 60))
         step = 1 if log else draw(st.integers(1, 9))
         return {"type": "int", "low": low, "high": low + step * draw(st.integers(0, 5000)), "log": log, "step": step}
-    low, width = draw(st.floats(1e-6 if log else -100, 100)), draw(st.floats(0, 1000))
-    step = None if log else draw(st.sampled_from([None, 0.1, 0.07, 0.25, 3.0]))
-    return {"type": "float", "low": low, "high": low + width, "log": log, "step": step}
+    lowest, width = draw(st.floats(1e-6 if log else -100, 100)), draw(st.floats(0, 1000))
+    grid = None if log else draw(st.sampled_from([None, 0.1, 0.07, 0.25, 3.0]))
+    return {"type": "float", "low": lowest, "high": lowest + width, "log": log, "step": grid}
 
 
 @pytest.mark.parametrize(("spec", "values"), SPECS)

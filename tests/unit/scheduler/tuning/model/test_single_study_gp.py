@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spotwise.scheduler.tuning.model.encoding import Array
+from spotwise.cost_models.arrays import Array
 from spotwise.scheduler.tuning.model.single_study_gp import SingleStudyGP
 
 LOWEST = np.array([0.3, 0.7, 0.4])

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from bowls import SPACE, Bowl, past_studies
 
+from spotwise.cost_models.arrays import Array
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.tuning.model import transfer_gp
-from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
+from spotwise.scheduler.tuning.model.encoding import UnitCube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.single_study_gp import SingleStudyGP, fitted_kernel
 from spotwise.scheduler.tuning.model.transfer_gp import PointFeatures, TransferGP

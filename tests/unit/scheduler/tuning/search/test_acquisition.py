@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from bowls import SPACE, Bowl, past_studies
 
+from spotwise.cost_models.arrays import Array
 from spotwise.scheduler.core.study import StudyRecord
-from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
+from spotwise.scheduler.tuning.model.encoding import UnitCube
 from spotwise.scheduler.tuning.model.gaussian_process import LOG_LENGTH_PRIOR
 from spotwise.scheduler.tuning.model.kernels import LogNormalPrior
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
@@ -16,7 +17,6 @@ from spotwise.scheduler.tuning.model.single_study_gp import WIDE_LOG_LENGTH_PRIO
 from spotwise.scheduler.tuning.model.transfer_gp import TransferGP
 from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.acquisition import (
-    INITIAL_RANDOM_TRIALS,
     LOCAL_SEARCH_STARTS,
     MIN_LOG_ODDS_FOR_PAST,
     ScoredRows,
@@ -25,6 +25,7 @@ from spotwise.scheduler.tuning.search.acquisition import (
     _best_apart,
     _goes_without_past,
 )
+from spotwise.scheduler.tuning.search.portfolio import INITIAL_RANDOM_TRIALS
 
 CUBE = UnitCube(SPACE)
 NONE = np.zeros((0, 3))

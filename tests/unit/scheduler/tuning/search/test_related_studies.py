@@ -97,9 +97,11 @@ def test_none_and_named(make_study: MakeStudy, space: dict[str, Any]) -> None:
 
 
 def test_reading_studies_and_planning_load_neither_ray_nor_optuna() -> None:
-    modules = ("study.study_state", "study.study_record", "study.sweep_task", "search.related_studies")
-    modules += ("search.portfolio", "stopping.asha", "host.sweep", "host.recovery")
-    code = "import sys\n" + "".join(f"import spotwise.scheduler.tuning.{m}\n" for m in modules)
+    parts = (
+        "study.study_state study.study_record study.sweep_task search.related_studies search.portfolio "
+        "stopping.asha host.sweep host.recovery"
+    )
+    code = "import sys\n" + "".join(f"import spotwise.scheduler.tuning.{m}\n" for m in parts.split())
     code += "sys.exit(', '.join({'ray', 'optuna', 'torch'} & set(sys.modules)) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from bowls import SPACE, Bowl, past_studies
 
+from spotwise.cost_models.arrays import Array
 from spotwise.scheduler.core.study import StudyRecord
-from spotwise.scheduler.tuning.model.encoding import Array, UnitCube
+from spotwise.scheduler.tuning.model.encoding import UnitCube
 from spotwise.scheduler.tuning.model.past_studies import PastStudies
 from spotwise.scheduler.tuning.model.trial_cost import TrialCostModel
 from spotwise.scheduler.tuning.search.portfolio import choose

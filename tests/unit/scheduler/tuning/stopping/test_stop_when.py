@@ -26,7 +26,7 @@ PRICE = MachinePrice(usd_per_hour=4.0, hour_s=3600.0)
 def study(trials: int, minutes: float = 30.0, share: Fraction = Fraction(1, 2), **changes: object) -> Study:
     held = TrialHold(1, NOW, NOW + timedelta(minutes=minutes), share)
     fields: dict[str, object] = {"phase": TrialPhase.COMPLETED, "holds": (held,)} | changes
-    return Study({n: TrialView(n, {}, "", "", **fields) for n in range(trials)})  # type: ignore[arg-type]
+    return Study({n: TrialView(n, {}, "", "", **fields) for n in range(trials)})
 
 
 def test_a_trial_costs_its_share_of_the_machine() -> None:
