@@ -22,7 +22,7 @@ from spotwise.scheduler.execution.submission import prepare
 from spotwise.scheduler.jobfile.job_spec import parse_job
 from spotwise.scheduler.jobfile.validation_errors import dotted_keys
 from spotwise.scheduler.tuning.exchange.file import read_export
-from spotwise.scheduler.tuning.exchange.found import Told
+from spotwise.scheduler.tuning.exchange.found import ImportOptions
 from spotwise.scheduler.tuning.exchange.schema import study_file_schema
 from spotwise.scheduler.tuning.study.events import event_from_json
 
@@ -127,5 +127,5 @@ def test_the_export_is_described_key_by_key() -> None:
 
 def test_the_export_shown_is_read(fenced: Fenced) -> None:
     (shown,) = fenced(REPOSITORY / "docs" / "studies.md", "json")
-    (study,) = read_export(shown, "studies.md", Told()).studies
+    (study,) = read_export(shown, "studies.md", ImportOptions()).studies
     assert study.best() is not None
