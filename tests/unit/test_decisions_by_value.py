@@ -29,6 +29,8 @@ PASSES_ON = frozenset({"lower", "upper", "casefold", "strip", "lstrip", "rstrip"
 EXCEPTIONS = {
     # SkyPilot's SDK raises a bare RuntimeError where its server broke: only the text tells it from other errors.
     ("scheduler/engines/skypilot/public.py", "_SERVER_BROKE.search(str(error))"),
+    # And a ValueError where a Slurm cluster cannot be reached, as for a task that cannot be.
+    ("scheduler/engines/skypilot/public.py", "_LOGIN_NODE_AWAY.search(str(error))"),
     # Versions before this one wrote nothing but the texts; each row is read once, and has its value from then on.
     ("scheduler/store/migrations/v0005_end_cause.py", "attempts.c.end_reason.startswith(start, autoescape=True)"),
     ("scheduler/store/migrations/v0005_end_cause.py", "estimates.c.offer.endswith(f'/{market}', autoescape=True)"),

@@ -36,6 +36,9 @@ _PREFACE = re.compile(r"\A.*(?:--retry-until-up` flag\.|✗[^\n]*\n)(?=.*\w)", r
 _REASON = re.compile(r"\A.*\bReason: (?=.*\w)", re.DOTALL)
 _SENTENCE = re.compile(r"\S.*?(?:\.(?=\s)|$)", re.MULTILINE)
 _SSH_FAILED = 255  # ssh's own exit code: the other side could not be reached
+# A process of the server that has not seen a Slurm cluster before asks it for its partitions. Where the login node cannot
+# be reached, SkyPilot 0.14.1 answers with a ValueError without an exit code: only the text tells it from others.
+_LOGIN_NODE_AWAY = re.compile(r"Failed to get partitions for cluster .*return code 255")
 _OF_THE_REQUEST = frozenset(
     {
         "ValueError",
@@ -227,15 +230,21 @@ def _failure(error: BaseException | None) -> Failure:
     if error is None:
         return Failure(of_capacity=False, message="SkyPilot says that the launch failed, and not why")
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    is_away = getattr(error, "returncode", None) == _SSH_FAILED
     if "ResourcesUnavailableError" in kinds:
         return Failure(of_capacity=True, message=_cause(error))
-    return Failure(is_away, _in_one_line(error), _is_of_the_request(error))
+    return Failure(_is_out_of_reach(error), _in_one_line(error), _is_of_the_request(error))
 
 
 def _is_of_the_request(error: BaseException) -> bool:
     """The task as it stands, not a machine or a moment. By name: a broken answer is a ValueError too, of a kind."""
-    return type(error).__name__ in _OF_THE_REQUEST
+    return type(error).__name__ in _OF_THE_REQUEST and not _is_out_of_reach(error)
+
+
+def _is_out_of_reach(error: BaseException) -> bool:
+    """A place that does not answer ssh now: it may later, and others may do so now."""
+    if isinstance(error, ValueError):
+        return bool(_LOGIN_NODE_AWAY.search(str(error)))
+    return getattr(error, "returncode", None) == _SSH_FAILED
 
 
 def _is_of_the_connection(error: BaseException) -> bool:

@@ -70,3 +70,14 @@ def test_a_refusal_without_words_is_named(monkeypatch: pytest.MonkeyPatch) -> No
 def test_other_failures_are_passed_on_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     found = failure(monkeypatch, CommandError("rsync failed.\nSee ~/sky_logs"))
     assert found == Failure(of_capacity=False, message="rsync failed. See ~/sky_logs (CommandError)")
+
+
+def test_a_login_node_out_of_reach_is_no_fault_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SkyPilot 0.14.1 wraps what ssh said in a ValueError, its answer to a task that cannot be."""
+    asked = "sky.exceptions.CommandError: Command scontrol show partitions -o failed with return code"
+    away = failure(monkeypatch, ValueError(f"Failed to get partitions for cluster gcp: {asked} 255. ssh: timed out"))
+    assert away.of_capacity
+    assert not away.of_request
+    broken = failure(monkeypatch, ValueError(f"Failed to get partitions for cluster gcp: {asked} 1."))
+    assert not broken.of_capacity
+    assert broken.of_request
