@@ -36,8 +36,8 @@ _PREFACE = re.compile(r"\A.*(?:--retry-until-up` flag\.|✗[^\n]*\n)(?=.*\w)", r
 _REASON = re.compile(r"\A.*\bReason: (?=.*\w)", re.DOTALL)
 _SENTENCE = re.compile(r"\S.*?(?:\.(?=\s)|$)", re.MULTILINE)
 _SSH_FAILED = 255  # ssh's own exit code: the other side could not be reached
-# A process of the server that has not seen a Slurm cluster before asks it for its partitions. Where the login node cannot
-# be reached, SkyPilot 0.14.1 answers with a ValueError without an exit code: only the text tells it from others.
+# A process of the server that has not seen a Slurm cluster before asks it for its partitions. Where the login node
+# cannot be reached, SkyPilot 0.14.1 answers with a ValueError without an exit code: only the text tells it from others.
 _LOGIN_NODE_AWAY = re.compile(r"Failed to get partitions for cluster .*return code 255")
 _OF_THE_REQUEST = frozenset(
     {
