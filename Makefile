@@ -6,7 +6,7 @@ VENV    ?= .venv
 cores   := $(shell getconf _NPROCESSORS_ONLN)
 WORKERS ?= $(shell expr $(cores) + 1)
 # Tests with processes of their own wait for them most of the time.
-WAITING_WORKERS ?= $(shell expr $(cores) \* 3)
+WAITING_WORKERS ?= $(shell expr $(cores) \* 2)
 
 bin := $(abspath $(VENV))/bin
 pip := $(bin)/python -m pip --quiet --disable-pip-version-check install

@@ -103,6 +103,18 @@ def processes_under(folder: Path) -> list[psutil.Process]:
     return [p for p in psutil.process_iter() if _belongs(p, str(folder.resolve()))]
 
 
+def processes_with(folder: Path, word: str) -> list[psutil.Process]:
+    """Those of them that have this word in their command line; one that ends meanwhile has none."""
+    return [process for process in processes_under(folder) if word in _command_line(process)]
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 def end_everything_under(folder: Path) -> None:
     """SIGKILL all of them."""
     while left := processes_under(folder):

@@ -94,6 +94,7 @@ ATTEMPT_KEYS = {
     "launched_at",
     "started_at",
     "ended_at",
+    "end_cause",
     "end_reason",
     "exit_code",
     "cost_basis",

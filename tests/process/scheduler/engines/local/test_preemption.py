@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from machines import make_market, make_request, processes_under, seen_ended, spot_offer, wait_for
+from machines import make_market, make_request, processes_under, processes_with, seen_ended, spot_offer, wait_for
 
 from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.base import Handle, Observation
@@ -207,4 +207,4 @@ def test_a_second_request_to_terminate_may_shorten_the_grace(make_engine: MakeEn
 
 
 def _of_program(home: Path) -> list[psutil.Process]:
-    return [process for process in processes_under(home) if str(home / "program.py") in process.cmdline()]
+    return processes_with(home, str(home / "program.py"))

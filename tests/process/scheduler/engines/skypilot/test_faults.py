@@ -10,7 +10,14 @@ from pathlib import Path
 import psutil
 import pytest
 from fake_sky import FakeSky
-from machines import end_everything_under, make_request, make_skypilot_engine, processes_under, seen_ended, wait_for
+from machines import (
+    end_everything_under,
+    make_request,
+    make_skypilot_engine,
+    processes_with,
+    seen_ended,
+    wait_for,
+)
 
 from spotwise.cost_models.offer import Market, Offer
 from spotwise.scheduler.core.clock import SystemClock
@@ -63,7 +70,7 @@ class Scene:
         wait_for(happened, self.clock, what=what)
 
     def agents(self) -> list[psutil.Process]:
-        return [p for p in processes_under(self.folder) if "spotwise.scheduler.node_agent" in p.cmdline()]
+        return processes_with(self.folder, "spotwise.scheduler.node_agent")
 
 
 @pytest.fixture
