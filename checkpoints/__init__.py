@@ -16,7 +16,7 @@ from .errors import (
 )
 from .folder import CheckpointFolder, latest_checkpoint
 from .manifest import Manifest
-from .progress import ProgressEvent, ProgressReader, ProgressRecord, ProgressWriter, read_progress
+from .progress import ProgressEvent, ProgressReader, ProgressRecord, ProgressWriter, read_progress, says_finished
 from .schedule import Every, TrainingPosition, Unit, parse_every
 from .session import Session
 from .settings import SessionSettings
@@ -50,5 +50,6 @@ __all__ = [
     "latest_checkpoint",
     "parse_every",
     "read_progress",
+    "says_finished",
     "storage_for",
 ]

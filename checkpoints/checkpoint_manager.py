@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import CorruptError, StorageError
 from .folder import CheckpointFolder
-from .manifest import Manifest
+from .manifest import Manifest, TrainingEnd
 from .progress_log import utc_now
 from .rng import RngState
 from .schedule import TrainingPosition
@@ -29,6 +29,7 @@ class Restored:
     metrics: Mapping[str, float]  # as reported before the checkpoint
     rng: RngState = field(repr=False)  # when it was taken
     epoch_rng: RngState | None = field(repr=False)  # at the start of the epoch in whose middle it was taken
+    end: TrainingEnd | None = None  # None: there is more to train
 
     @property
     def epoch(self) -> int:
@@ -39,6 +40,20 @@ class Restored:
     def step(self) -> int:
         """Steps completed."""
         return self.position.step
+
+    @property
+    def finished(self) -> bool:
+        """Whether an earlier process has said that nothing is left to train."""
+        return self.end is not None
+
+    def leaves_to_train(self, total: int) -> bool:
+        """Whether there is anything to do for who asks for ``total`` epochs.
+
+        A training that was ended early stays ended, whatever is asked for now; one that did all the epochs that it
+        was asked for goes on where more are asked for.
+        """
+        ended_early = self.end is not None and (self.end.total_epochs is None or self.epoch < self.end.total_epochs)
+        return self.epoch < total and not ended_early
 
 
 class CheckpointManager:
@@ -62,15 +77,29 @@ class CheckpointManager:
             self._state.restore_rng(state)
 
     def save(
-        self, position: TrainingPosition, metrics: Mapping[str, float], *, rng: RngState, epoch_rng: RngState | None
+        self,
+        position: TrainingPosition,
+        metrics: Mapping[str, float],
+        *,
+        rng: RngState,
+        epoch_rng: RngState | None,
+        end: TrainingEnd | None = None,
     ) -> None:
-        """Commit the current state as ``position``. Raises ``SaveError``; ``committed`` then stays what it was."""
+        """Commit the current state as ``position``, the last one where training ended.
+
+        Raises ``SaveError``; ``committed`` then stays what it was.
+        """
         if self._writes:
             state = {"parts": self._state.capture(), "rng": rng, "epoch_rng": epoch_rng}
             file = state_file_name(position)
-            draft = Manifest(position, utc_now(), metrics, host=socket.gethostname(), attempt=self._attempt)
+            draft = Manifest(position, utc_now(), metrics, socket.gethostname(), attempt=self._attempt, end=end)
             self.checkpoint = self._folder.commit(draft, file, state_writer(file, state)).name
         self.committed = position
+
+    def mark_ended(self, end: TrainingEnd) -> None:
+        """Remember with the last checkpoint that training has ended. Raises ``SaveError``."""
+        if self._writes and self.checkpoint is not None:
+            self._folder.mark_ended(self.checkpoint, end)
 
     def check(self) -> None:
         """Raise ``StateError`` now, not after the first hours, for parts whose state cannot be saved."""
@@ -117,7 +146,14 @@ class CheckpointManager:
         state = self._read(manifest)
         self._state.restore(state["parts"], source=f"{self._folder.url}/{name}")
         self.committed, self.checkpoint = manifest.position, name
-        return Restored(name, manifest.position, manifest.metrics, rng=state["rng"], epoch_rng=state["epoch_rng"])
+        return Restored(
+            name,
+            manifest.position,
+            manifest.metrics,
+            rng=state["rng"],
+            epoch_rng=state["epoch_rng"],
+            end=manifest.end,
+        )
 
     def _read(self, manifest: Manifest) -> dict[str, Any]:
         if len(manifest.files) != 1:

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from .digest import FileDigest, HashingStream, copy_hashed, difference
 from .errors import CorruptError, NoSpaceError, SaveError, StorageError
-from .manifest import MANIFEST, Manifest, decode_manifest, encode_manifest
+from .manifest import MANIFEST, Manifest, TrainingEnd, decode_manifest, encode_manifest
 from .storage import Storage, storage_for
 
 _NAME = re.compile(r"step-\d{9,}")
@@ -82,6 +82,18 @@ class CheckpointFolder:
             self._undo(draft.name, file, before)
             raise _save_error(fault, f"{self.url}/{draft.name}") from fault
         return manifest
+
+    def mark_ended(self, name: str, end: TrainingEnd) -> None:
+        """Say in the manifest of a committed checkpoint that training has ended with it; its files stay as they are.
+
+        Raises ``SaveError`` where that cannot be written. The checkpoint is then as it was.
+        """
+        try:
+            manifest = self.manifest(name)
+            if manifest is not None and not manifest.finished:
+                self._storage.put(f"{name}/{MANIFEST}", encode_manifest(replace(manifest, end=end)))
+        except (OSError, StorageError, CorruptError) as fault:
+            raise _save_error(fault, f"{self.url}/{name}") from fault
 
     def prune(self, newest: str) -> None:
         """Remove what is no longer needed now that ``newest`` is committed: see ``surplus``."""
@@ -163,7 +175,7 @@ def _fault_of(stream: BinaryIO, expected: FileDigest) -> str | None:
         return f"it cannot be read to its end ({fault})"
 
 
-def _save_error(fault: OSError | StorageError, where: str) -> SaveError:
+def _save_error(fault: OSError | StorageError | CorruptError, where: str) -> SaveError:
     if isinstance(fault, OSError) and fault.errno in _DISK_FULL:
         return NoSpaceError(f"No space left to save {where}. Free some, or keep fewer checkpoints.")
     return SaveError(f"{where} could not be saved: {fault}")

@@ -21,6 +21,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingEnd:
+    """That training ended with a checkpoint, and what it had been asked for."""
+
+    total_epochs: int | None = None  # None: not known
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One checkpoint: where training was, and the data files that hold its state."""
 
@@ -30,6 +37,12 @@ class Manifest:
     host: str = ""
     attempt: int = 1
     files: Mapping[str, FileDigest] = field(default_factory=dict)  # by path relative to the checkpoint's folder
+    end: TrainingEnd | None = None  # None: the program has not said that training ended here
+
+    @property
+    def finished(self) -> bool:
+        """Whether the program said that nothing is left to train."""
+        return self.end is not None
 
     @property
     def name(self) -> str:
@@ -38,9 +51,11 @@ class Manifest:
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
-    """JSON: format, epoch, step, batch, metrics, created, host, attempt, files {name: {sha256, bytes}}.
+    """JSON: format, epoch, step, batch, metrics, created, host, attempt, files {name: {sha256, bytes}},
+    finished, total_epochs.
 
     ``epoch`` counts completed epochs; ``batch`` is 0 unless the checkpoint was taken in the middle of an epoch.
+    Versions before this one wrote neither ``finished`` nor ``total_epochs``: theirs counts as not finished.
     """
     values = {
         "format": FORMAT,
@@ -50,6 +65,8 @@ def encode_manifest(manifest: Manifest) -> bytes:
         "host": manifest.host,
         "attempt": manifest.attempt,
         "files": {name: asdict(entry) for name, entry in manifest.files.items()},
+        "finished": manifest.finished,
+        "total_epochs": manifest.end.total_epochs if manifest.end else None,
     }
     return json.dumps(values, indent=2, allow_nan=False).encode()
 
@@ -77,7 +94,15 @@ def _manifest_from(values: dict[str, Any]) -> Manifest:
         host=str(values["host"]),
         attempt=int(values["attempt"]),
         files={_inside(name): _digest_from(entry) for name, entry in values["files"].items()},
+        end=_end_from(values),
     )
+
+
+def _end_from(values: dict[str, Any]) -> TrainingEnd | None:
+    finished, total = values.get("finished", False), values.get("total_epochs")
+    if not isinstance(finished, bool):
+        raise ValueError(f"finished: {finished!r} is neither true nor false")
+    return TrainingEnd(None if total is None else int(total)) if finished else None
 
 
 def _inside(name: str) -> str:

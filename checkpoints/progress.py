@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -65,6 +65,20 @@ class ProgressReader:
 def read_progress(url: str) -> list[ProgressRecord]:
     """All records of a progress file, oldest first; [] when there is none."""
     return ProgressReader(url).new()
+
+
+def says_finished(records: Iterable[ProgressRecord]) -> bool:
+    """Whether all training is done, as the program said itself; what was trained after that takes it back.
+
+    Args:
+        records: those of one run, of all its attempts, oldest first. An attempt that only exports what an earlier one
+            has finished need not say it again.
+    """
+    finished = False
+    for record in records:
+        if record.event in (ProgressEvent.FINISHED, ProgressEvent.PROGRESS):
+            finished = record.event is ProgressEvent.FINISHED
+    return finished
 
 
 def encode_record(record: ProgressRecord) -> bytes:

@@ -34,6 +34,7 @@ from typing import NoReturn, SupportsFloat, TypeVar
 from .checkpoint_manager import CheckpointManager
 from .errors import SaveError, SessionError
 from .folder import CheckpointFolder
+from .manifest import TrainingEnd
 from .progress import ProgressEvent
 from .progress_log import ProgressLog, as_metrics
 from .ranks import Ranks
@@ -105,6 +106,8 @@ class Session:
     def epochs(self, total: int) -> Iterator[int]:
         """The epochs still to do, numbered from 0, up to ``total``. After the last one the session is finished.
 
+        None where an earlier process has finished this training, also where it did so before ``total``: see
+        ``finish()``. One that did all epochs that it was asked for goes on where more are asked for.
         Ends the process with ``EXIT_PREEMPTED`` where SIGTERM asked for it and everything done so far is saved.
         Raises ``SessionError`` where the session is finished.
         """
@@ -114,6 +117,9 @@ class Session:
 
     def _epochs(self, total: int) -> Iterator[int]:
         self._total = total
+        if self.restored and not self.restored.leaves_to_train(total):
+            self.finish()
+            return
         while self._position.epoch < total:
             self._leave_if_asked()
             self._begin_epoch()
@@ -173,17 +179,28 @@ class Session:
     def finish(self) -> None:
         """All is done: what is not saved yet is, and nothing listens to SIGTERM any more. ``epochs()`` calls this.
 
-        Call it yourself after leaving the loop early. Raises ``SaveError`` where the last state cannot be saved.
+        Call it yourself after leaving the loop early. What is finished is remembered with the checkpoint: a program
+        that starts again after this, say because its machine was lost while it exported the model, trains no further.
+        Raises ``SaveError`` where the last state cannot be saved.
         """
         if self._epoch is not None:
             raise SessionError("session.finish() in the middle of an epoch: call session.report() first.")
         if self._finished:
             return
         if self._position != self._manager.committed:
-            self._commit()
+            self._commit(TrainingEnd(self._total))
+        else:
+            self._mark_ended()
         self._finished = True
         self._write(ProgressEvent.FINISHED)
         self._stop.close()
+
+    def _mark_ended(self) -> None:
+        """The state is saved already; that it is the last one is worth no failed run."""
+        try:
+            self._manager.mark_ended(TrainingEnd(self._total))
+        except SaveError as fault:
+            _log.warning("A restart will not know that training is finished: %s", fault)
 
     def _begin_epoch(self) -> None:
         """The first epoch after a restore begins with the random state that it had begun with before."""
@@ -231,10 +248,10 @@ class Session:
         except SaveError as fault:
             _log.warning("%s Training goes on; the last checkpoint is %s.", fault, self._manager.checkpoint or "none")
 
-    def _commit(self) -> None:
+    def _commit(self, end: TrainingEnd | None = None) -> None:
         self._tried, self._tried_at = self._position, self._clock()
         rng, epoch_rng = self._random_states()
-        self._manager.save(self._position, self._metrics, rng=rng, epoch_rng=epoch_rng)
+        self._manager.save(self._position, self._metrics, rng=rng, epoch_rng=epoch_rng, end=end)
         self._write(ProgressEvent.CHECKPOINT)
         self._manager.prune()
 
