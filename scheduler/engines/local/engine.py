@@ -38,7 +38,7 @@ from .anchor import market_anchor
 from .folder import OWNER_ONLY, AttemptFolder, NodeRequest, unlock
 from .market import EmulatedMarket, OpenMarket
 from .market_file import load_market
-from .observation import has_ended, observation, sessions, settled
+from .observation import has_ended, never_started, observation, sessions, settled
 
 NODE_MODULE = "spotwise.scheduler.engines.local.node"
 _NODE_START_S = 60.0  # a node that has not detached itself by then is stuck
@@ -225,7 +225,7 @@ def _start_node(folder: AttemptFolder, env: Mapping[str, str]) -> None:
     """Start the node and wait until it has detached itself with the attempt's lock held.
 
     Raises:
-        EngineError: it could not start; its own words are quoted.
+        EngineError: it could not start, and never will; its own words are quoted.
     """
     command = [sys.executable, "-P", "-m", NODE_MODULE, str(folder.path)]  # -P: a json.py in this folder is not ours
     given = json.dumps(dict(env)).encode()
@@ -235,8 +235,29 @@ def _start_node(folder: AttemptFolder, env: Mapping[str, str]) -> None:
                 command, input=given, stdout=log, stderr=log, start_new_session=True, timeout=_NODE_START_S, check=True
             )
     except (OSError, subprocess.SubprocessError) as error:
+        if _runs_or_is_forbidden(folder):
+            return
         said = " ".join(folder.node_log_path.read_text(errors="replace").strip().splitlines()[-1:])
         raise EngineError(f"{folder.path}: the attempt's node did not start: {said or error}; see node.txt") from error
+
+
+def _runs_or_is_forbidden(folder: AttemptFolder) -> bool:
+    """After a start that failed: whether a node runs, or has run, all the same. If not, none ever will.
+
+    Who starts a node may be killed a moment after the fork: the node has inherited the lock and goes on. A second
+    attempt beside it would train on the same checkpoints.
+    """
+    lock = folder.try_lock()
+    if lock is None:
+        return True
+    try:
+        events, asked_at = folder.events(), folder.asked_at()
+        if events or asked_at is None:
+            return bool(events)
+        append_event(folder.events_path, never_started(asked_at))
+        return False
+    finally:
+        unlock(lock)
 
 
 def _observation_or_unknown(folder: AttemptFolder) -> Observation:

@@ -49,6 +49,12 @@ def settled(asked_at: datetime, events: Sequence[NodeEvent], last_beat: datetime
     return NodeEvent(NodeEventName.ENDED, end.at, end.event_data())
 
 
+def never_started(asked_at: datetime) -> NodeEvent:
+    """The end of an attempt whose node could not be started: a node that comes late finds it and leaves."""
+    end = ProgramEnd(EndCause.LAUNCH_FAILED, asked_at, None, "its node did not start")
+    return NodeEvent(NodeEventName.ENDED, end.at, end.event_data())
+
+
 def sessions(events: Sequence[NodeEvent]) -> dict[int, float]:
     """The sessions its scripts ran in: the leader's pid -> when it was created, seconds since the epoch."""
     return {event.data["pid"]: event.data["created"] for event in events if "created" in event.data}

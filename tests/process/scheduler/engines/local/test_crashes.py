@@ -236,6 +236,65 @@ def test_a_node_that_cannot_start_is_an_error_with_its_own_words(
         engine.launch(request_of(home, engine, "true"))
 
 
+KILLED_WHILE_IT_STARTS = """
+import os, signal, sys
+from spotwise.scheduler.engines.local import node
+
+fork = os.fork
+
+def fork_and_die():
+    pid = fork() if {forks} else 1
+    if pid > 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return pid
+
+os.fork = fork_and_die
+sys.exit(node.main())
+"""
+
+
+@pytest.fixture
+def killed_starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bool], None]:
+    """From now on the process that starts a node is killed, just after it forked or just before."""
+
+    def use(forks: bool) -> None:
+        modules = tmp_path / "modules"
+        modules.mkdir()
+        (modules / "killed_starter.py").write_text(KILLED_WHILE_IT_STARTS.format(forks=forks))
+        monkeypatch.setenv("PYTHONPATH", str(modules))
+        monkeypatch.setattr("spotwise.scheduler.engines.local.engine.NODE_MODULE", "killed_starter")
+
+    return use
+
+
+def test_a_node_whose_starter_was_killed_just_after_the_fork_is_the_attempts_node(
+    engine: LocalEngine, home: Path, killed_starter: Callable[[bool], None]
+) -> None:
+    killed_starter(True)
+    handle = engine.launch(request_of(home, engine, "while [ ! -e go ]; do sleep 0.05; done; exit 3"))
+    assert engine.observe([handle])[handle.attempt_id].phase is not Phase.ENDED
+    (home / "go").touch()
+    end = seen_ended(engine, handle, CLOCK)
+    assert (end.cause, end.exit_code) == (EndCause.EXITED, 3)
+    assert end.launched_at is not None
+
+
+def test_a_node_whose_starter_was_killed_before_the_fork_never_starts(
+    engine: LocalEngine, home: Path, killed_starter: Callable[[bool], None]
+) -> None:
+    killed_starter(False)
+    request = request_of(home, engine, "echo began")
+    with pytest.raises(EngineError, match="did not start"):
+        engine.launch(request)
+    handle, folder = Handle("job-x1-a1", str(home)), AttemptFolder.of(str(home), "job-x1-a1")
+    late_node = [sys.executable, "-m", NODE_MODULE, str(folder.path)]
+    subprocess.run(late_node, input=b"{}", check=True)
+    assert engine.launch(request) == handle
+    end = engine.observe([handle])[handle.attempt_id]
+    assert (end.phase, end.cause, end.launched_at) == (Phase.ENDED, EndCause.LAUNCH_FAILED, None)
+    assert not folder.log_path.exists()
+
+
 def test_a_damaged_request_is_settled_and_hides_no_other_attempt(engine: LocalEngine, home: Path) -> None:
     done = engine.launch(request_of(home, engine, "true", number=2))
     seen_ended(engine, done, CLOCK)
