@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from spotwise.scheduler.accounting.team_month import Money
 from spotwise.scheduler.store import Store
 
 SCHEMA = Path(__file__).parents[1] / "tests" / "golden" / "store" / "schema_4" / "store.sql"
@@ -145,7 +146,7 @@ def compare_questions(store: Store) -> None:
         "charges of a month": lambda: store.charges(**month),
         "all charges": store.charges,
         "what a run has cost": lambda: store.booked_usd(f"job-{1:06d}"),
-        "what a team has spent this month": lambda: store.committed_usd("vision", month["since"]),
+        "what a team has spent this month": lambda: store.team_month("vision", Money.REAL, month["since"]),
         "attempts of the last fortnight": lambda: store.attempts(since=END - timedelta(days=14)),
         "hours and preemptions by pool": lambda: store.pool_exposures(END),
         "all attempts": store.attempts,

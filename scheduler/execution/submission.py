@@ -17,6 +17,7 @@ from pathlib import Path
 from spotwise.checkpoints.atomic_file import write_atomic
 from spotwise.cost_models.offer import Offer
 
+from ..accounting.team_month import money_of
 from ..core.errors import InputError, NotFoundError, RefusedError, StoreError
 from ..core.run import Run, RunState
 from ..core.study import StudyRecord
@@ -149,14 +150,16 @@ def new_run_id(job_name: str) -> str:
 def team_limit(app: App, team: str, now: datetime) -> TeamLimit | None:
     """What a team may commit this calendar month (UTC); None without a budget in the settings."""
     budget = app.settings.monthly_budget_usd(team)
-    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return None if budget is None else TeamLimit(budget, month)
+    return None if budget is None else TeamLimit(budget, now)
 
 
 def team_money_left(app: App, team: str, now: datetime) -> Decimal | None:
-    """Budget of the month, less what the team spent, less what its active runs have reserved."""
+    """Budget of the month, less what the team spent, less what its active runs have set aside; of the money in use."""
     limit = team_limit(app, team, now)
-    return None if limit is None else limit.budget_usd - app.store.committed_usd(team, limit.since)
+    if limit is None:
+        return None
+    money = money_of(app.engine(app.settings.engine).cost_basis)
+    return limit.budget_usd - app.store.team_month(team, money, now).committed_usd
 
 
 def _notes(settings: Settings, job: JobSpec, offers: Sequence[Offer]) -> list[str]:
@@ -189,7 +192,7 @@ def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
         submitted_at=app.clock.now(),
         deadline_at=plan.deadline_at,
         budget_usd=job.budget_usd,
-        reserved_usd=_reserved(job.budget_usd, cost.p90 if cost else None),
+        reserved_usd=plan.reserved_usd,
         predicted_usd=cost.expected if cost else None,
         predicted_low_usd=cost.p10 if cost else None,
         predicted_high_usd=cost.p90 if cost else None,
@@ -224,12 +227,6 @@ def storage_problem(settings: Settings) -> str | None:
     where = "" if settings.source is None else f"{settings.source}: "
     key = "" if settings.skypilot.storage is None else "skypilot.storage: "
     return f"{where}{key}{problem.found}; {problem.fix}"
-
-
-def _reserved(budget: Decimal | None, likely: Decimal | None) -> Decimal:
-    """What to set aside: what it costs with 90 % certainty, but never more than its cap."""
-    amounts = [amount for amount in (budget, likely) if amount is not None and amount.is_finite()]
-    return min(amounts, default=Decimal(0))
 
 
 def _priors(app: App, job: JobSpec) -> tuple[RelatedStudy, ...]:

@@ -74,6 +74,13 @@ class Plan:
         return min(on_demand) - chosen.estimate.cost_usd.expected
 
     @property
+    def reserved_usd(self) -> Decimal:
+        """What is set aside of the team's money: what suffices with 90 %, but never more than the job's budget."""
+        known = self.chosen.estimate if self.chosen is not None and self.work.hours is not None else None
+        amounts = [self.budget_usd, None if known is None else known.cost_usd.p90]
+        return min((amount for amount in amounts if amount is not None and amount.is_finite()), default=Decimal(0))
+
+    @property
     def usd_per_trial(self) -> Decimal | None:
         """Expected cost of a sweep by its trials; None where one of them is unknown, or nothing is paid."""
         chosen = self.chosen
@@ -317,8 +324,8 @@ def _money_refusals(plan: Plan, team_left: Decimal | None) -> list[str]:
     refusals = []
     if plan.budget_usd is not None and cost.expected > plan.budget_usd:
         refusals.append(f"the budget of {plan.budget_usd:.2f} USD is too small: {terms}")
-    if team_left is not None and cost.expected > team_left:
-        refusals.append(f"the team has {team_left.quantize(CENT)} USD left this month: {terms}")
+    if team_left is not None and min(cost.p90, plan.budget_usd or cost.p90) > team_left:
+        refusals.append(f"the team has {team_left.quantize(CENT)} USD left this month: {terms} and is set aside")
     return refusals
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..accounting.team_month import Money, money_of, month_of, planned_money, running_usd
 from ..core.run import CostBasis, Run
-from .budgets import budget_lines, in_month, month_of
+from .budgets import budget_lines, in_month
 from .data import ReportData
 from .outcomes import (
     count_preemptions,
@@ -19,9 +20,9 @@ from .outcomes import (
     work_kept,
 )
 from .past_savings import past_savings
-from .report import Money, Report, Section
+from .report import Report, Section
 from .savings import net_savings
-from .spend import basis_totals, market_shares, running_usd, spend_of, spend_tree
+from .spend import basis_totals, market_shares, spend_of, spend_tree
 from .timeline import spend_series, timeline
 
 
@@ -41,22 +42,21 @@ def build_report(data: ReportData) -> Report:
     )
 
 
-def money_of(basis: CostBasis) -> Money:
-    """Which kind of money an amount on this basis is."""
-    return Money.EMULATED if basis is CostBasis.EMULATED else Money.REAL
-
-
 def split_by_money(data: ReportData) -> Iterator[tuple[Money, ReportData]]:
     """The data of each kind of money that occurs, real first.
 
     Team budgets are real money: with both kinds they stand beside the real one only. A run that has not been placed yet
-    stands with the runs of its engine, or with the first kind.
+    stands where it was planned; where its plan does not say that, with the runs of its engine, or with the first kind.
     """
     kinds: dict[str, set[Money]] = {run.id: set() for run in data.runs}
     for attempt in data.attempts:
         kinds[attempt.run_id].add(money_of(attempt.cost_basis))
     for charge in data.charges:
         kinds[charge.run_id].add(money_of(charge.cost_basis))
+    for run in data.runs:
+        planned = planned_money(run)
+        if not kinds[run.id] and planned is not None:
+            kinds[run.id].add(planned)
     present = [money for money in Money if any(money in found for found in kinds.values())]
     if not present:
         present = [Money.REAL] if data.runs else []

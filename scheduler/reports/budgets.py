@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from ..accounting.ledger import Charge
+from ..accounting.team_month import TeamMonth, month_of, running_usd, team_month
 from ..core.money import in_micro_usd
 from ..core.run import Run
 from .data import ReportData
 from .report import BudgetLine, BudgetState, Forecast
-from .spend import running_usd
+from .spend import by_run
 
 LINEAR_AFTER = timedelta(days=7)  # a rate seen for less than a week says little: training is bursty
 _ZERO = Decimal(0)
-
-
-def month_of(moment: datetime) -> tuple[datetime, datetime]:
-    """First moment of this calendar month and of the next, UTC."""
-    start = moment.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    return start, (start + timedelta(days=32)).replace(day=1)
 
 
 def in_month(charges: Iterable[Charge], moment: datetime) -> tuple[Charge, ...]:
@@ -42,8 +37,8 @@ def _team_lines(data: ReportData) -> Iterator[BudgetLine]:
 
 
 def _team_line(team: str, budget_usd: Decimal | None, data: ReportData) -> BudgetLine:
-    booked = sum((c.amount_usd for c in in_month(data.charges, data.now)), _ZERO)
-    running = running_usd(data.attempts, data.now, since=month_of(data.now)[0])
+    month = _month(data)
+    booked, running = month.booked_usd, month.running_usd
     forecast_usd, forecast = _forecast(data, booked, running)
     return BudgetLine(
         scope="team",
@@ -55,6 +50,13 @@ def _team_line(team: str, budget_usd: Decimal | None, data: ReportData) -> Budge
         forecast=forecast,
         state=_state(budget_usd, booked + running, forecast_usd),
     )
+
+
+def _month(data: ReportData) -> TeamMonth:
+    """By the arithmetic that admits runs, on the charges themselves."""
+    charged = {name: sum((c.amount_usd for c in own), _ZERO) for name, own in by_run(data.charges).items()}
+    booked = sum((c.amount_usd for c in in_month(data.charges, data.now)), _ZERO)
+    return team_month(data.runs, data.attempts, booked_usd=booked, booked_by_run=charged, now=data.now)
 
 
 def _forecast(data: ReportData, booked: Decimal, running: Decimal) -> tuple[Decimal, Forecast]:

@@ -20,12 +20,10 @@ import yaml
 from spotwise.cost_models.offer import Market, Offer
 
 from ..accounting.ledger import Charge
+from ..accounting.team_month import Money, money_of, month_of
 from ..core.run import Attempt, Run
-from .aggregate import money_of
 from .as_json import utc_text
-from .budgets import month_of
 from .data import ReportData
-from .report import Money
 
 FOCUS_COLUMNS = (  # all of FOCUS 1.2, in the specification's order
     *("AvailabilityZone", "BilledCost", "BillingAccountId", "BillingAccountName", "BillingAccountType"),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from statistics import median
 
 from ..accounting.ledger import Category, Charge
+from ..accounting.team_month import running_usd
 from ..core.money import in_micro_usd
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.study import StudyRecord, TrialRecord, TrialState
@@ -23,7 +24,7 @@ from .report import (
     TrialCost,
     VersionCost,
 )
-from .spend import by_run, running_usd, spend_of
+from .spend import by_run, spend_of
 
 _ZERO = Decimal(0)
 

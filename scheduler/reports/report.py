@@ -15,15 +15,9 @@ from spotwise.cost_models.estimate import MoneyQuantiles, Quantiles
 from spotwise.cost_models.offer import Market
 
 from ..accounting.ledger import Category
+from ..accounting.team_month import Money
 from ..core.run import AttemptState, CostBasis, RunKind, RunState
 from ..core.study import TrialState
-
-
-class Money(StrEnum):
-    """Kinds of money that must never be added up."""
-
-    REAL = "real"  # estimated from list prices, or reconciled with the provider's bill
-    EMULATED = "emulated"  # prices of an emulated market: nobody pays them
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from ..accounting.ledger import Category, Charge, cost_of
+from ..accounting.ledger import Category, Charge
+from ..accounting.team_month import running_usd
 from ..core.run import Attempt, CostBasis, Run, RunKind
 from .data import ReportData
 from .report import BasisTotal, CategoryShare, MarketShare, Spend, SpendNode
@@ -54,13 +54,6 @@ def by_run(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def share_of(part: Decimal, whole: Decimal) -> float:
     """A part of a whole as a fraction; 0 where the whole is nothing."""
     return float(part / whole) if whole else 0.0
-
-
-def running_usd(attempts: Iterable[Attempt], now: datetime, *, since: datetime | None = None) -> Decimal:
-    """What attempts that have not ended cost until ``now``, from ``since`` where that is later than the launch."""
-    open_attempts = [a for a in attempts if not a.state.is_final]
-    total = sum((cost_of(a, now) for a in open_attempts), _ZERO)
-    return total if since is None else total - sum((cost_of(a, since) for a in open_attempts), _ZERO)
 
 
 def basis_totals(charges: Iterable[Charge]) -> tuple[BasisTotal, ...]:

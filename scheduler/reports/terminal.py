@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..accounting.team_month import Money
 from . import tables
 from .formats import Usd, when
-from .report import Money, Report, Section
+from .report import Report, Section
 from .summary import EMPTY, month_name, summary
 from .tables import Grid
 

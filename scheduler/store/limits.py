@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, select
 
+from ..accounting.team_month import Money, TeamMonth, money_of_run, month_of, team_month
 from ..core.errors import RefusedError
-from ..core.run import Run
-from . import tables
+from ..core.run import Attempt, CostBasis, Run
+from . import rows, tables
 from .queries import sum_usd
 
 _ADMISSION_LOCK = 7301902  # PostgreSQL's advisory lock; SQLite's writers queue by themselves
@@ -18,35 +19,49 @@ _ADMISSION_LOCK = 7301902  # PostgreSQL's advisory lock; SQLite's writers queue 
 
 @dataclass(frozen=True, slots=True)
 class TeamLimit:
-    """What a team may commit from a moment on."""
+    """What a team may commit in a calendar month."""
 
     budget_usd: Decimal
-    since: datetime
+    now: datetime  # a moment of that month
 
 
-def committed_usd(connection: Connection, team: str, since: datetime) -> Decimal:
-    """What a team has spent since a moment, and what its active runs have reserved beyond that."""
-    run, charge = tables.runs.c, tables.charges.c
-    paid = select(sum_usd()).join(tables.runs, run.id == charge.run_id).where(run.team == team, charge.start >= since)
-    booked = select(sum_usd()).where(charge.run_id == run.id).scalar_subquery()
-    active = select(run.reserved_usd, booked).where(run.team == team, run.active_key.is_not(None))
-    beyond = (max(reserved - (spent or 0), Decimal(0)) for reserved, spent in connection.execute(active))
-    return sum(beyond, connection.execute(paid).scalar_one() or Decimal(0))
+def read_team_month(connection: Connection, team: str, money: Money, now: datetime) -> TeamMonth:
+    """What a team has spent this month of one kind of money, and what its active runs have set aside beyond that."""
+    run, attempt, charge = tables.runs.c, tables.attempts.c, tables.charges.c
+    start, end = month_of(now)
+    is_emulated = charge.cost_basis == CostBasis.EMULATED.value
+    paid = select(sum_usd()).join(tables.runs, run.id == charge.run_id)
+    paid = paid.where(run.team == team, is_emulated if money is Money.EMULATED else ~is_emulated)
+    booked = connection.execute(paid.where(charge.start >= start, charge.start < end)).scalar_one()
+    is_active = (run.team == team) & run.active_key.is_not(None)
+    attempts: dict[str, list[Attempt]] = {}
+    placed = select(tables.attempts).join(tables.runs).where(is_active).order_by(attempt.run_id, attempt.number)
+    for row in connection.execute(placed):
+        attempts.setdefault(row.run_id, []).append(rows.attempt_of(dict(row._mapping)))
+    active = [rows.run_of(dict(row._mapping)) for row in connection.execute(select(tables.runs).where(is_active))]
+    own = [each for each in active if money_of_run(each, attempts.get(each.id, ())) is money]
+    by_run = select(charge.run_id, sum_usd().label("usd")).join(tables.runs, run.id == charge.run_id).where(is_active)
+    return team_month(
+        own,
+        [each for one in own for each in attempts.get(one.id, ())],
+        booked_usd=booked or Decimal(0),
+        booked_by_run={row.run_id: row.usd for row in connection.execute(by_run.group_by(charge.run_id))},
+        now=now,
+    )
 
 
 def check_limit(connection: Connection, run: Run, limit: TeamLimit) -> None:
-    """Admit nothing that does not fit.
+    """Admit nothing that does not fit: what a run sets aside is what it is measured by.
 
     Raises:
-        RefusedError: the run's expected cost exceeds what the team has left.
+        RefusedError: that exceeds what the team has left.
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADMISSION_LOCK})")
-    left = limit.budget_usd - committed_usd(connection, run.team, limit.since)
-    wanted = run.reserved_usd if run.predicted_usd is None else run.predicted_usd
-    if wanted > left:
-        what = "expected to cost" if run.predicted_usd is not None else "to set aside its budget of"
+    month = read_team_month(connection, run.team, money_of_run(run, ()), limit.now)
+    left = limit.budget_usd - month.committed_usd
+    if run.reserved_usd > left:
         raise RefusedError(
             f"{run.job_name} is refused: team {run.team} has {left:.2f} USD left this month, "
-            f"and it is {what} {wanted:.2f} USD"
+            f"and it would set aside {run.reserved_usd:.2f} USD"
         )

@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from spotwise.cost_models.offer import Pool
 
 from ..accounting.ledger import Charge
+from ..accounting.team_month import Money, TeamMonth
 from ..core.clock import Clock, SystemClock
 from ..core.errors import NotFoundError, StoreError
 from ..core.event_kind import EventKind, event_kind
@@ -33,7 +34,7 @@ from . import leases, queries, rows, tables, writes
 from .changes import Actor, Change, ChangeLog, read_changes
 from .database import connect, reading, without_password
 from .leases import Lease
-from .limits import TeamLimit, check_limit, committed_usd
+from .limits import TeamLimit, check_limit, read_team_month
 from .queries import RunTotals
 from .schema import bring_up_to_date
 
@@ -109,7 +110,7 @@ class Store:
         """Add a run, or return the active run of the same job file: submitting twice runs once.
 
         Raises:
-            RefusedError: what the run is expected to cost does not fit into ``limit``. Checked in the transaction that
+            RefusedError: what the run sets aside does not fit into ``limit``. Checked in the transaction that
                 adds the run, so two submissions at once cannot both take the last money.
         """
         try:
@@ -182,10 +183,10 @@ class Store:
         found = self._rows(select(tables.runs).where(tables.runs.c.active_key == active_key))
         return rows.run_of(found[0]) if found else None
 
-    def committed_usd(self, team: str, since: datetime) -> Decimal:
-        """What a team has spent since a moment, and what its active runs have reserved beyond that."""
+    def team_month(self, team: str, money: Money, now: datetime) -> TeamMonth:
+        """What a team has spent this month of one kind of money, and what its active runs have set aside beyond."""
         with self.transaction(reads=True) as connection:
-            return committed_usd(connection, team, since)
+            return read_team_month(connection, team, money, now)
 
     def request_cancel(self, run_id: str) -> None:
         """Ask the supervisor to end this run; needs no lease, since nobody else writes this column."""

@@ -13,6 +13,7 @@ from factories import T0, at, attempt, offer, run
 
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.accounting.ledger import Category, Span, book
+from spotwise.scheduler.accounting.team_month import Money
 from spotwise.scheduler.core.errors import InputError, LeaseLostError, NotFoundError, RefusedError, StoreError
 from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.remaining import ChanceOf, Remaining
@@ -73,10 +74,16 @@ LIMIT = TeamLimit(Decimal("1.00"), T0)
 
 def test_a_team_cannot_commit_more_than_its_budget(store):
     store.add_run(run("one", reserved_usd=Decimal("0.70")), "one", LIMIT)
-    assert store.committed_usd("vision", T0) == Decimal("0.70")
+    assert store.team_month("vision", Money.REAL, T0).committed_usd == Decimal("0.70")
     with pytest.raises(RefusedError, match=r"0\.30 USD left"):
-        store.add_run(run("two", predicted_usd=Decimal("0.31")), "two", LIMIT)
-    store.add_run(run("three", predicted_usd=Decimal("0.30")), "three", LIMIT)
+        store.add_run(run("two", reserved_usd=Decimal("0.31")), "two", LIMIT)
+    store.add_run(run("three", reserved_usd=Decimal("0.30")), "three", LIMIT)
+
+
+def test_a_run_is_admitted_by_what_it_sets_aside_and_not_by_what_is_expected(store):
+    """Expected 0.60 of 1.00, and 1.10 set aside: two that are admitted can never have set aside more than there is."""
+    with pytest.raises(RefusedError, match=r"1\.00 USD left this month, and it would set aside 1\.10 USD"):
+        store.add_run(run("one", predicted_usd=Decimal("0.60"), reserved_usd=Decimal("1.10")), "one", LIMIT)
 
 
 def test_the_last_money_is_taken_once_by_many_at_once(store):
@@ -98,7 +105,7 @@ def test_the_last_money_is_taken_once_by_many_at_once(store):
 
 
 def test_a_run_of_unknown_cost_sets_its_budget_aside(store):
-    with pytest.raises(RefusedError, match=r"set aside its budget of 2\.00"):
+    with pytest.raises(RefusedError, match=r"set aside 2\.00"):
         store.add_run(run("one", reserved_usd=Decimal(2)), "one", LIMIT)
 
 
@@ -115,10 +122,10 @@ def test_what_is_spent_is_not_reserved_twice(store):
     lease = held(store)
     ended, charges = ended_with_charges()
     store.save_attempt(ended, lease, charges)
-    assert store.committed_usd("vision", T0) == Decimal("0.70")
+    assert store.team_month("vision", Money.REAL, T0).committed_usd == Decimal("0.70")
     store.save_run(run(state=RunState.COMPLETED, reserved_usd=Decimal("0.70")), lease)
-    assert store.committed_usd("vision", T0) == Decimal("0.123457")
-    assert store.committed_usd("vision", at(1)) == 0
+    assert store.team_month("vision", Money.REAL, T0).committed_usd == Decimal("0.123457")
+    assert store.team_month("vision", Money.REAL, T0 + timedelta(days=31)).committed_usd == 0
 
 
 def test_what_is_left_of_a_run_is_replaced_by_what_is_left_now(store):

@@ -74,7 +74,7 @@ def test_a_submission_is_told_with_who_and_when(store):
 
 def test_a_submission_that_is_refused_or_there_already_is_no_change(store):
     with pytest.raises(RefusedError):
-        store.add_run(run(predicted_usd=Decimal(2)), "key", TeamLimit(Decimal(1), T0))
+        store.add_run(run(reserved_usd=Decimal(2)), "key", TeamLimit(Decimal(1), T0))
     assert told(store) == []
     store.add_run(run(), "key")
     before = told(store)

@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.accounting.ledger import Category, Span, book
+from spotwise.scheduler.accounting.team_month import Money, TeamMonth
 from spotwise.scheduler.core.pool_exposure import PoolExposure
 from spotwise.scheduler.core.run import AttemptState, CostBasis, RunKind, RunState
 from spotwise.scheduler.core.study import StudyRecord
@@ -111,16 +112,15 @@ def test_totals_count_attempts_and_preemptions_and_add_up_money_by_run(store):
 
 
 def test_the_money_of_a_team_is_that_of_the_month_and_what_its_runs_hold_beyond(store):
-    """Of 0.70 that an active run reserved, 0.20 is spent, in the month or before it."""
+    """Of 0.70 that an active run reserved, 0.20 is spent."""
     store.add_run(run("one", reserved_usd=Decimal("0.70")), "one")
     store.add_run(run("other", team="audio", reserved_usd=Decimal(9)), "other")
     placed(store, "one")
     placed(store, "other")
-    assert store.committed_usd("vision", T0) == Decimal("0.70")
-    assert store.committed_usd("vision", at(0.5)) == Decimal("0.50")
+    assert store.team_month("vision", Money.REAL, T0).committed_usd == Decimal("0.70")
     placed(store, "one", 2, hours=4.0)
-    assert store.committed_usd("vision", T0) == Decimal("1.00")
-    assert store.committed_usd("nobody", T0) == 0
+    assert store.team_month("vision", Money.REAL, T0).committed_usd == Decimal("1.00")
+    assert store.team_month("nobody", Money.REAL, T0) == TeamMonth()
 
 
 def test_hours_and_preemptions_of_a_pool_are_counted_by_the_database(store):

@@ -206,6 +206,16 @@ def test_a_team_without_money_is_refused():
     assert any("team has 0.05 USD left" in r for r in plan(team_money_left=Decimal("0.05")).refusals)
 
 
+def test_a_team_must_have_what_would_be_set_aside_and_not_what_is_expected():
+    found = plan()
+    assert found.reserved_usd == found.chosen.estimate.cost_usd.p90
+    (refusal,) = plan(team_money_left=found.reserved_usd - Decimal("0.01")).refusals
+    assert "is set aside" in refusal
+    assert plan(team_money_left=found.reserved_usd).refusals == ()
+    capped = plan(JOB_YAML + "budget: 0.45 USD\n", team_money_left=Decimal("0.45"))
+    assert (capped.refusals, capped.reserved_usd) == ((), min(Decimal("0.45"), found.reserved_usd))
+
+
 def test_terms_that_can_be_met_are_admitted():
     found = plan(JOB_YAML + "deadline: 12h\nbudget: 5 USD\n", team_money_left=Decimal(100))
     assert found.refusals == ()

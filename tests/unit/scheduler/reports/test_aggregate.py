@@ -10,10 +10,10 @@ import pytest
 from sample_report import AWS_A, BASE, Story, emulated_data, mixed_data, sample_data
 
 from spotwise.scheduler.accounting.ledger import Category
+from spotwise.scheduler.accounting.team_month import Money, month_of
 from spotwise.scheduler.core.run import Attempt, AttemptState, RunKind, RunState
 from spotwise.scheduler.reports import ReportData, Section, build_report
-from spotwise.scheduler.reports.budgets import month_of
-from spotwise.scheduler.reports.report import BudgetLine, BudgetState, Forecast, Money
+from spotwise.scheduler.reports.report import BudgetLine, BudgetState, Forecast
 from spotwise.scheduler.reports.summary import summary
 
 
