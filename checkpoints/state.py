@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from .errors import StateError
 from .rng import RngState, capture_rng, is_generator, restore_rng
+from .torch_parts import refuse_collective_state, refuse_scaler_of_elsewhere, under_own_names
 
 
 @runtime_checkable
@@ -38,8 +39,9 @@ class TrainingState:
         if states.keys() != self._parts.keys():
             raise StateError(_other_parts(source, set(states), set(self._parts)))
         for name, part in self._parts.items():
+            refuse_scaler_of_elsewhere(name, part, states[name], source=source)
             try:
-                part.load_state_dict(states[name])
+                part.load_state_dict(under_own_names(part, states[name]))
             except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError) as fault:
                 raise StateError(
                     f"{source} does not fit {name!r}, which was probably made with other hyperparameters: {fault}\n"
@@ -56,6 +58,7 @@ def _as_stateful(name: str, part: object) -> Stateful:
             f"Session cannot keep {name!r}: {type(part).__name__} has no state_dict() and load_state_dict(). "
             "Give it both, or leave it out."
         )
+    refuse_collective_state(name, part)
     return part
 
 

@@ -6,10 +6,11 @@ import errno
 import io
 import pickle
 import random
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from enum import Enum, IntEnum, StrEnum
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -53,6 +54,21 @@ SCHEDULES: dict[str, Callable[[torch.optim.Optimizer], Any]] = {
     "one cycle": lambda optimizer: torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=20),
     "lambda": lambda optimizer: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.9**epoch),
     "plateau": lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1),
+    "multi step": lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 4, 4]),
+    "sequential": lambda optimizer: torch.optim.lr_scheduler.SequentialLR(
+        optimizer,
+        [
+            torch.optim.lr_scheduler.ConstantLR(optimizer, total_iters=2),
+            torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 4]),
+        ],
+        [2],
+    ),
+    "chained": lambda optimizer: torch.optim.lr_scheduler.ChainedScheduler(
+        [
+            torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 5]),
+            torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9),
+        ]
+    ),
 }
 
 
@@ -157,6 +173,69 @@ def test_whatever_is_saved_is_read_again() -> None:
     tensors = {"p": torch.nn.Parameter(torch.ones(1)), "s": torch.Size([1]), "t": torch.float32}
     saved = round_trip({"plain": plain, "tensors": tensors, "device": torch.device("cpu")})
     assert saved == {"plain": plain, "tensors": tensors, "device": torch.device("cpu")}
+
+
+def test_containers_come_back_as_what_they_were() -> None:
+    """A multiset that came back as a dict would fail at its first missing key, steps after the resume."""
+    state = {
+        "counter": Counter("aab"),
+        "ordered": OrderedDict(b=np.int64(1), a=2),
+        "set": {1, "b", (2, "c")},
+        "bytes": bytearray(b"x"),
+        "inside": [Counter({3: np.int64(2)}), ({4}, OrderedDict())],
+    }
+    saved = round_trip(state)
+    assert saved == state
+    assert [type(value) for value in saved.values()] == [type(value) for value in state.values()]
+    assert (type(saved["inside"][0]), type(saved["inside"][1][1])) == (Counter, OrderedDict)
+    assert saved["counter"]["missing"] == 0
+
+
+class Point(NamedTuple):
+    x: int
+
+
+class Settings(dict[str, int]):
+    """A dict with ways of its own."""
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        (defaultdict(int, {"a": 1}), r"dict\(\.\.\.\).*defaultdict again"),
+        (Settings(a=1), r"dict\(\.\.\.\)"),
+        (frozenset({1}), r"sorted\(\.\.\.\)"),
+        (deque([1]), r"list\(\.\.\.\)"),
+        (Point(1), r"list\(\.\.\.\)"),
+        (PurePosixPath("a"), r"str\(\.\.\.\)"),
+        ([range(2)], "Counters"),
+        ({Kind.A}, "Counters"),
+    ],
+    ids=repr,
+)
+def test_containers_that_would_come_back_as_others_are_refused_with_advice(value: object, advice: str) -> None:
+    with pytest.raises(StateError, match=rf"model\.thing.*{advice}"):
+        state_writer("state.pt", {"model": {"thing": value}})
+
+
+@pytest.mark.parametrize(
+    "value", [(1, 2), Counter("a"), OrderedDict(a=1), defaultdict(int), {1}, Settings(), Level.LOW, Phase.WARM, b"x"]
+)
+def test_json_refuses_what_would_come_back_as_another_type(value: object) -> None:
+    with pytest.raises(StateError, match=r"walk\.thing.*JSON"):
+        state_writer("state.json", {"walk": {"thing": value}})
+
+
+def test_json_holds_the_numbers_of_numpy() -> None:
+    assert round_trip({"best": np.float64(0.5), "n": [np.int64(3)]}, "state.json") == {"best": 0.5, "n": [3]}
+
+
+def test_a_state_that_contains_itself_is_refused() -> None:
+    state: dict[str, Any] = {}
+    state["self"] = state
+    for name in ("state.pt", "state.json"):
+        with pytest.raises(StateError, match="contains itself"):
+            state_writer(name, state)
 
 
 def test_a_malicious_state_file_does_not_run(tmp_path: Path) -> None:
