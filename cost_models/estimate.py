@@ -78,6 +78,7 @@ def estimate(
     *,
     nodes: int = 1,
     interval_hours: float | None = None,
+    least_interval_hours: float = 0.0,
     deadline_hours: float | None = None,
     queue_hours: float = 0.0,
     rate_events: float = math.inf,
@@ -91,6 +92,7 @@ def estimate(
         work_hours: of all the work, on this offer, without interruption.
         hazard: of one instance; ignored on demand. The first instance lost ends the attempt for all nodes.
         interval_hours: work between checkpoints; None takes Daly's best where there is a hazard.
+        least_interval_hours: what the work between checkpoints was seen to take at least, whatever is asked for.
         deadline_hours: from launch.
         queue_hours: mean wait for capacity after a preemption.
         rate_events: how well the hazard is known: as if from so many preemptions seen (``HazardBelief.events``). The
@@ -107,7 +109,7 @@ def estimate(
         interval_hours = best_interval(overheads.checkpoint_hours, faced.mean_lifetime_hours, work_hours)
     process = Process(
         work=work_hours,
-        interval=interval_hours or max(work_hours, MICRO_HOURS),
+        interval=_seen_interval(interval_hours, work_hours, least_interval_hours),
         checkpoint=overheads.checkpoint_hours,
         setup=overheads.provision_hours + overheads.restore_hours,
         queue=queue_hours,
@@ -118,6 +120,13 @@ def estimate(
     if work_sigma > 0:
         outcomes = outcomes.stretched(_work_factors(work_sigma, samples, outcomes.billed.size, seed), process.setup)
     return _summary(outcomes, offer.price_usd_per_hour * nodes, work_hours, interval_hours, deadline_hours)
+
+
+def _seen_interval(interval_hours: float | None, work_hours: float, least_hours: float) -> float:
+    """What is simulated between two checkpoints: never more than all work."""
+    whole = max(work_hours, MICRO_HOURS)
+    asked = interval_hours or whole
+    return asked if asked >= least_hours else min(least_hours, max(whole, asked))
 
 
 def _summary(

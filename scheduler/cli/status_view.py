@@ -25,6 +25,7 @@ from ..core.study import StudyRecord, TrialRecord, shown_params
 from ..core.text import counted
 from ..execution.workloads import workload_for
 from ..jobfile.job_spec import JobSpec, parse_job
+from ..planning.run_evidence import has_kept
 from ..planning.warm_start import saving_json, trial_usd
 from ..planning.warm_start_text import realised_text
 from ..store import RunEvent, Store
@@ -45,7 +46,9 @@ STATE_STYLES = {
     "failed": "red",
     "lost": "red",
     "stopped": "red",
+    "unsaved": "yellow",
 }
+_UNPROVEN = "no checkpoint seen yet: a preemption now would take all work"
 SHOWN_EVENTS = 6
 LEAST_TEXT = 24  # characters of a line: in fewer, progress and reasons are hard to read
 
@@ -62,6 +65,7 @@ class RunView:
     study: StudyRecord | None
     spent_usd: Decimal  # booked, and running
     now: datetime
+    checkpoint_seen: bool = True  # False: a training that was never seen to keep anything
     remaining: Remaining | None = None  # as last estimated; None: unknown, or there is none
     past_saving: Saving | None = None  # by past studies, of a sweep that has ended; None: unknown, or there are none
 
@@ -113,9 +117,15 @@ class RunWatcher:
             study=study,
             spent_usd=self._store.booked_usd(self._id) + open_,
             now=now,
+            checkpoint_seen=self._checkpoint_seen(attempts),
             remaining=None if run.state.is_final else self._store.remaining(self._id),
             past_saving=self._saving(study) if run.state.is_final else None,
         )
+
+    def _checkpoint_seen(self, attempts: Sequence[Attempt]) -> bool:
+        if self._job.sweep is not None:
+            return True
+        return has_kept(attempts) or any(point.is_kept for point in self._workload.points())
 
     def _saving(self, study: StudyRecord | None) -> Saving | None:
         if study is None or not study.priors:
@@ -147,6 +157,8 @@ def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
     ahead = None if view.run.state.is_final else remaining_lines(view.remaining, view.run.deadline_at, view.now)
     if ahead is not None:
         parts.append(ahead)
+    if _is_unproven(view):
+        parts.append(Text(_UNPROVEN, style="yellow"))
     if view.attempts:
         parts.append(_attempts(view))
     if view.study is not None and view.study.trials:
@@ -155,6 +167,12 @@ def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
     if with_events:
         parts.append(_events(view.events[-SHOWN_EVENTS:]))
     return Group(*parts)
+
+
+def _is_unproven(view: RunView) -> bool:
+    """Whether a preemption now would take all work, as far as anybody knows."""
+    live = any(attempt.state is AttemptState.RUNNING and attempt.offer.is_spot for attempt in view.attempts)
+    return live and not view.checkpoint_seen
 
 
 def print_end(view: RunView, console: Console) -> None:
@@ -193,6 +211,7 @@ def status_json(view: RunView) -> dict[str, Any]:
         "spent_usd": json_usd(view.spent_usd),
         "predicted_usd": json_usd(run.predicted_usd),
         "progress": view.progress.fraction,
+        "checkpoint_seen": view.checkpoint_seen,
         "rest": remaining_json(view.remaining),
         "preemptions": view.preemptions,
         "attempts": [_attempt_json(attempt) for attempt in view.attempts],

@@ -14,6 +14,7 @@ class EventKind(StrEnum):
     WAITING = "waiting"  # nothing is to be had that the policy wants: it looks again later
     MIGRATING = "migrating"  # an attempt was told to leave, to continue elsewhere
     STOPPING = "stopping"  # an attempt was told to leave for good: the budget is nearly spent
+    UNSAVED = "unsaved"  # a spot machine was lost, and the run keeps no more than before it had it
     FAULT = "fault"  # something could not be done now and is tried again
     ENDED = "ended"  # the run is over
 

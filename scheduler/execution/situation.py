@@ -10,7 +10,6 @@ from spotwise.cost_models.offer import Offer, Pool
 
 from ..accounting.ledger import cost_of
 from ..core.clock import Clock
-from ..core.progress import Progress
 from ..core.run import Attempt, AttemptState, Run, RunKind
 from ..engines.base import Engine
 from ..jobfile.job_spec import JobSpec
@@ -19,9 +18,12 @@ from ..planning.market_snapshot import MarketSnapshot, gather
 from ..planning.measured_work import read_measured_runs
 from ..planning.past_attempts import PastAttempts, read_past_attempts
 from ..planning.plan import fit, make_situation
+from ..planning.run_evidence import evidence_of
+from ..planning.start_estimate import expected_hours
 from ..planning.work_estimate import MeasuredRuns, as_planned, measure, overhead_hours, work_of
 from ..policies.base import Situation
 from ..store import Store
+from .workloads import Workload
 
 MARKET_S = 0.4  # wall clock; within a round of the supervisor
 HISTORY_S = 10.0  # wall clock; what past runs teach does not change faster
@@ -38,16 +40,18 @@ class SituationReader:
         self._markets: dict[str, tuple[datetime, MarketSnapshot]] = {}  # by engine: when asked, and the answer
 
     def situation(
-        self, run: Run, job: JobSpec, progress: Progress, attempts: Sequence[Attempt], live: Attempt | None
+        self, run: Run, job: JobSpec, workload: Workload, attempts: Sequence[Attempt], live: Attempt | None
     ) -> tuple[Situation, MarketSnapshot]:
         """What the policy of a run looks at now."""
-        now = self._clock.now()
+        now, progress = self._clock.now(), workload.progress()
+        evidence = evidence_of(attempts, workload.points(), progress.epochs_kept, now)
         known = self._known(run.engine)
         seen = self._measured_for(run, known)
         # This run's own attempts are newer than the past that is kept.
         newest = {a.id: a for a in (*self._past(run.engine).recent, *attempts)}
         known = known.with_refusals(newest.values(), now, self._settings.cooldown_hours)
         known = known.with_overhead(overhead_hours(run.kind, seen))
+        known = known.with_overhead(expected_hours(evidence.starts, known.restart_hours))
         work = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
         situation = make_situation(
             job,
@@ -62,6 +66,7 @@ class SituationReader:
             current_age_hours=0.0 if live is None else _age_hours(live, now),
             refused=_refused(attempts),
             submitted_at=run.submitted_at,
+            evidence=evidence,
         )
         return situation, known
 

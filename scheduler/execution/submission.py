@@ -89,6 +89,7 @@ def prepare(app: App, path: Path) -> Prepared:
         trial_hours=hours,
         trial_memory=memory,
         notes=[*_notes(app.settings, job, known.offers), *disagreement(job, hours)],
+        checkpoint_seen=text in seen.kept,
     )
     return Prepared(job, text, plan, tuple(related.study for related in found))
 

@@ -28,8 +28,10 @@ from ..jobfile.settings import Settings
 from ..node_agent.end_cause import EndCause
 from ..planning.market_snapshot import MarketSnapshot
 from ..planning.remaining_cost import estimate_remaining
+from ..planning.run_evidence import TAKEN, has_kept, lost_in_vain
 from ..policies import policy_named
 from ..policies.base import Decision, Move, Situation, Stay, Wait
+from ..policies.fruitless import warning
 from ..store import RunEvent, Store
 from . import lease_owner
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
@@ -222,7 +224,16 @@ class Supervisor:
         spent = sum((charge.amount_usd for charge in charges), Decimal(0))
         message = f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD"
         self._note(run, EventKind(ended.state.value), message, ended)
+        self._warn_if_lost_in_vain(run, ended)
         return ended
+
+    def _warn_if_lost_in_vain(self, run: Run, ended: Attempt) -> None:
+        attempts = self._store.attempts(run.id)
+        lost = lost_in_vain(attempts)
+        if lost and ended.state in TAKEN and ended.offer.is_spot:
+            job, workload = self._work(run)
+            seen = has_kept(attempts) or any(point.is_kept for point in workload.points())
+            self._note(run, EventKind.UNSAVED, warning(lost, job.policy, checkpoint_seen=seen), ended)
 
     def _place(self, run: Run, host: int) -> None:
         """No attempt of this host is live: start one, or wait."""
@@ -230,7 +241,7 @@ class Supervisor:
             return
         job, workload = self._work(run)
         attempts = self._store.attempts(run.id)
-        situation, known = self._situations.situation(run, job, workload.progress(), attempts, None)
+        situation, known = self._situations.situation(run, job, workload, attempts, None)
         live = any(not attempt.state.is_final for attempt in attempts)
         if self._situations.is_spent(run, situation, known, known.nodes(job.num_nodes)):
             self._give_up(run, Transition(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
@@ -305,7 +316,7 @@ class Supervisor:
     def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
         job, workload = self._work(run)
         attempts = self._store.attempts(run.id)
-        situation, _ = self._situations.situation(run, job, workload.progress(), attempts, attempt)
+        situation, _ = self._situations.situation(run, job, workload, attempts, attempt)
         last = self._estimated.get(run.id)
         if last is None or situation.now - last > _interval(attempt, ESTIMATE_EVERY):
             self._save_remaining(run, job, situation)

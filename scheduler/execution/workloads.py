@@ -19,9 +19,11 @@ from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
 
 from ..accounting.ledger import Charge, Span
 from ..accounting.time_spans import CapacityShare, epochs_kept, sweep_spans, training_spans
+from ..accounting.work_points import WorkPoints
 from ..core.progress import Progress
 from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
+from ..core.work_point import WorkPoint
 from ..engines.base import LaunchRequest
 from ..jobfile.job_spec import EarlyStopping, JobSpec, parse_job
 from ..tuning.study.study_record import to_record
@@ -39,6 +41,10 @@ class Workload(Protocol):
     def request(self, attempt: Attempt) -> LaunchRequest: ...
 
     def progress(self) -> Progress: ...
+
+    def points(self) -> Sequence[WorkPoint]:
+        """The moments at which it said how far it is, oldest first."""
+        ...
 
     def spans(self, attempt: Attempt) -> list[Span]:
         """What an ended attempt did with its time."""
@@ -62,6 +68,7 @@ class TrainingWorkload:
         self._progress_url = str(Path(run.folder) / "progress.jsonl")
         self._reader = ProgressReader(self._progress_url)
         self._records: list[ProgressRecord] = []
+        self._points = WorkPoints(job.work.epochs, job.work.steps) if job.work else WorkPoints(None, None)
 
     def request(self, attempt: Attempt) -> LaunchRequest:
         job = self._job
@@ -73,7 +80,7 @@ class TrainingWorkload:
         return _request(self._run, job, attempt, job.run, env)
 
     def progress(self) -> Progress:
-        self._records += self._reader.new()
+        self._read()
         kept = epochs_kept(self._records)
         newest = self._records[-1] if self._records else None
         total = self._job.work.epochs if self._job.work else None
@@ -83,6 +90,15 @@ class TrainingWorkload:
             "no progress reported" if newest is None else f"epoch {newest.epoch}{of}, {kept} kept  {metrics}".rstrip()
         )
         return Progress(min(1.0, kept / total) if total else 0.0, kept, text)
+
+    def points(self) -> Sequence[WorkPoint]:
+        self._read()
+        return self._points.points
+
+    def _read(self) -> None:
+        new = self._reader.new()
+        self._records += new
+        self._points.add(new)
 
     def spans(self, attempt: Attempt) -> list[Span]:
         return training_spans(attempt, read_progress(self._progress_url))
@@ -126,6 +142,12 @@ class SweepWorkload:
         early = f"; {self._feed.study.end_reason}" if self._feed.study.end_reason else ""
         said = f"{ended}{of} trials ended ({pruned} stopped early{aside}){early}"
         return Progress(fraction, kept, said if trials else "starting")
+
+    def points(self) -> Sequence[WorkPoint]:
+        """When each attempt's first trial began."""
+        self._feed.new()
+        holds = [hold for trial in self._feed.study.trials.values() for hold in trial.holds]
+        return [WorkPoint(hold.attempt, hold.start, None, False) for hold in sorted(holds, key=lambda h: h.start)]
 
     def spans(self, attempt: Attempt) -> list[Span]:
         self._feed.new()

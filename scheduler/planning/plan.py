@@ -16,8 +16,10 @@ from ..core.money import CENT
 from ..jobfile.job_spec import JobSpec
 from ..policies import DEADLINE_POLICIES, policy_named
 from ..policies.base import Candidate, Move, Situation, Stop
+from ..policies.fruitless import UNSEEN_LIMIT
 from .market_snapshot import MarketSnapshot
 from .rejection_reasons import reasons_against
+from .run_evidence import RunEvidence
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory, too_small
 from .warm_start import WarmStart, usd_per_trial
@@ -102,8 +104,12 @@ def make_plan(
     trial_hours: TrialHours | None = None,
     trial_memory: TrialMemory | None = None,
     notes: Sequence[str] = (),
+    checkpoint_seen: bool = True,
 ) -> Plan:
-    """Plan a job on what is known of the market at ``now``."""
+    """Plan a job on what is known of the market at ``now``.
+
+    ``checkpoint_seen``: whether a run of this job file was seen to keep anything; False is said.
+    """
     deadline_at = job.deadline.resolve(now, known.hour_s) if job.deadline else None
     fitting, rejected = fit(job, work, known)
     situation = make_situation(job, work, fitting, known, now, deadline_at=deadline_at, money_left=job.budget_usd)
@@ -123,7 +129,11 @@ def make_plan(
         checkpoint="",
         hour_s=known.hour_s,
         cost_basis=known.cost_basis.value,
-        notes=(*notes, *_memory_notes(_too_small(job, work, known, offer) for offer in fitting)),
+        notes=(
+            *notes,
+            *_memory_notes(_too_small(job, work, known, offer) for offer in fitting),
+            *_checkpoint_notes(job, chosen, checkpoint_seen),
+        ),
         priors=tuple(priors),
         warm_start=warm_start,
         trial_hours=trial_hours,
@@ -167,12 +177,15 @@ def make_situation(
     current_age_hours: float = 0.0,
     refused: Mapping[Pool, datetime] | None = None,
     submitted_at: datetime | None = None,
+    evidence: RunEvidence | None = None,
 ) -> Situation:
     """What a policy looks at: every fitting offer with the estimate of the work that is left on it.
 
     ``left`` is the share of ``work`` that is still to be done. The start of what is held is over, or nearly, so that
-    an estimate, which counts from a launch, has so much longer until the deadline.
+    an estimate, which counts from a launch, has so much longer until the deadline. ``evidence`` is what the run has
+    shown; None: nothing yet, as before its start.
     """
+    seen = evidence or RunEvidence()
     deadline_hours = _hours_between(now, deadline_at, known.hour_s)
     started_hours = min(known.restart_hours, current_age_hours)
     candidates = []
@@ -187,14 +200,15 @@ def make_situation(
             known.overheads,
             nodes=known.nodes(job.num_nodes) * job.hosts,
             interval_hours=_interval_hours(job, work.hours, known.hour_s, speed),
+            least_interval_hours=seen.save_hours,
             deadline_hours=None if work.hours is None or deadline_hours is None else deadline_hours + ahead,
             rate_events=known.rate_events(offer),
             work_sigma=work.sigma,
         )
         when = (refused or {}).get(offer.pool) if offer.is_spot else None
         tried_at = known.no_capacity_at.get(offer.key)
-        available, seen = known.available.get(offer.key), known.seen.get(offer.pool) if offer.is_spot else None
-        candidates.append(Candidate(offer, predicted, available, when, tried_at, known.restart_hours, seen))
+        available, history = known.available.get(offer.key), known.seen.get(offer.pool) if offer.is_spot else None
+        candidates.append(Candidate(offer, predicted, available, when, tried_at, known.restart_hours, history))
     return Situation(
         now=now,
         deadline_at=deadline_at,
@@ -205,11 +219,14 @@ def make_situation(
         money_left_usd=money_left,
         nodes=known.nodes(job.num_nodes) * job.hosts,
         starting_hours=known.restart_hours - started_hours if current else 0.0,
-        at_risk_hours=_at_risk_hours(candidates),
+        at_risk_hours=max(_at_risk_hours(candidates), seen.at_risk_hours),
         look_hours=LOOK_HOURS,
         share_done=1.0 - left,
         submitted_at=submitted_at,
         work_is_known=work.hours is not None,
+        fruitless=seen.fruitless,
+        fruitless_hours=seen.fruitless_hours,
+        checkpoint_seen=seen.checkpoint_seen,
     )
 
 
@@ -278,6 +295,15 @@ def _memory_notes(found: Iterable[str | None]) -> list[str]:
     small = sorted({reason for reason in found if reason})
     text = f"some trials may run out of GPU memory, and the job allows no larger GPU: {'; '.join(small)}"
     return [text] if small else []
+
+
+def _checkpoint_notes(job: JobSpec, chosen: Offer | None, seen: bool) -> list[str]:
+    """The job file's word is what spot capacity is planned by until a run has shown that it saves."""
+    if seen or chosen is None or not chosen.is_spot or not job.declares_checkpoint or job.sweep is not None:
+        return []
+    then = "stops" if job.policy == "spot_only" else "goes on demand"
+    losses = f"if {UNSEEN_LIMIT} spot machines in a row are lost before one is, the run {then}"
+    return [f"no checkpoint of this job file was seen yet, so this counts on its word that it saves; {losses}"]
 
 
 def _checkpoint_text(job: JobSpec, plan: Plan) -> str:

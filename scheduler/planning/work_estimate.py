@@ -13,6 +13,7 @@ from ..core.run import Attempt, Run, RunKind, RunState
 from ..core.text import counted
 from ..jobfile.job_spec import JobSpec, Sweep
 from .market_snapshot import MarketSnapshot
+from .start_estimate import Observed, expected_hours
 from .trial_duration import TrialHours
 
 NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
@@ -125,30 +126,34 @@ class MeasuredRuns:
 
     runs: tuple[Run, ...]
     hours: Mapping[str, Mapping[Category, float]]  # by run: billed hours of a machine, not of all its nodes
-    attempts: Mapping[str, int]  # by run: attempts that were billed
+    starts: Mapping[str, Sequence[Observed]]  # by run: overhead of each attempt; whole where it came to work
     accelerators: Mapping[str, frozenset[str | None]]  # by run
+    kept: frozenset[str] = frozenset()  # texts of job files whose runs were seen to keep something
 
     @classmethod
     def under(
         cls, known: MarketSnapshot, runs: Iterable[Run], attempts: Iterable[Attempt], charges: Iterable[Charge]
     ) -> MeasuredRuns:
         """What was seen under the market that ``known`` describes: emulated hours say nothing about real ones."""
+        attempts, runs = list(attempts), list(runs)
+        saving = {a.run_id for a in attempts if a.epochs_kept}
         fitting = {a.id: a for a in attempts if a.hour_s == known.hour_s and a.cost_basis is known.cost_basis}
         hours: dict[str, dict[Category, float]] = {}
-        billed: dict[str, set[str]] = {}
+        by_attempt: dict[str, dict[str, dict[Category, float]]] = {}
         accelerators: dict[str, set[str | None]] = {}
         for charge in charges:
             attempt = fitting.get(charge.attempt_id)
             if attempt is not None:
-                mine = hours.setdefault(charge.run_id, {})
-                mine[charge.category] = mine.get(charge.category, 0.0) + float(charge.hours) / attempt.nodes
-                billed.setdefault(charge.run_id, set()).add(attempt.id)
+                own = by_attempt.setdefault(charge.run_id, {}).setdefault(attempt.id, {})
+                for sums in (hours.setdefault(charge.run_id, {}), own):
+                    sums[charge.category] = sums.get(charge.category, 0.0) + float(charge.hours) / attempt.nodes
                 accelerators.setdefault(charge.run_id, set()).add(charge.offer.accelerator)
         return cls(
             runs=tuple(run for run in runs if run.state is RunState.COMPLETED and run.id in hours),
             hours=hours,
-            attempts={run_id: len(ids) for run_id, ids in billed.items()},
+            starts={run_id: [_start(own) for own in each.values()] for run_id, each in by_attempt.items()},
             accelerators={run_id: frozenset(kinds) for run_id, kinds in accelerators.items()},
+            kept=frozenset(run.job_yaml for run in runs if run.id in saving),
         )
 
 
@@ -172,12 +177,18 @@ def measure(job_yaml: str, seen: MeasuredRuns) -> Measured | None:
 
 
 def overhead_hours(kind: RunKind, seen: MeasuredRuns) -> float | None:
-    """Measured overhead of an attempt, in billed hours: the mean over the newest completed runs of this kind."""
+    """Measured overhead of an attempt, in billed hours: by all attempts of the newest completed runs of this kind.
+
+    An attempt that was cut off before it came to work has shown only that it takes at least so long.
+    """
     newest = [run for run in seen.runs if run.kind is kind][-NEWEST_RUNS:]
     if not newest:
         return None
-    overhead = sum(seen.hours[run.id].get(Category.OVERHEAD, 0.0) for run in newest)
-    return overhead / sum(seen.attempts[run.id] for run in newest)
+    return expected_hours((start for run in newest for start in seen.starts[run.id]), 0.0)
+
+
+def _start(hours: Mapping[Category, float]) -> Observed:
+    return Observed(hours.get(Category.OVERHEAD, 0.0), any(category is not Category.OVERHEAD for category in hours))
 
 
 def _spread(hours: Sequence[float]) -> float:

@@ -49,6 +49,9 @@ class Situation:
     failed_probe_hours: float | None = None
     margin_hours: float | None = None  # billed; kept in hand against wrong predictions. None: the policy's own
     work_is_known: bool = True  # False: estimates are of one hour of work
+    fruitless: int = 0  # spot machines lost since the run last kept more than before
+    fruitless_hours: float = 0.0  # billed; how long the longest-lived of them lived
+    checkpoint_seen: bool = True  # False: the run was never seen to keep anything
 
     @property
     def clock_hours(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .base import Decision, Situation, Stay
 from .choice import holds, place, shortlist, wait_or_stop
+from .fruitless import is_fruitless, without_spot
 
 
 class Cheapest:
@@ -15,6 +16,9 @@ class Cheapest:
         self._cooldown_hours = cooldown_hours
 
     def decide(self, situation: Situation) -> Decision:
+        return without_spot(situation, self._decide) if is_fruitless(situation) else self._decide(situation)
+
+    def _decide(self, situation: Situation) -> Decision:
         if situation.current is not None:
             return Stay(holds(situation, situation.current))
         listed = shortlist(situation, self._cooldown_hours)

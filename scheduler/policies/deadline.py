@@ -39,6 +39,7 @@ from .choice import (
     was_refused,
 )
 from .cost_to_go import SPOT
+from .fruitless import is_fruitless, without_spot
 from .safety import DeadlineMargin, position
 from .weighing import Weighed, weigh
 
@@ -88,11 +89,14 @@ class MeetDeadline:
     def decide(self, situation: Situation) -> Decision:
         if situation.deadline_at is None:
             return Cheapest(self._cooldown_hours).decide(situation)
+        return without_spot(situation, self._decide) if is_fruitless(situation) else self._decide(situation)
+
+    def _decide(self, situation: Situation) -> Decision:
         if situation.candidates and all(c.estimate.chance_to_meet_deadline is None for c in situation.candidates):
             decision = Cheapest(self._cooldown_hours).decide(situation)
             unknown = "the deadline cannot be minded: how much work there is is unknown"
             return replace(decision, reason=f"{decision.reason}; {unknown}")
-        guard = _guard(situation, hours_between(situation.now, situation.deadline_at, situation))
+        guard = _guard(situation, _hours_left(situation))
         if situation.current is None:
             return self._start(situation, guard)
         if situation.current.is_spot:
@@ -187,6 +191,13 @@ class MeetDeadline:
         open_ = [each for each in safe if _is_spot(each) and each.is_due and _key(each) in tried]
         to_wait = not any(each.chance_available >= WORTH_ASKING for each in open_)
         return [each for each in safe if not _is_spot(each) and (to_wait or each.candidate is not None)] + open_
+
+
+def _hours_left(situation: Situation) -> float:
+    """Billed hours to the deadline; infinite without one."""
+    if situation.deadline_at is None:
+        return math.inf
+    return hours_between(situation.now, situation.deadline_at, situation)
 
 
 def _where(situation: Situation, guard: Guard) -> DeadlineMargin:

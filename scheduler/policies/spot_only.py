@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from spotwise.cost_models.offer import Market
 
-from .base import Decision, Situation, Stay
+from .base import Decision, Situation, Stay, Stop
 from .choice import holds, place, shortlist, wait_or_stop
+from .fruitless import is_fruitless, lost_in_vain_text
 
 
 class SpotOnly:
@@ -19,6 +20,8 @@ class SpotOnly:
     def decide(self, situation: Situation) -> Decision:
         if situation.current is not None:
             return Stay(holds(situation, situation.current))
+        if is_fruitless(situation, patient=True):
+            return Stop(f"{lost_in_vain_text(situation)}: spot machines do not live long enough for this job")
         listed = shortlist(situation, self._cooldown_hours, Market.SPOT)
         if listed.is_empty:
             return wait_or_stop(situation, listed, "spot offer", self._cooldown_hours)

@@ -12,7 +12,6 @@ from fakes import FakeEngine
 
 from spotwise.scheduler.core.clock import ManualClock, SystemClock
 from spotwise.scheduler.core.errors import InputError
-from spotwise.scheduler.core.progress import Progress
 from spotwise.scheduler.core.run import CostBasis, Run
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.engines.base import LaunchRequest
@@ -20,6 +19,7 @@ from spotwise.scheduler.execution.context import App
 from spotwise.scheduler.execution.situation import SituationReader
 from spotwise.scheduler.execution.submission import prepare, submit
 from spotwise.scheduler.execution.supervisor import Supervisor
+from spotwise.scheduler.execution.workloads import workload_for
 from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings
 from spotwise.scheduler.store import Store
 from spotwise.scheduler.store.studies import forget_studies
@@ -184,7 +184,7 @@ def test_a_sweep_without_hours_is_planned_and_steered_by_its_related_studies(pla
     forget_studies(place.app.store, [f"past-{number}" for number in range(3)])
     app = place.app
     situation, _ = SituationReader(app.store, app.engine, app.settings, app.clock).situation(
-        run, prepared.job, Progress(0.0, 0, ""), [], None
+        run, prepared.job, workload_for(run, prepared.job), [], None
     )
     assert situation.work_is_known
 
@@ -206,7 +206,7 @@ def test_a_sweep_keeps_off_gpus_that_its_related_studies_trials_would_not_fit_on
     forget_studies(place.app.store, [f"past-{number}" for number in range(3)])
     app = place.app
     situation, _ = SituationReader(app.store, app.engine, app.settings, app.clock).situation(
-        run, prepared.job, Progress(0.0, 0, ""), [], None
+        run, prepared.job, workload_for(run, prepared.job), [], None
     )
     assert [candidate.offer for candidate in situation.candidates] == [large]
 

@@ -1,0 +1,100 @@
+"""What a run's own attempts have shown: how long it takes to start and to save, and whether spot capacity gets it on.
+
+A checkpoint is believed once one has been seen: a job file may say how often a program saves, and the program does not.
+Machines that are lost before anything more is kept than before are counted, since such a run may go on so for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..core.run import Attempt, AttemptState
+from ..core.work_point import WorkPoint
+from .start_estimate import AS_LONG_AGAIN, Observed
+
+TAKEN = frozenset({AttemptState.PREEMPTED, AttemptState.LOST})  # the machine was taken away
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvidence:
+    """Of one run, so far."""
+
+    fruitless: int = 0  # spot machines lost since the run last kept more than before
+    fruitless_hours: float = 0.0  # billed; how long the longest-lived of them lived
+    checkpoint_seen: bool = False
+    starts: tuple[Observed, ...] = ()  # from launch until work went on
+    save_hours: float = 0.0  # billed, from the start of work to a checkpoint, as what was cut off shows
+    working_hours: float = 0.0  # billed, that the live attempt has worked
+
+    @property
+    def at_risk_hours(self) -> float:
+        """Of work, that the loss of a machine may take: what no checkpoint was ever seen to keep, too."""
+        return max(self.save_hours, 0.0 if self.checkpoint_seen else self.working_hours)
+
+
+def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: int, now: datetime) -> RunEvidence:
+    """What a run has shown until now.
+
+    Args:
+        attempts: all of the run, in the order they were made.
+        points: what its program said, oldest first; empty where it says nothing.
+        kept: how much the run keeps now, on the scale of ``Attempt.epochs_kept``.
+    """
+    began = _began(attempts, points)
+    lost = _lost_in_vain(attempts, kept)
+    worked = [_hours(began[a.number], a, now) for a in lost if a.number in began]
+    live = [a for a in attempts if not a.state.is_final and a.number in began]
+    return RunEvidence(
+        fruitless=len(lost),
+        fruitless_hours=max((_hours(a.launched_at, a, now) for a in lost), default=0.0),
+        checkpoint_seen=has_kept(attempts, kept) or any(point.is_kept for point in points),
+        starts=tuple(_start(a, began.get(a.number), now) for a in attempts if a.state is not AttemptState.REFUSED),
+        save_hours=AS_LONG_AGAIN * max(worked, default=0.0),
+        working_hours=max((_hours(began[a.number], a, now) for a in live), default=0.0),
+    )
+
+
+def lost_in_vain(attempts: Sequence[Attempt]) -> int:
+    """How many spot machines were lost since the run last kept more than before, by its attempts alone."""
+    return len(_lost_in_vain(attempts, 0))
+
+
+def has_kept(attempts: Sequence[Attempt], kept: int = 0) -> bool:
+    """Whether a run keeps anything: what its attempts have kept, or it keeps now."""
+    return kept > 0 or any(attempt.epochs_kept for attempt in attempts)
+
+
+def _lost_in_vain(attempts: Sequence[Attempt], kept: int) -> list[Attempt]:
+    best, lost = 0, list[Attempt]()
+    for attempt in attempts:
+        if attempt.epochs_kept > best:
+            best, lost = attempt.epochs_kept, []
+        elif attempt.state in TAKEN and attempt.offer.is_spot:
+            lost.append(attempt)
+    return [] if kept > best else lost
+
+
+def _began(attempts: Sequence[Attempt], points: Sequence[WorkPoint]) -> dict[int, datetime]:
+    """When work began, by attempt: at the first report, or at the start of a program that never reports."""
+    if not points:
+        return {a.number: a.started_at for a in attempts if a.started_at is not None}
+    began: dict[int, datetime] = {}
+    for point in points:
+        began.setdefault(point.attempt, point.at)
+    return began
+
+
+def _start(attempt: Attempt, began: datetime | None, now: datetime) -> Observed:
+    hours = _hours(attempt.launched_at, attempt, now)
+    return Observed(hours if began is None else _between(attempt.launched_at, began, attempt), began is not None)
+
+
+def _hours(start: datetime, attempt: Attempt, now: datetime) -> float:
+    """Billed hours from a moment of an attempt until its end, or until now."""
+    return _between(start, attempt.ended_at or now, attempt)
+
+
+def _between(start: datetime, end: datetime, attempt: Attempt) -> float:
+    return max(0.0, (end - start).total_seconds()) / float(attempt.hour_s)
