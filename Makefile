@@ -14,7 +14,8 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check install
 real_parts := postgres browser s3 skypilot
 unit_tests := tests/unit tests/simulation
 process_tests := tests/process tests/contract tests/integration/local
-pytest := $(bin)/python -m pytest --durations=15 --dist worksteal
+# Targets run side by side, hence a cache of its own for each.
+pytest = $(bin)/python -m pytest --durations=15 --dist worksteal -o cache_dir=.pytest_cache/$@
 # Each of these waits for one server; on Slurm each process has two clusters of its own in the one world.
 workers_postgres := 3
 workers_browser  := 2
@@ -63,9 +64,12 @@ demo: $(VENV)/.installed
 # its own, as in a user's training.
 test-unit test-process $(addprefix test-,$(real_parts)): export OPENBLAS_NUM_THREADS ?= 1
 
-test:
-	$(MAKE) --no-print-directory test-unit
-	$(MAKE) --no-print-directory test-process
+# Side by side: one computes, the other waits and has the right of way.
+test: $(VENV)/.installed
+	@echo "Unit tests, and beside them those with processes of their own: what they say comes when each ends."
+	nice -n 10 $(MAKE) --no-print-directory test-unit & \
+	$(MAKE) --no-print-directory test-process >$(VENV)/test-process.log 2>&1; code=$$?; \
+	wait $$! || code=$$?; cat $(VENV)/test-process.log; exit $$code
 
 test-unit: $(VENV)/.installed
 	$(pytest) $(unit_tests) -n $(WORKERS)

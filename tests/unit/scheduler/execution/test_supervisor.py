@@ -302,7 +302,7 @@ def test_charges_tell_productive_from_lost_work(world):
 
 def test_a_dead_supervisor_elsewhere_is_waited_out(world):
     """Its host is gone, and its lease lasts for seconds more: the next one does not leave before it expires."""
-    world.submit()
+    world.submit(text=job_yaml(run="sleep 120"))
     world.supervisor(owner="gone-host 1 0").tick()
     world.settings = replace(world.settings, tick=timedelta(seconds=1))
     world.supervisor(owner="other-host 2 0").run(until_idle=True)

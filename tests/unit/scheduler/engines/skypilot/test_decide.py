@@ -380,7 +380,7 @@ any_facts = st.builds(
 
 
 @given(any_facts)
-@examples(1000)
+@examples(400)
 def test_nothing_is_launched_that_may_be_there_or_is_over(seen: Facts) -> None:
     decision = decide(seen)
     if decision.step is Step.LAUNCH:
@@ -390,13 +390,13 @@ def test_nothing_is_launched_that_may_be_there_or_is_over(seen: Facts) -> None:
 
 
 @given(any_facts, leavings)
-@examples(500)
+@examples(400)
 def test_a_decided_leaving_never_changes(seen: Facts, leaving: EndInProgress) -> None:
     assert decide(replace(seen, leaving=leaving)).leaving == leaving
 
 
 @given(any_facts)
-@examples(1000)
+@examples(400)
 def test_it_is_closed_only_where_nothing_stands_or_the_market_has_it(seen: Facts) -> None:
     decision = decide(seen)
     if decision.step is Step.CLOSE:
@@ -407,7 +407,7 @@ def test_it_is_closed_only_where_nothing_stands_or_the_market_has_it(seen: Facts
 
 
 @given(any_facts)
-@examples(1000)
+@examples(400)
 def test_a_step_out_is_taken_only_with_a_reason(seen: Facts) -> None:
     decision = decide(seen)
     if decision.step in (Step.CANCEL_LAUNCH, Step.DOWN, Step.CLOSE):
@@ -417,7 +417,7 @@ def test_a_step_out_is_taken_only_with_a_reason(seen: Facts) -> None:
 
 
 @given(any_facts, leavings, st.booleans())
-@examples(1000)
+@examples(400)
 def test_the_times_of_an_end_are_in_order_and_nothing_is_billed_that_never_was(
     seen: Facts, leaving: EndInProgress, is_away: bool
 ) -> None:
@@ -559,7 +559,7 @@ quiet_starts = st.builds(
 
 
 @given(quiet_starts, st.lists(st.integers(0, 999), min_size=5, max_size=40), st.booleans(), st.booleans())
-@examples(1500)
+@examples(600)
 def test_from_every_state_an_attempt_comes_to_its_end(start: Facts, luck: list[int], taken: bool, dead: bool) -> None:
     place = Place(start, luck, is_taken=taken, is_dead=dead, job_ticks=10)
     decided = start.leaving
