@@ -1,4 +1,4 @@
-# demo · test · check · docs · test-<part> · bench-<claim>. Each target makes the virtual environment it needs.
+# demo · test · check · docs · chaos · test-<part> · bench-<claim>. Each target makes the virtual environment it needs.
 #
 # Other Python, place or number of test processes:  make test PYTHON=python3.13 VENV=/tmp/venv WORKERS=4
 PYTHON  ?= python3
@@ -13,7 +13,7 @@ pip := $(bin)/python -m pip --quiet --disable-pip-version-check install
 # Tests of real parts have targets of their own; so have the docs. `make test` is the rest.
 real_parts := postgres browser s3 skypilot
 unit_tests := tests/unit tests/simulation
-process_tests := tests/process tests/contract tests/integration/local
+process_tests := tests/process tests/contract tests/integration/local tests/chaos
 # Targets run side by side, hence a cache of its own for each.
 pytest = $(bin)/python -m pytest --durations=15 --dist worksteal -o cache_dir=.pytest_cache/$@
 # Each of these waits for one server; on Slurm each process has two clusters of its own in the one world.
@@ -23,7 +23,7 @@ workers_s3       := 3
 workers_skypilot := 3
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test test-unit test-process check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising bench-store
+.PHONY: demo test test-unit test-process chaos check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising bench-store
 
 # Done once, and again when what is to be installed has changed. An old pip takes minutes to find out what fits together.
 # PyTorch comes first, by its exact version: a looser request may take a build several GB larger. The build backend comes
@@ -76,6 +76,13 @@ test-unit: $(VENV)/.installed
 
 test-process: $(VENV)/.installed
 	$(pytest) $(process_tests) -n $(WAITING_WORKERS)
+
+# Kills and damages without end:  make chaos MINUTES=10 SEED=7 STORE=postgres
+MINUTES ?= 10
+STORE   ?= sqlite
+chaos: $(VENV)/.installed
+	PYTHONPATH=tests/support $(if $(filter postgres,$(STORE)),bash tests/integration/postgres/run.sh serve) \
+	    $(bin)/python tests/chaos/campaign.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 scripts := .ci/run demo.sh $(wildcard tests/integration/*/*.sh)
 

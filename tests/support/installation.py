@@ -111,6 +111,7 @@ class Installation:
     env: dict[str, str] = field(default_factory=dict)  # beside this process' own
     umask: int = -1  # of commands; -1: this process' own
     patience_s: float = PATIENCE_S
+    database: str = ""  # URL; default: SQLite in the home
 
     def __post_init__(self) -> None:
         self.home = self.folder / "home"
@@ -124,6 +125,7 @@ class Installation:
         """Write settings that look often; JSON is YAML."""
         overheads = {"provision": "0m", "restore": "6m", "checkpoint": "0m"}
         values = {"tick": "0.1s", "grace": "2s", "cooldown": "1000h", "overheads": overheads, **keys}
+        values |= {"store": self.database} if self.database else {}
         path = self.folder / "settings.yaml"
         path.write_text(json.dumps(values))
         self.env["SPOTWISE_SETTINGS"] = str(path)
@@ -181,7 +183,7 @@ class Installation:
 
     @cached_property
     def store(self) -> Store:
-        return Store.open(f"sqlite:///{self.home / 'spotwise.db'}")
+        return Store.open(self.database or f"sqlite:///{self.home / 'spotwise.db'}")
 
     def run(self, run_id: str) -> Run:
         return self.store.run(run_id)

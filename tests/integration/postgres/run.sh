@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The store on a real PostgreSQL: a server of its own, made here and removed here.
-# Usage: run.sh PYTEST-COMMAND...    run.sh install makes no server: it installs what one needs.
+# Usage: run.sh PYTEST-COMMAND...    run.sh serve COMMAND... runs any command while the server is there.
+#        run.sh install makes no server: it installs what one needs.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -43,7 +44,19 @@ as_server "$programs/initdb" --username=spotwise --auth=trust --encoding=UTF8 --
 as_server "$programs/pg_ctl" start --silent --wait --pgdata="$folder/data" --log="$folder/log" \
     --options="-c listen_addresses='' -c unix_socket_directories='$folder' -c fsync=off" || { cat "$folder/log"; exit 1; }
 "$programs/postgres" --version
+# A server that is stopped and started again: for tests that want to see the store come back.
+cat >"$folder/restart" <<END
+#!/bin/sh
+cd / && $([ "$(id -u)" -ne 0 ] || echo "exec runuser -u postgres --") \
+    "$programs/pg_ctl" restart --silent --wait --mode=immediate --pgdata="$folder/data" --log="$folder/log"
+END
+chmod +x "$folder/restart"
+export SPOTWISE_TEST_POSTGRES_RESTART="$folder/restart"
 
 export SPOTWISE_TEST_POSTGRES="postgresql+psycopg://spotwise@/postgres?host=$folder"
+if [ "$1" = serve ]; then
+    "${@:2}"
+    exit
+fi
 "$@" tests/integration/postgres tests/contract/test_store*.py \
-    tests/contract/test_occurrences.py tests/unit/scheduler/execution/test_supervisor.py -k postgres
+    tests/contract/test_occurrences.py tests/unit/scheduler/execution/test_supervisor.py tests/chaos -k postgres
