@@ -7,19 +7,20 @@ will do. Keys that do not narrow the choice of an offer (disk, image, ports, rec
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .errors import CostModelError
 from .offer import Offer
+from .wanted_accelerators import wanted_accelerators
 
 Resources = Mapping[str, Any]  # as YAML gives it: checked key by key below
 
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:gb|gib)?\s*(\+?)", re.IGNORECASE)
-_ALLOWED_ACCELERATORS = "allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(\+?)")
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[kmgtp](?:b|i|ib))?)\s*(\+?)", re.IGNORECASE)
+_IN_GIB = {"": 1.0, "k": 2.0**-20, "m": 2.0**-10, "g": 1.0, "t": 2.0**10, "p": 2.0**20}
 _CLOUD_NAMES = {"k8s": "kubernetes"}
 
 
@@ -38,9 +39,9 @@ def reject_reason(offer: Offer, resources: Resources | None) -> str | None:
 def problems(resources: Resources) -> Iterator[tuple[str, str]]:
     """Pairs of a key whose value means nothing and what is wrong with it: what `reject_reason` raises for any offer."""
     checks: dict[str, Callable[[Any], object]] = {
-        "accelerators": lambda value: value and list(_wanted_accelerators(value)),
-        "cpus": lambda value: _amount_reason("cpus", 0, "", value),
-        "memory": lambda value: _amount_reason("memory", 0, "", value),
+        "accelerators": lambda value: value and list(wanted_accelerators(value)),
+        "cpus": lambda value: value is None or _cpus(value),
+        "memory": lambda value: value is None or _memory_gib(value),
         "max_hourly_cost": _most,
     }
     for key, check in checks.items():
@@ -66,8 +67,8 @@ def _first_reason(offer: Offer, resources: Resources) -> str | None:
         _place_reason(offer, resources),
         _instance_reason(offer, resources.get("instance_type")),
         _accelerator_reason(offer, resources.get("accelerators")),
-        _amount_reason("cpus", offer.vcpus, "vCPUs", resources.get("cpus")),
-        _amount_reason("memory", offer.memory_gib, "GiB memory", resources.get("memory")),
+        _amount_reason(offer.vcpus, "vCPUs", resources.get("cpus"), _cpus),
+        _amount_reason(offer.memory_gib, "GiB memory", resources.get("memory"), _memory_gib),
         _price_reason(offer, resources.get("max_hourly_cost")),
     )
     return next((reason for reason in checks if reason), None)
@@ -108,66 +109,50 @@ def _instance_reason(offer: Offer, instance_type: object) -> str | None:
 def _accelerator_reason(offer: Offer, accelerators: object) -> str | None:
     if not accelerators:
         return None
-    wanted = list(_wanted_accelerators(accelerators))
-    if any(
-        offer.accelerator and offer.accelerator.upper() == name and offer.accelerator_count == n for name, n in wanted
-    ):
+    wanted = list(wanted_accelerators(accelerators))
+    if any(one.is_met_by(offer) for one in wanted):
         return None
     found = offer.accelerators() or "no accelerators"
-    return f"{found}, not {' or '.join(f'{name}:{count:g}' for name, count in wanted)}"
+    return f"{found}, not {' or '.join(dict.fromkeys(str(one) for one in wanted))}"
 
 
-def _wanted_accelerators(accelerators: object) -> Iterator[tuple[str, float]]:
-    """``T4``, ``T4:2``, ``{T4: 2}``, and lists or sets of these; the names upper-cased.
-
-    YAML reads a set in braces, ``{'T4:2', L4}``, as a mapping to nothing.
-    """
-    if isinstance(accelerators, Mapping):
-        for name, count in accelerators.items():
-            if count is None:
-                yield from _wanted_accelerators(str(name))
-            elif ":" in str(name):
-                raise CostModelError(f"resources.accelerators: found {accelerators!r}; {_ALLOWED_ACCELERATORS}")
-            else:
-                yield str(name).upper(), _count(accelerators, count)
-    elif isinstance(accelerators, str):
-        name, _, count = accelerators.partition(":")
-        yield name.strip().upper(), _count(accelerators, count.strip() or 1)
-    elif isinstance(accelerators, (Sequence, frozenset, set)):
-        for one in accelerators:
-            yield from _wanted_accelerators(one)
-    else:
-        raise CostModelError(f"resources.accelerators: found {accelerators!r}; {_ALLOWED_ACCELERATORS}")
-
-
-def _count(accelerators: object, count: Any) -> float:
-    try:
-        number = float(count)
-    except (TypeError, ValueError):
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise CostModelError(f"resources.accelerators: found {accelerators!r}; {_ALLOWED_ACCELERATORS}")
-    return number
-
-
-def _amount_reason(key: str, found: float, unit: str, wanted: object) -> str | None:
+def _amount_reason(
+    found: float, unit: str, wanted: object, parse: Callable[[object], tuple[float, bool]]
+) -> str | None:
     """``4`` means exactly four, ``4+`` at least four."""
     if wanted is None:
         return None
-    matched = _AMOUNT.fullmatch(str(wanted).strip())
-    if matched is None:
-        raise CostModelError(f"resources.{key}: found {wanted!r}; allowed: 4 for exactly so much, 4+ for at least")
-    least = float(matched.group(1))
-    if found == least or (matched.group(2) and found > least):
+    least, or_more = parse(wanted)
+    if found == least or (or_more and found > least):
         return None
     return f"{found:g} {unit}, not {wanted}"
 
 
+def _cpus(wanted: object) -> tuple[float, bool]:
+    matched = _AMOUNT.fullmatch(str(wanted).strip())
+    if matched is None:
+        raise CostModelError(f"resources.cpus: found {wanted!r}; allowed: 4 for exactly so much, 4+ for at least")
+    return float(matched[1]), bool(matched[2])
+
+
+def _memory_gib(wanted: object) -> tuple[float, bool]:
+    """Without a unit it is GiB; SkyPilot's units are powers of 1024, whether they are written GB or GiB."""
+    matched = _MEMORY.fullmatch(str(wanted).strip())
+    if matched is None:
+        allowed = "16 for exactly so much in GiB, 16+ for at least; units such as 16GB, 16384MB and 1TB may be named"
+        raise CostModelError(f"resources.memory: found {wanted!r}; allowed: {allowed}")
+    return float(matched[1]) * _IN_GIB[matched[2][:1].lower()], bool(matched[3])
+
+
 def _most(amount: object) -> Decimal | None:
+    """The limit in USD per hour, above 0."""
     try:
-        return None if amount is None else Decimal(str(amount))
+        most = None if amount is None else Decimal(str(amount))
     except InvalidOperation:
-        raise CostModelError(f"resources.max_hourly_cost: found {amount!r}; allowed: an amount in USD") from None
+        most = Decimal(0)
+    if most is not None and (not most.is_finite() or most <= 0):
+        raise CostModelError(f"resources.max_hourly_cost: found {amount!r}; allowed: an amount in USD, above 0")
+    return most
 
 
 def _price_reason(offer: Offer, most: object) -> str | None:

@@ -5,17 +5,14 @@ All checks look at the raw content, so that a fault in one value does not hide t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from spotwise.cost_models.selection import problems
-
-from . import skypilot_keys
-from .quantities import parse_deadline, shown
-from .validation_errors import Fault, did_you_mean
+from .local_paths import beside, is_folder
+from .quantities import LONGEST, parse_deadline, shown
+from .validation_errors import Fault
 from .validation_errors import Path as KeyPath
 from .yaml_reader import YamlFile
 
@@ -40,33 +37,8 @@ def faults_between_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("work", "epochs"), "missing; required: a whole trial's, for freeze_thaw to foresee its end")
 
 
-def resource_faults(data: Mapping[str, Any]) -> Iterator[Fault]:
-    """Unknown keys of ``resources``: with a slip such as ``acelerators`` the job would run on the wrong machine. And
-    values by which no offer can be chosen.
-    """
-    resources = data.get("resources")
-    if not isinstance(resources, dict):
-        return
-    places: list[tuple[KeyPath, Any]] = [(("resources",), resources)]
-    for several in ("any_of", "ordered"):
-        listed = resources.get(several)
-        entries = listed if isinstance(listed, list) else []
-        if listed is not None and not isinstance(listed, list):
-            yield Fault(("resources", several), f"found {shown(listed)}; allowed: a list of mappings")
-        places += [(("resources", several, f"[{i}]"), entry) for i, entry in enumerate(entries)]
-    for path, mapping in places:
-        if not isinstance(mapping, dict):
-            yield Fault(path, f"found {shown(mapping)}; allowed: a mapping of keys to values")
-            continue
-        yield from (Fault((*path, key), problem) for key, problem in problems(mapping))
-        for key in mapping:
-            if key not in skypilot_keys.RESOURCE_KEYS:
-                nearest = did_you_mean(key, sorted(skypilot_keys.RESOURCE_KEYS))
-                yield Fault((*path, key), f"unknown key; allowed: the keys of SkyPilot's resources{nearest}")
-
-
 def past_deadline(file: YamlFile, now: datetime) -> Iterator[Fault]:
-    """Deadlines that are timestamps and have passed."""
+    """Deadlines that are timestamps and have passed, or never come."""
     sweep = file.data.get("sweep")
     places: list[tuple[KeyPath, object]] = [(("deadline",), file.data.get("deadline"))]
     places += [(("sweep", "deadline"), sweep.get("deadline"))] if isinstance(sweep, dict) else []
@@ -75,6 +47,8 @@ def past_deadline(file: YamlFile, now: datetime) -> Iterator[Fault]:
             deadline = parse_deadline(value)
         except ValueError:
             continue  # missing, or a fault that validation names
+        if deadline.at is not None and deadline.at > now + LONGEST:
+            yield Fault(path, f"found {shown(value)}; allowed: at most ten years from now")
         if deadline.at is not None and deadline.at <= now:
             yield Fault(path, f"found {shown(value)}, which is past; allowed: later than {now:%Y-%m-%dT%H:%M:%SZ}")
 
@@ -82,13 +56,11 @@ def past_deadline(file: YamlFile, now: datetime) -> Iterator[Fault]:
 def missing_workdir(file: YamlFile, path: Path) -> Iterator[Fault]:
     """A ``workdir`` that is neither beside the job file ``path`` nor in the current folder."""
     workdir = file.data.get("workdir")
-    if isinstance(workdir, str) and not workdir_of(workdir, path).is_dir():
+    if isinstance(workdir, str) and not is_folder(beside(workdir, path, is_folder)):
         places = f"{path.parent.absolute()} or {Path.cwd()}"
         yield Fault(("workdir",), f"found {shown(workdir)}, no folder in {places}; allowed: a folder that exists")
 
 
 def workdir_of(workdir: str, path: Path) -> Path:
     """Beside the job file if such a folder is there, else in the current folder, where SkyPilot looks."""
-    given = Path(workdir).expanduser()
-    beside = (path.parent / given).absolute()
-    return Path(os.path.normpath(beside if beside.is_dir() else given.absolute()))
+    return beside(workdir, path, is_folder)

@@ -6,13 +6,13 @@ So each is looked up once, when the job file is read.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .local_paths import beside, exists
 from .names import VARIABLE_PATTERN
 from .quantities import shown
 from .validation_errors import Fault
@@ -39,7 +39,7 @@ def missing_sources(data: Mapping[str, Any], path: Path) -> Iterator[Fault]:
     envs = data.get("envs")
     for where, source in _sources(data):
         found = local_source(source, envs if isinstance(envs, dict) else {}, path)
-        if found is not None and not found.exists():
+        if found is not None and not exists(found):
             places = f" in {path.parent.absolute()} or {Path.cwd()}" if not _is_whole(source) else ""
             allowed = "a file or folder that exists, or a URL such as s3://bucket/path"
             yield Fault(where, f"found {shown(source)}, which is not there{places}; allowed: {allowed}")
@@ -51,11 +51,16 @@ def local_source(source: str, envs: Mapping[str, Any], path: Path) -> Path | Non
     None: it is a URL, SkyPilot's own, or only known once SkyPilot has filled in a variable.
     """
     filled = _VARIABLE.sub(lambda match: str(envs.get(match[1], match[0])), source)
-    if urlsplit(filled).netloc or filled.startswith("skypilot:") or _VARIABLE.search(filled):
+    if _is_url(filled) or filled.startswith("skypilot:") or _VARIABLE.search(filled):
         return None
-    given = Path(filled).expanduser()
-    beside = (path.parent / given).absolute()
-    return Path(os.path.normpath(beside if beside.exists() else given.absolute()))
+    return beside(filled, path, exists)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(urlsplit(text).netloc)
+    except ValueError:  # brackets that hold no address
+        return False
 
 
 def _is_whole(source: str) -> bool:

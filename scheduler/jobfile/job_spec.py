@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictInt, StrictStr, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictStr, ValidationError
 
 from spotwise.checkpoints import Unit
 
@@ -22,15 +22,17 @@ from ..core.clock import SystemClock
 from ..core.errors import JobFileError
 from ..core.run import RunKind
 from . import skypilot_keys
-from .cross_checks import faults_between_keys, missing_workdir, past_deadline, resource_faults, workdir_of
+from .cross_checks import faults_between_keys, missing_workdir, past_deadline, workdir_of
 from .file_mounts import missing_sources, with_whole_paths
 from .names import is_variable
 from .quantities import Deadline, shown
+from .resource_checks import resource_faults, with_long_names
 from .schema import (
     CalendarSpec,
     CheckpointSpec,
     DeadlineField,
     EarlyStopping,
+    Fewer,
     GateSpec,
     MoneyField,
     ParamSpec,
@@ -41,6 +43,7 @@ from .schema import (
     Triggers,
     WorkSpec,
 )
+from .skypilot_shapes import task_faults
 from .validation_errors import Fault, FaultyError, did_you_mean, faults_of, without_null
 from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text, without_values
 
@@ -127,7 +130,7 @@ class JobKeys(Part):
         default=None,
         description="Folder that setup and run work in: relative to this file's folder, else to the current one.",
     )
-    num_nodes: Annotated[StrictInt, Field(ge=1)] = Field(default=1, description="How many nodes it runs on.")
+    num_nodes: Fewer = Field(default=1, description="How many nodes it runs on.")
     resources: dict[str, Any] | None = Field(
         default=None, description="Which clouds, regions and machines are suitable."
     )
@@ -254,7 +257,7 @@ def _read(text: str, source: str) -> YamlFile:
 
 def _checked(file: YamlFile, more_faults: Iterable[Fault]) -> JobSpec:
     read, sky = _split(file)
-    faults = [*more_faults, *faults_between_keys(file.data), *resource_faults(file.data)]
+    faults = [*more_faults, *faults_between_keys(file.data), *resource_faults(file.data), *task_faults(file.data)]
     keys = None
     try:
         keys = JobKeys.model_validate(read)
@@ -285,6 +288,8 @@ def _split(file: YamlFile) -> tuple[dict[str, Any], dict[str, Any]]:
     for key in {"envs", "secrets"} & read.keys():
         if isinstance(read[key], dict):  # as text, as SkyPilot takes them
             read[key] = {name: None if value is None else str(value) for name, value in read[key].items()}
+    if isinstance(read.get("resources"), dict):
+        read["resources"] = with_long_names(read["resources"])
     return read, {key: given[key] for key in given if key in passed}
 
 

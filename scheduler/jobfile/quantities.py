@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -20,6 +20,7 @@ DURATIONS = "a duration such as 45s, 90m, 18h, 1h30m, 2d or 1w"
 TIMESTAMPS = "a timestamp with its zone such as 2026-03-01T06:00:00Z"
 MONEY = "an amount in US dollars such as 40 USD, $40 or 40"
 EVERY = "N epochs, N steps, N minutes or auto, with N 1 or more"
+LARGEST_COUNT = 10**12  # of epochs, steps, examples: more is a slip, and would not fit into the store
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(
@@ -28,7 +29,8 @@ _DURATION = re.compile(
 _NUMBER = r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _MONEY = re.compile(rf"(?:(?:\$|USD)\s*{_NUMBER}|{_NUMBER.replace('number', 'amount')}\s*(?:USD|\$)?)", re.IGNORECASE)
 _TIME_OF_DAY = re.compile(r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")
-_LONGEST = timedelta(days=3660)
+LONGEST = timedelta(days=3660)
+_MOST_USD = Decimal(10) ** 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def parse_duration(value: object) -> timedelta:
         raise ValueError(f"found {shown(value)}; allowed: {DURATIONS}")
     amounts = [Fraction(amount or 0) for amount in match.groups()]
     seconds = sum((a * s for a, s in zip(amounts, _SECONDS.values(), strict=True)), Fraction(0))
-    if seconds > _LONGEST.total_seconds():
+    if seconds > LONGEST.total_seconds():
         raise ValueError(f"found {shown(value)}; allowed: at most ten years")
     return timedelta(microseconds=round(seconds * 1_000_000))
 
@@ -97,11 +99,12 @@ def parse_deadline(value: object) -> Deadline:
 def _parse_timestamp(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        in_utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: its zone leads out of the years 1 to 9999
         raise ValueError(f"found {shown(text)}, which is no moment; allowed: {TIMESTAMPS}") from None
     if moment.tzinfo is None:
         raise ValueError(f"found {shown(text)}, a timestamp without a zone; allowed: {TIMESTAMPS}")
-    return moment.astimezone(UTC)
+    return in_utc
 
 
 def parse_money(value: object) -> Decimal:
@@ -119,6 +122,8 @@ def parse_money(value: object) -> Decimal:
         found = f"{shown(value)}, which is not in USD" if other and re.search(r"\d", text) else shown(value)
         raise ValueError(f"found {found}; allowed: {MONEY}")
     amount = Decimal((match["number"] or match["amount"]).replace(",", ""))
+    if amount > _MOST_USD:
+        raise ValueError(f"found {shown(value)}; allowed: at most {_MOST_USD:,} USD")
     if amount != in_micro_usd(amount):
         raise ValueError(f"found {shown(value)}; allowed: at most six decimals")
     return amount
@@ -137,7 +142,7 @@ def parse_every(value: object) -> Every | None:
         every = schedule.parse_every(text)
     except SettingsError:
         raise ValueError(f"found {shown(value)}; allowed: {EVERY}") from None
-    if not isinstance(every.amount, int):
+    if not isinstance(every.amount, int) or every.amount > LARGEST_COUNT:
         raise ValueError(f"found {shown(value)}; allowed: {EVERY}")
     return every
 
@@ -169,5 +174,7 @@ def shown(value: object) -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list | tuple):
         return "a list" if value else "an empty list"
+    if isinstance(value, date):
+        return f"{value}, a {'time' if isinstance(value, datetime) else 'date'}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:56]}...{text[0] if isinstance(value, str) else ''}"

@@ -32,6 +32,8 @@ from .validation_errors import Fault, FaultyError, did_you_mean
 Goal = Literal["maximize", "minimize"]
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _PRIORS = "auto, none or a list of study ids"
+_LARGEST = 1e100  # so that differences and ratios of bounds stay numbers
+_LARGEST_INT = 2**53  # every whole number below can be told from its neighbours as a float
 
 
 class Part(BaseModel):
@@ -41,8 +43,10 @@ class Part(BaseModel):
 
 
 def _number(value: object) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise ValueError(f"found {shown(value)}; allowed: a number")
+    if abs(value) > _LARGEST:
+        raise ValueError(f"found {shown(value)}; allowed: a number from {-_LARGEST:g} to {_LARGEST:g}")
     return value
 
 
@@ -97,7 +101,8 @@ EveryField = Annotated[Every | None, PlainValidator(quantities.parse_every), exa
 TimeOfDayField = Annotated[str, PlainValidator(quantities.parse_time_of_day), example("string", "02:00")]
 ZoneField = Annotated[str, AfterValidator(known_zone)]
 NumberField = Annotated[int | float, PlainValidator(_number), example("number", 0.1)]
-Count = Annotated[StrictInt, Field(ge=1)]
+Count = Annotated[StrictInt, Field(ge=1, le=quantities.LARGEST_COUNT)]
+Fewer = Annotated[StrictInt, Field(ge=1, le=10_000)]  # of what is started or kept one by one
 Word = Annotated[str, Field(min_length=1)]
 
 
@@ -110,7 +115,7 @@ class CheckpointSpec(Part):
     to: Word | None = Field(
         default=None, description="Any fsspec URL or a path; default: the run's folder under SPOTWISE_HOME."
     )
-    keep: Count = Field(default=3, description="How many of the latest checkpoints stay.")
+    keep: Fewer = Field(default=3, description="How many of the latest checkpoints stay.")
 
 
 class WorkSpec(Part):
@@ -120,7 +125,7 @@ class WorkSpec(Part):
     steps: Count | None = Field(
         default=None, description="Optimizer steps of the whole work (of one trial, in a sweep)."
     )
-    hours: Annotated[StrictFloat, Field(gt=0, allow_inf_nan=False)] | None = Field(
+    hours: Annotated[StrictFloat, Field(gt=0, le=1_000_000, allow_inf_nan=False)] | None = Field(
         default=None,
         description="Hours of the whole work (of one trial, in a sweep) on one node of the reference accelerator.",
     )
@@ -171,6 +176,8 @@ class ParamSpec(Part):
             value = getattr(self, key)
             if self.type == "int" and isinstance(value, float):
                 yield Fault((key,), f"found {shown(value)}; allowed: a whole number, or type float")
+            elif self.type == "int" and value is not None and abs(value) > _LARGEST_INT:
+                yield Fault((key,), f"found {shown(value)}; allowed: at most {_LARGEST_INT}, or type float")
         if self.low is not None and self.high is not None and self.low >= self.high:
             yield Fault(("low",), f"found {shown(self.low)}; allowed: less than high, which is {shown(self.high)}")
         if self.log and self.low is not None and self.low <= 0:
@@ -179,6 +186,12 @@ class ParamSpec(Part):
             yield Fault(("step",), f"found {shown(self.step)} with log: true; allowed: step or log, not both")
         if self.step is not None and self.step <= 0:
             yield Fault(("step",), f"found {shown(self.step)}; allowed: more than 0")
+        elif self.step is not None and _width(self.low, self.high) / _LARGEST_INT > self.step:
+            yield Fault(("step",), f"found {shown(self.step)}; allowed: so much that there are fewer values")
+
+
+def _width(low: float | None, high: float | None) -> float:
+    return 0.0 if low is None or high is None else float(high - low)
 
 
 class EarlyStopping(Part):
@@ -190,7 +203,7 @@ class EarlyStopping(Part):
         "trial that is set aside may go on later. Needs work.epochs.",
     )
     grace_epochs: Count = Field(default=1, description="No trial is stopped or set aside before this many epochs.")
-    reduction_factor: Annotated[StrictInt, Field(ge=2)] = Field(
+    reduction_factor: Annotated[StrictInt, Field(ge=2, le=1_000_000)] = Field(
         default=3, description="How many times as many epochs each rung is; of asha, one in this many goes on."
     )
 
@@ -240,11 +253,11 @@ class Sweep(Part):
 
     metric: Word = Field(description="The metric that trials report and the sweep improves.")
     goal: Goal = Field(description="maximize or minimize.")
-    trials: Count | None = Field(
+    trials: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="How many trials; without it the sweep ends by budget or deadline."
     )
-    parallel: Count = Field(default=1, description="How many trials run at once on each host.")
-    hosts: Count = Field(default=1, description="How many hosts work on it at once, each on machines of its own.")
+    parallel: Fewer = Field(default=1, description="How many trials run at once on each host.")
+    hosts: Fewer = Field(default=1, description="How many hosts work on it at once, each on machines of its own.")
     space: Annotated[dict[str, ParamSpec], AfterValidator(_space)] = Field(description="The hyperparameters, by name.")
     early_stopping: EarlyStopping | None = Field(
         default=None, description="Ends trials that fall behind; default: none."
@@ -256,7 +269,7 @@ class Sweep(Part):
         str | list[str], PlainValidator(_priors), example(["string", "array"], "auto", items={"type": "string"})
     ] = Field(default="auto", description="What to learn from earlier studies: auto, none or a list of study ids.")
     task: Task | None = Field(default=None, description="What it trains on, by which related studies are found.")
-    seed: Annotated[StrictInt, Field(ge=0)] = Field(default=0, description="Seed of the search.")
+    seed: Annotated[StrictInt, Field(ge=0, le=2**32 - 1)] = Field(default=0, description="Seed of the search.")
     budget_usd: MoneyField | None = Field(default=None, alias="budget", description="The job's budget; here or above.")
     deadline: DeadlineField | None = Field(default=None, description="The job's deadline; here or above.")
 

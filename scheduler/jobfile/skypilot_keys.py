@@ -41,6 +41,15 @@ RESOURCE_KEYS = frozenset(
     ]
 )
 
+# Short names that SkyPilot takes for the same keys.
+RESOURCE_ALIASES = {"gpus": "accelerators"}
+
+CLOUDS = (
+    "aws", "azure", "cudo", "do", "fluidstack", "gcp", "hyperbolic", "ibm", "k8s", "kubernetes", "lambda", "mithril",
+    "nebius", "oci", "paperspace", "primeintellect", "runpod", "scp", "seeweb", "shadeform", "slurm", "ssh", "vast",
+    "verda", "vsphere", "yotta",
+)
+
 # What the local engine's market can choose by; it starts processes on this machine, so nothing else applies.
 _LOCAL_RESOURCES = frozenset(
     [

@@ -29,7 +29,7 @@ _ALLOWED_RANGE = {
     "greater_than": "more than {gt:g}",
     "greater_than_equal": "{ge:g} or more",
     "less_than": "less than {lt:g}",
-    "less_than_equal": "{le:g} or less",
+    "less_than_equal": "{le:,.15g} or less",
     "string_too_short": "text that is not empty",
     "too_short": "{min_length} or more entries",
 }

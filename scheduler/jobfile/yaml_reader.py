@@ -25,6 +25,8 @@ from .validation_errors import Path as KeyPath
 
 _TAG = "tag:yaml.org,2002:"
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
+_UNREADABLE = (ValueError, LookupError, AttributeError, OverflowError)  # PyYAML's, of `!!int ''` and the like
+_NOWHERE_ALLOWED = re.compile("[\x00\ud800-\udfff]")  # neither files nor arguments of programs can hold these
 _LARGEST_FILE = 1_000_000  # characters; a job file has hundreds
 _MOST_VALUES = 50_000  # after aliases are followed, which can multiply
 
@@ -92,7 +94,7 @@ def parse_yaml(text: str, *, source: str, scalars: Callable[[str], Scalars]) -> 
             [f"{source}:1: found an empty file; allowed: a mapping of keys to values, such as name: demo"]
         )
     if not isinstance(root, MappingNode):
-        found = shown(SafeConstructor().construct_object(root, deep=True)) if isinstance(root, ScalarNode) else "a list"
+        found = shown(root.value) if isinstance(root, ScalarNode) else "a list"
         line = root.start_mark.line + 1
         raise JobFileError([f"{source}:{line}: found {found}; allowed: a mapping of keys to values"])
     builder = _Builder(scalars)
@@ -173,6 +175,9 @@ class _Builder:
             if not isinstance(key_node, ScalarNode):
                 self._fault(path, "found a list or mapping as a key; allowed: text", key_node)
                 continue
+            if _NOWHERE_ALLOWED.search(key_node.value):
+                self._fault(path, f"found the key {shown(key_node.value)}; allowed: text that can be written", key_node)
+                continue
             below = (*path, key_node.value)
             self.lines[below] = key_node.start_mark.line + 1
             how = scalars if path else self.scalars(key_node.value)
@@ -196,6 +201,9 @@ class _Builder:
                 first[key.value] = line
 
     def _scalar(self, node: ScalarNode, path: KeyPath, scalars: Scalars) -> Any:
+        if found := _NOWHERE_ALLOWED.search(node.value):
+            self._fault(path, f"found the character U+{ord(found[0]):04X}; allowed: text that can be written", node)
+            return _NOWHERE_ALLOWED.sub("?", node.value)
         if scalars is Scalars.TEXT and node.tag != f"{_TAG}null":
             return node.value
         if scalars is Scalars.PLAIN and node.tag.startswith(_TAG):
@@ -204,7 +212,7 @@ class _Builder:
                 return plain
         try:
             return self._construct.construct_object(node, deep=True)
-        except ValueError:
+        except _UNREADABLE:
             self._fault(
                 path, f"found {shown(node.value)}, which looks like a {node.tag[len(_TAG) :]} but is none", node
             )

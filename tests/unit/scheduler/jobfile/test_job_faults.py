@@ -171,16 +171,16 @@ def test_control_characters_are_a_fault() -> None:
 @pytest.mark.parametrize(
     ("resources", "fault"),
     [
-        ("{accelerators: 'V100:x'}", "accelerators: found 'V100:x'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"),
-        ("{accelerators: 'V100:0'}", "accelerators: found 'V100:0'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"),
-        ("{accelerators: {V100: -1}}", "accelerators: found {'V100': -1}; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"),
-        ("{accelerators: [T4, 'V100:nan']}", "accelerators: found 'V100:nan'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"),
-        ("{accelerators: 4}", "accelerators: found 4; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"),
+        ("{accelerators: 'V100:x'}", "accelerators: found 'V100:x'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}, or a memory such as 80GB+ or 24GB:2"),
+        ("{accelerators: 'V100:0'}", "accelerators: found 'V100:0'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}, or a memory such as 80GB+ or 24GB:2"),
+        ("{accelerators: {V100: -1}}", "accelerators: found {'V100': -1}; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}, or a memory such as 80GB+ or 24GB:2"),
+        ("{accelerators: [T4, 'V100:nan']}", "accelerators: found 'V100:nan'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}, or a memory such as 80GB+ or 24GB:2"),
+        ("{accelerators: 4}", "accelerators: found 4; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}, or a memory such as 80GB+ or 24GB:2"),
         ("{any_of: [aws]}", "any_of[0]: found 'aws'; allowed: a mapping of keys to values"),
         ("{ordered: {infra: aws}}", "ordered: found a mapping; allowed: a list of mappings"),
         ("{cpus: many}", "cpus: found 'many'; allowed: 4 for exactly so much, 4+ for at least"),
-        ("{max_hourly_cost: cheap}", "max_hourly_cost: found 'cheap'; allowed: an amount in USD"),
-        ("{any_of: [{accelerators: 'V100:0'}]}", "any_of[0].accelerators: found 'V100:0'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}"),
+        ("{max_hourly_cost: cheap}", "max_hourly_cost: found 'cheap'; allowed: an amount in USD, above 0"),
+        ("{any_of: [{accelerators: 'V100:0'}]}", "any_of[0].accelerators: found 'V100:0'; allowed: a name with a number above 0, such as T4, T4:2 or {T4: 2}, or a memory such as 80GB+ or 24GB:2"),
     ],
 )  # fmt: skip
 def test_resources_by_which_no_offer_can_be_chosen_are_a_fault(resources: str, fault: str) -> None:
