@@ -77,11 +77,11 @@ def _names_a_count(text: str) -> bool:
 
 
 def _wanted(accelerators: object, parts: Sequence[Any]) -> WantedAccelerator:
-    words = [part.strip() if isinstance(part, str) else part for part in parts]
-    of = words.pop(0) if len(words) > 1 and str(words[0]).lower() in MAKERS else ""
-    what, count = str(words[0]), words[1] if len(words) > 1 else 1
+    fields = [part.strip() if isinstance(part, str) else part for part in parts]
+    of = fields.pop(0) if len(fields) > 1 and str(fields[0]).lower() in MAKERS else ""
+    what, count = str(fields[0]), fields[1] if len(fields) > 1 else 1
     memory = _MEMORY.fullmatch(what)
-    if len(words) > 2 or not what or (of and memory is None):
+    if len(fields) > 2 or not what or (of and memory is None):
         raise _refused(accelerators)
     number = _count(accelerators, count)
     if memory is None:
