@@ -13,6 +13,7 @@ from .digest import FileDigest, HashingStream, copy_hashed, difference
 from .errors import CorruptError, NoSpaceError, SaveError, StorageError
 from .manifest import MANIFEST, Manifest, TrainingEnd, decode_manifest, encode_manifest
 from .storage import Storage, storage_for
+from .strict_json import LONGEST_BYTES
 
 _NAME = re.compile(r"step-\d{9,}")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -42,7 +43,7 @@ class CheckpointFolder:
         Raises ``CorruptError`` where it cannot be understood.
         """
         try:
-            data = self._storage.read(f"{name}/{MANIFEST}")
+            data = self._storage.read(f"{name}/{MANIFEST}", 0, LONGEST_BYTES + 1)  # a longer one is none of ours
         except FileNotFoundError:
             return None
         return decode_manifest(data, source=f"{self.url}/{name}/{MANIFEST}")

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
-from typing import Any
 
 from .digest import FileDigest
 from .errors import CorruptError
 from .progress import decode_metrics, encode_metrics
 from .schedule import TrainingPosition
+from .strict_json import LARGEST_WHOLE, Fields, UnreadableError
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -78,42 +78,42 @@ def decode_manifest(data: bytes, *, source: str) -> Manifest:
         CorruptError: it is torn, altered or of another format, or names a file outside the checkpoint's folder.
     """
     try:
-        values = json.loads(data)
-        if values["format"] != FORMAT:
-            raise CorruptError(f"{source} has format {values['format']}; this version reads format {FORMAT}.")
-        return _manifest_from(values)
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise CorruptError(f"{source} is torn or altered ({type(fault).__name__}: {fault}).") from fault
+        fields = Fields.of(data)
+        found = fields.whole("format", high=LARGEST_WHOLE)
+        if found == FORMAT:
+            return _manifest_from(fields)
+    except UnreadableError as fault:
+        raise CorruptError(f"{source} is torn or altered: {fault}.") from fault
+    raise CorruptError(f"{source} has format {found}; this version reads format {FORMAT}.")
 
 
-def _manifest_from(values: dict[str, Any]) -> Manifest:
+def _manifest_from(fields: Fields) -> Manifest:
+    step, batch = (fields.whole(name, default, high=LARGEST_WHOLE) for name, default in (("step", None), ("batch", 0)))
     return Manifest(
-        position=TrainingPosition(int(values["epoch"]), int(values["step"]), int(values.get("batch", 0))),
-        created=datetime.fromisoformat(values["created"]),
-        metrics=decode_metrics(values["metrics"]),
-        host=str(values["host"]),
-        attempt=int(values["attempt"]),
-        files={_inside(name): _digest_from(entry) for name, entry in values["files"].items()},
-        end=_end_from(values),
+        position=TrainingPosition(fields.whole("epoch"), step, batch),
+        created=fields.moment("created"),
+        metrics=decode_metrics(fields.object("metrics")),
+        host=fields.text("host"),
+        attempt=fields.whole("attempt"),
+        files={_inside(name): _digest_from(Fields(entry)) for name, entry in fields.object("files").items()},
+        end=_end_from(fields),
     )
 
 
-def _end_from(values: dict[str, Any]) -> TrainingEnd | None:
-    finished, total = values.get("finished", False), values.get("total_epochs")
-    if not isinstance(finished, bool):
-        raise ValueError(f"finished: {finished!r} is neither true nor false")
-    return TrainingEnd(None if total is None else int(total)) if finished else None
+def _end_from(fields: Fields) -> TrainingEnd | None:
+    total = fields.optional_whole("total_epochs")
+    return TrainingEnd(total) if fields.flag("finished", False) else None
 
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise ValueError(f"{name!r} does not lie inside the checkpoint")
+        raise UnreadableError(f"{name!r} does not lie inside the checkpoint")
     return name
 
 
-def _digest_from(entry: dict[str, Any]) -> FileDigest:
-    digest = FileDigest(str(entry["sha256"]), int(entry["bytes"]))
-    if not _SHA256.fullmatch(digest.sha256) or digest.bytes < 0:
-        raise ValueError(f"{entry!r} is no SHA-256 and size")
+def _digest_from(entry: Fields) -> FileDigest:
+    digest = FileDigest(entry.text("sha256"), entry.whole("bytes", high=LARGEST_WHOLE))
+    if not _SHA256.fullmatch(digest.sha256):
+        raise UnreadableError(f"{digest.sha256!r} is no SHA-256")
     return digest

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from .json_lines import LogTail, decode_line, decode_lines
+from .json_lines import LogTail, SkippedLines, decode_line, decode_lines
 from .storage import locate_file
+from .strict_json import LARGEST_WHOLE, NOT_FINITE_TEXTS, Fields, UnreadableError
 
 
 class ProgressEvent(StrEnum):
@@ -56,10 +57,14 @@ class ProgressReader:
 
     def __init__(self, url: str) -> None:
         self._tail = LogTail(*locate_file(url), may_be_replaced=True)
+        self.skipped = SkippedLines()  # lines that were no records, so far
 
     def new(self) -> list[ProgressRecord]:
         """Records added since the last call, oldest first; [] while there is no file. Torn lines are passed over."""
-        return decode_lines(self._tail.new(), _record_from)
+        records: list[ProgressRecord] = []
+        while lines := self._tail.new():
+            records += decode_lines(lines, _record_from, self.skipped)
+        return records
 
 
 def read_progress(url: str) -> list[ProgressRecord]:
@@ -102,22 +107,28 @@ def encode_metrics(metrics: Mapping[str, float]) -> dict[str, float | str]:
 
 
 def decode_metrics(values: Mapping[str, Any]) -> dict[str, float]:
-    """The inverse of ``encode_metrics``."""
-    return {name: value if isinstance(value, int | float) else float(value) for name, value in values.items()}
+    """The inverse of ``encode_metrics``. Raises ``UnreadableError`` for what is no number."""
+    return {name: _metric(name, value) for name, value in values.items()}
 
 
-def _record_from(values: Any) -> ProgressRecord:
-    moment = datetime.fromisoformat(values["time"])
-    speed, memory, checkpoint = (values.get(key) for key in ("samples_per_second", "gpu_memory_gib", "checkpoint"))
+def _metric(name: str, value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in NOT_FINITE_TEXTS:
+        return float(value)
+    raise UnreadableError(f"the metric {name!r} is no number")
+
+
+def _record_from(fields: Fields) -> ProgressRecord:
     return ProgressRecord(
-        event=ProgressEvent(values["event"]),
-        time=moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC),
-        attempt=int(values.get("attempt", 1)),
-        host=str(values.get("host", "")),
-        epoch=int(values.get("epoch", 0)),
-        step=int(values.get("step", 0)),
-        metrics=decode_metrics(values.get("metrics") or {}),
-        samples_per_second=None if speed is None else float(speed),
-        gpu_memory_gib=None if memory is None else float(memory),
-        checkpoint=None if checkpoint is None else str(checkpoint),
+        event=fields.member("event", ProgressEvent),
+        time=fields.moment("time"),
+        attempt=fields.whole("attempt", 1),
+        host=fields.text("host", ""),
+        epoch=fields.whole("epoch", 0),
+        step=fields.whole("step", 0, high=LARGEST_WHOLE),
+        metrics=decode_metrics(fields.object("metrics")),
+        samples_per_second=fields.optional_number("samples_per_second", low=0),
+        gpu_memory_gib=fields.optional_number("gpu_memory_gib", low=0),
+        checkpoint=fields.optional_text("checkpoint"),
     )

@@ -56,11 +56,12 @@ class RemoteStorage:
         copy.seek(0)
         return cast("BinaryIO", copy)
 
-    def read(self, name: str, start: int = 0) -> bytes:
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         if start and start >= self.size(name):
             return b""
+        end = None if length is None else start + length
         with _translated(self._url):
-            return cast("bytes", self._files.cat_file(self._path(name), start=start or None))
+            return cast("bytes", self._files.cat_file(self._path(name), start=start if end else start or None, end=end))
 
     def size(self, name: str) -> int:
         with _translated(self._url):

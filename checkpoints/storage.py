@@ -38,8 +38,8 @@ class Storage(Protocol):
         """The file's content, seekable."""
         ...
 
-    def read(self, name: str, start: int = 0) -> bytes:
-        """The file's bytes from ``start`` on; empty when ``start`` is at its end or beyond."""
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
+        """The file's bytes from ``start`` on, at most ``length``; empty when ``start`` is at its end or beyond."""
         ...
 
     def size(self, name: str) -> int:
@@ -93,10 +93,10 @@ class LocalStorage:
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")
 
-    def read(self, name: str, start: int = 0) -> bytes:
+    def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         with self.open(name) as stream:
             stream.seek(start)
-            return stream.read()
+            return stream.read(-1 if length is None else length)
 
     def size(self, name: str) -> int:
         return (self._root / name).stat().st_size

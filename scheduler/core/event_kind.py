@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     STOPPING = "stopping"  # an attempt was told to leave for good: the budget is nearly spent
     UNSAVED = "unsaved"  # a spot machine was lost, and the run keeps no more than before it had it
     FAULT = "fault"  # something could not be done now and is tried again
+    UNREADABLE = "unreadable"  # a machine wrote a line that cannot be read: it is passed over
     ENDED = "ended"  # the run is over
 
     # an attempt has ended; one for each final `AttemptState`

@@ -77,6 +77,7 @@ class Observation:
     cause: EndCause | None = None
     exit_code: int | None = None
     message: str = ""  # for people: nothing is decided by it
+    unreadable: str = ""  # for people: the first line of its files that could not be read; "": all could
 
 
 NEVER_LAUNCHED = Observation(Phase.ENDED, cause=EndCause.WITHDRAWN, message="never launched")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from spotwise.checkpoints import EXIT_PREEMPTED
 
@@ -17,6 +17,7 @@ _CRASHES = frozenset({AttemptState.FAILED, AttemptState.LOST})
 _NEVER_UP = frozenset({EndCause.LAUNCH_FAILED, EndCause.UNLAUNCHABLE})  # unless the engine says when it was up
 # Trying again changes nothing. The exit codes are a shell's for "not executable" and "no such command".
 _HOPELESS_CAUSES = frozenset({EndCause.SETUP_FAILED, EndCause.UNLAUNCHABLE})
+_LARGEST_SKEW = timedelta(days=1)  # between two machines' clocks: more is a clock that was never set
 HOPELESS_EXIT_CODES = frozenset({126, 127})
 
 
@@ -31,19 +32,29 @@ class Transition:
 def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
     """The attempt with what the engine saw of it.
 
-    The machine's own times win over ours. They are kept in order, since the clocks of two machines may disagree.
+    The machine's own times win over ours, unless they are off by more than clocks are. They are kept in order, since
+    the clocks of two machines may disagree.
     """
-    launched = seen.launched_at or attempt.launched_at
-    started = max(seen.started_at, launched) if seen.started_at else attempt.started_at
+    launched = _credible(seen.launched_at, attempt, now) or attempt.launched_at
+    started = attempt.started_at
+    if seen.started_at is not None:
+        started = max(_credible(seen.started_at, attempt, now) or launched, launched)
     known = attempt.evolve(launched_at=launched, started_at=started)
     if seen.phase is not Phase.ENDED:
         running = seen.phase is Phase.RUNNING
         return known.evolve(state=AttemptState.RUNNING if running else attempt.state)
-    ended = max(seen.ended_at or now, started or launched, launched)
+    ended = max(_credible(seen.ended_at, attempt, now) or now, started or launched, launched)
     state, reason = outcome(attempt, seen)
     if state is AttemptState.REFUSED or (seen.cause in _NEVER_UP and seen.launched_at is None):
         ended = launched  # nothing came up, nothing is billed
     return known.evolve(state=state, ended_at=ended, end_cause=seen.cause, end_reason=reason, exit_code=seen.exit_code)
+
+
+def _credible(moment: datetime | None, attempt: Attempt, now: datetime) -> datetime | None:
+    """What a machine said of when something happened to it; None where that cannot be."""
+    if moment is None or not attempt.launched_at - _LARGEST_SKEW <= moment <= now + _LARGEST_SKEW:
+        return None
+    return moment
 
 
 def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:

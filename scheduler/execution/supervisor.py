@@ -17,7 +17,6 @@ from spotwise.checkpoints.errors import CheckpointError
 from spotwise.cost_models.errors import CostModelError
 
 from ..accounting.ledger import book
-from ..core.ansi import plain
 from ..core.clock import Clock
 from ..core.errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
 from ..core.event_kind import EventKind
@@ -32,12 +31,14 @@ from ..planning.run_evidence import TAKEN, has_kept, lost_in_vain
 from ..policies import policy_named
 from ..policies.base import Decision, Move, Situation, Stay, Wait
 from ..policies.fruitless import warning
-from ..store import RunEvent, Store
+from ..store import Store
 from . import lease_owner
+from .end_reason import explained
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
+from .run_notes import RunNotes
 from .situation import SituationReader, checkpoint_every
 from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
-from .workloads import Workload, read_secrets, secrets_path, without_values, workload_for
+from .workloads import Workload, secrets_path, workload_for
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,6 @@ STORE_TIMEOUT = timedelta(minutes=10)  # a database that restarts is back by the
 MIN_INTERVAL = timedelta(seconds=2)  # between two looks at a healthy attempt, however short its market's hour
 CONSULT_EVERY = 1 / 240  # of a billed hour, a quarter of a minute: how often a healthy attempt is put before its policy
 ESTIMATE_EVERY = 1 / 60  # of a billed hour: how often it is estimated what is left of a healthy run
-LOG_LINES = 8  # of a crashed program, shown with the reason
 
 
 class Supervisor:
@@ -63,7 +63,7 @@ class Supervisor:
         self._launched: set[str] = set()  # attempt ids this process has launched itself
         self._consulted: dict[str, datetime] = {}
         self._estimated: dict[str, datetime] = {}  # run id: when what is left of it was last kept
-        self._faults: dict[str, str] = {}
+        self._notes = RunNotes(store, clock)
         self._others = False  # there are active runs that others drive, or nobody yet
 
     def run(self, *, until_idle: bool) -> None:
@@ -115,8 +115,11 @@ class Supervisor:
             self._leases.drop(run.id)
         except StoreError:
             raise  # not this run's fault
-        except (SpotwiseError, CheckpointError, CostModelError, OSError, ValueError) as error:
-            self._note_fault(run, str(error))  # ValueError: a file that a machine left is not what it should be
+        except (SpotwiseError, CheckpointError, CostModelError, OSError) as error:
+            self._notes.fault(run, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other runs must go on
+            _log.exception("run %s: a fault of spotwise itself", run.id)
+            self._notes.fault(run, f"a fault of spotwise itself ({error!r}), see supervisor.log")
 
     def _observe(self, handles: dict[str, list[Handle]]) -> dict[str, Observation]:
         """One batched call an engine. What cannot be seen this time is looked at in the next round."""
@@ -124,8 +127,10 @@ class Supervisor:
         for name, batch in handles.items():
             try:
                 seen.update(self._engine_named(name).observe(batch))
-            except (SpotwiseError, OSError, ValueError) as error:
-                _log.warning("engine %s cannot be observed: %s; trying again", name, error)
+            except StoreError:
+                raise
+            except Exception:  # noqa: BLE001 - whatever it is, the runs of other engines must go on
+                _log.warning("engine %s cannot be observed; trying again", name, exc_info=True)
         return seen
 
     # leases and launches
@@ -167,7 +172,7 @@ class Supervisor:
     def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, cause: EndCause, reason: str) -> None:
         ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_cause=cause, end_reason=reason)
         self._store.save_attempt(ended, self._leases[run.id])
-        self._note(run, EventKind(state.value), reason, attempt)
+        self._notes.happened(run, EventKind(state.value), reason, attempt)
 
     def _work(self, run: Run) -> tuple[JobSpec, Workload]:
         if run.id not in self._workloads:
@@ -178,11 +183,14 @@ class Supervisor:
     # one run
 
     def _advance(self, run: Run, known: list[Attempt], seen: dict[str, Observation]) -> None:
+        self._notes.unreadable(run, *(seen[attempt.id].unreadable for attempt in known if attempt.id in seen))
+        if run.id in self._workloads:
+            self._notes.unreadable(run, self._workloads[run.id][1].unreadable)
         attempts = [self._followed(run, attempt, seen) for attempt in known]
         transition = of_all_hosts(run, attempts, self._settings.crash_limit)
         live = [attempt for attempt in attempts if not attempt.state.is_final]
         if transition.state is not None and not live:
-            self._end(run, self._explained(run, attempts, transition))
+            self._end(run, explained(run, attempts, transition, self._work(run)[1], self._engine_named(run.engine)))
         elif transition.state is not None:
             self._wind_up(run, live)
         else:
@@ -209,7 +217,7 @@ class Supervisor:
     def _follow(self, run: Run, attempt: Attempt, seen: Observation) -> Attempt:
         """Record what became of an attempt; its charges in the same transaction as its end."""
         if seen.phase is Phase.UNKNOWN and seen.message:
-            self._note_fault(run, seen.message)
+            self._notes.fault(run, seen.message)
         known = observed(attempt, seen, self._clock.now())
         if known == attempt:
             return attempt
@@ -223,7 +231,7 @@ class Supervisor:
         self._store.save_attempt(ended, lease, charges)
         spent = sum((charge.amount_usd for charge in charges), Decimal(0))
         message = f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD"
-        self._note(run, EventKind(ended.state.value), message, ended)
+        self._notes.happened(run, EventKind(ended.state.value), message, ended)
         self._warn_if_lost_in_vain(run, ended)
         return ended
 
@@ -233,7 +241,7 @@ class Supervisor:
         if lost and ended.state in TAKEN and ended.offer.is_spot:
             job, workload = self._work(run)
             seen = has_kept(attempts) or any(point.is_kept for point in workload.points())
-            self._note(run, EventKind.UNSAVED, warning(lost, job.policy, checkpoint_seen=seen), ended)
+            self._notes.happened(run, EventKind.UNSAVED, warning(lost, job.policy, checkpoint_seen=seen), ended)
 
     def _place(self, run: Run, host: int) -> None:
         """No attempt of this host is live: start one, or wait."""
@@ -262,7 +270,7 @@ class Supervisor:
 
     def _wait(self, run: Run, decision: Wait, live: bool) -> None:
         if run.wait_until is None:
-            self._note(run, EventKind.WAITING, decision.reason)
+            self._notes.happened(run, EventKind.WAITING, decision.reason)
         lease = self._leases[run.id]
         state = RunState.RUNNING if live else RunState.WAITING
         self._store.save_run(replace(run, state=state, wait_until=decision.until), lease, decision.reason)
@@ -289,7 +297,7 @@ class Supervisor:
         lease = self._leases[run.id]
         self._store.save_attempt(attempt, lease)
         self._store.save_run(replace(run, state=RunState.RUNNING, wait_until=None), lease, decision.reason)
-        self._note(run, EventKind.PLACED, decision.reason, attempt)
+        self._notes.happened(run, EventKind.PLACED, decision.reason, attempt)
         self._launch(run, attempt)
 
     def _steer(self, run: Run, attempt: Attempt, live: list[Attempt]) -> None:
@@ -310,7 +318,7 @@ class Supervisor:
     def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
         reason = f"the budget of {run.budget_usd:.2f} USD is nearly spent: saving and leaving"
         self._store.save_run(replace(run, budget_spent=True), self._leases[run.id], reason)
-        self._note(run, EventKind.STOPPING, reason, attempt)
+        self._notes.happened(run, EventKind.STOPPING, reason, attempt)
         engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
@@ -325,7 +333,7 @@ class Supervisor:
         if elsewhere or isinstance(decision, Wait):  # to wait is to hold nothing
             leaving = attempt.evolve(migrating=True)
             self._store.save_attempt(leaving, self._leases[run.id], cause=decision.reason)
-            self._note(run, EventKind.MIGRATING, decision.reason, attempt)
+            self._notes.happened(run, EventKind.MIGRATING, decision.reason, attempt)
             engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _save_remaining(self, run: Run, job: JobSpec, situation: Situation) -> None:
@@ -339,9 +347,7 @@ class Supervisor:
         if transition.state is None:
             return
         now = self._clock.now()
-        study = self._work(run)[1].study(self._store.charges(run.id), self._store.attempts(run.id), now)
-        if study is not None:
-            self._store.save_study(study)
+        self._keep_study(run, now)
         ended = replace(
             run,
             state=transition.state,
@@ -352,39 +358,27 @@ class Supervisor:
         )
         self._store.save_run(ended, self._leases[run.id])  # checks the lease: what follows is for its holder only
         secrets_path(run).unlink(missing_ok=True)
-        self._note(run, EventKind.ENDED, f"{transition.state.value}: {transition.reason}")
+        self._notes.happened(run, EventKind.ENDED, f"{transition.state.value}: {transition.reason}")
         self._leases.release(run.id)
-        for kept in (self._workloads, self._faults, self._estimated):
+        self._notes.forget(run.id)
+        for kept in (self._workloads, self._estimated):
             kept.pop(run.id, None)
         for attempt in self._store.attempts(run.id):
             self._launched.discard(attempt.id)
             self._consulted.pop(attempt.id, None)
 
-    def _explained(self, run: Run, attempts: list[Attempt], transition: Transition) -> Transition:
-        """The transition with what a person needs beside it: a crashed program's last lines, or missing epochs."""
-        if transition.state is RunState.COMPLETED:
-            progress = self._work(run)[1].progress()
-            missing = progress.epochs_kept and progress.fraction < 1.0
-            return replace(transition, reason=f"{transition.reason}, at {progress.text}") if missing else transition
-        if transition.state is not RunState.FAILED:
-            return transition
-        crashed = [attempt for attempt in attempts if attempt.state is AttemptState.FAILED] or attempts
+    def _keep_study(self, run: Run, now: datetime) -> None:
+        """Of a sweep; a study that cannot be read must not keep its run from ending."""
         try:
-            lines = list(self._engine_named(run.engine).logs(handle_of(run, crashed[-1]), tail=LOG_LINES))
-        except (EngineError, OSError) as error:  # the run has ended all the same
-            lines = [f"its log cannot be read: {error}"]
-        log = without_values("\n".join(f"  | {plain(line).rstrip()}" for line in lines), read_secrets(run))
-        return replace(transition, reason=f"{transition.reason}\n{log}" if log else transition.reason)
-
-    def _note_fault(self, run: Run, message: str) -> None:
-        """The same fault again and again is noted once."""
-        if self._faults.get(run.id) != message:
-            self._faults[run.id] = message
-            self._note(run, EventKind.FAULT, f"{message}; trying again")
-
-    def _note(self, run: Run, kind: EventKind, message: str, attempt: Attempt | None = None) -> None:
-        now = self._clock.now()
-        self._store.note(RunEvent(run.id, now, kind, message, None if attempt is None else attempt.id))
+            study = self._work(run)[1].study(self._store.charges(run.id), self._store.attempts(run.id), now)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the run's end matters more
+            _log.exception("the study of run %s", run.id)
+            self._notes.happened(run, EventKind.FAULT, f"its study could not be kept: {error!r}")
+            return
+        if study is not None:
+            self._store.save_study(study)
 
 
 def _interval(attempt: Attempt, of_an_hour: float) -> timedelta:

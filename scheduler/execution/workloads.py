@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
+from spotwise.checkpoints.json_lines import SkippedLines, first_skipped
 
 from ..accounting.ledger import Charge, Span
 from ..accounting.time_spans import CapacityShare, epochs_kept, sweep_spans, training_spans
@@ -52,6 +53,11 @@ class Workload(Protocol):
 
     def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
         """The study so far, of a sweep."""
+        ...
+
+    @property
+    def unreadable(self) -> str:
+        """The first line of the files read so far that could not be read, for people; "" where all could."""
         ...
 
 
@@ -106,6 +112,10 @@ class TrainingWorkload:
     def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
         return None
 
+    @property
+    def unreadable(self) -> str:
+        return first_skipped({"progress.jsonl": self._reader.skipped})
+
 
 class SweepWorkload:
     """A sweep: the attempt runs the sweep host, and the host runs the trials."""
@@ -114,6 +124,7 @@ class SweepWorkload:
         self._run, self._job = run, job
         self._feed = StudyFeed(Path(run.folder) / "study")
         self._past: tuple[str, ...] | None = None
+        self._skipped: dict[str, SkippedLines] = {}  # by trial's file: lines that were no progress
 
     def request(self, attempt: Attempt) -> LaunchRequest:
         # -P: a ray.py in the work folder is the user's, not ours
@@ -177,8 +188,15 @@ class SweepWorkload:
         )
         return with_terms(record, sweep, attempts, charges, self._past)
 
+    @property
+    def unreadable(self) -> str:
+        return first_skipped({f"study/{name}": lines for name, lines in self._feed.skipped.items()} | self._skipped)
+
     def _trial_progress(self, number: int) -> list[ProgressRecord]:
-        return read_progress(str(Path(self._run.folder) / "trials" / f"{number:04d}" / "progress.jsonl"))
+        name = f"trials/{number:04d}/progress.jsonl"
+        reader = ProgressReader(str(Path(self._run.folder) / name))
+        records, self._skipped[name] = reader.new(), reader.skipped
+        return records
 
 
 def checkpoint_url(run: Run, job: JobSpec | None = None) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from spotwise.checkpoints.json_lines import append_line, decode_lines
+from spotwise.checkpoints.json_lines import SkippedLines, append_line, decode_lines
+from spotwise.checkpoints.strict_json import LARGEST_SMALL, Fields
 
 from .message_format import FORMAT
 
@@ -48,19 +49,34 @@ def append_event(path: Path, event: NodeEvent) -> None:
     append_line(path, json.dumps(values).encode(), durable=True)
 
 
-def read_events(path: Path) -> list[NodeEvent]:
-    """Every whole event; empty where nothing was written. Torn or foreign lines are skipped."""
+def read_events(path: Path, skipped: SkippedLines | None = None) -> list[NodeEvent]:
+    """Every whole event; empty where nothing was written. Torn and foreign lines are skipped; ``skipped`` is told."""
     try:
-        return parse_events(path.read_bytes())
+        return parse_events(path.read_bytes(), skipped)
     except FileNotFoundError:
         return []
 
 
-def parse_events(data: bytes) -> list[NodeEvent]:
-    """The whole events in a file's bytes. Torn or foreign lines are skipped."""
-    return decode_lines(data, _event_from)
+def parse_events(data: bytes, skipped: SkippedLines | None = None) -> list[NodeEvent]:
+    """The whole events in a file's bytes. Torn or foreign lines are skipped, and ``skipped`` is told."""
+    return decode_lines(data, _event_from, skipped)
 
 
-def _event_from(values: Any) -> NodeEvent:
-    name, time = values.pop("event"), datetime.fromisoformat(values.pop("time")).astimezone(UTC)
-    return NodeEvent(name, time, format=values.pop("format", FORMAT), data=values)
+def _event_from(fields: Fields) -> NodeEvent:
+    name, time = fields.text("event"), fields.moment("time")
+    found_format = fields.whole("format", FORMAT)
+    if found_format <= FORMAT:
+        _check_data(name, fields)
+    data = {key: value for key, value in fields.all.items() if key not in ("event", "time", "format")}
+    return NodeEvent(name, time, format=found_format, data=data)
+
+
+def _check_data(name: str, fields: Fields) -> None:
+    """Raises UnreadableError for an event that lacks what is read of it."""
+    if name == NodeEventName.ENDED:
+        fields.text("cause")  # which one may be a newer version's
+        fields.optional_whole("exit_code", low=-LARGEST_SMALL)
+        fields.text("message", "")
+    if "created" in fields:
+        fields.whole("pid", low=1)
+        fields.number("created", low=0)

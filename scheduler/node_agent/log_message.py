@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from spotwise.checkpoints.strict_json import Fields, UnreadableError
+
 from .message_format import FORMAT
 
 MARK = "[spotwise:message] "  # no program prints it by chance
@@ -43,7 +45,6 @@ class StorageNotSeen:
 
 def _fields(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except ValueError:
+        return dict(Fields.of(text).all)
+    except UnreadableError:
         return {}
-    return found if isinstance(found, dict) else {}

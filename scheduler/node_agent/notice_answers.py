@@ -6,13 +6,14 @@ text that it does not understand.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
+
+from spotwise.checkpoints.strict_json import Fields, UnreadableError
 
 from .metadata import MetadataError
 
@@ -86,12 +87,9 @@ def _names(resources: object, machine: str) -> bool:
 
 def _record(text: str) -> dict[str, Any]:
     try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as fault:
-        raise MetadataError("answer", f"not JSON ({fault}): {text[:80]!r}") from fault
-    if not isinstance(record, dict):
-        raise MetadataError("answer", f"no JSON object: {text[:80]!r}")
-    return record
+        return dict(Fields.of(text).all)
+    except UnreadableError as fault:
+        raise MetadataError("answer", f"{fault}: {text[:80]!r}") from fault
 
 
 def _instant(text: object) -> datetime | None:

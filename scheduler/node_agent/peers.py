@@ -11,8 +11,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from spotwise.checkpoints.strict_json import LARGEST_SMALL, LARGEST_WHOLE, Fields, UnreadableError
+
 from .end_cause import EndCause
 from .message_format import FORMAT, check_format
+from .task import LONGEST_GRACE_S
 from .timeouts import Timeouts
 
 
@@ -42,10 +45,21 @@ class NodeState:
             NodeMessageError: a node with a newer spotwise wrote it.
         """
         try:
-            fields = json.loads(data)
-            check_format(fields, source="the state of another node")
-            return cls(**{**fields, "cause": EndCause(fields["cause"]) if fields.get("cause") else None})
-        except (ValueError, TypeError, AttributeError):
+            fields = Fields.of(data)
+            check_format(fields.all, source="the state of another node")
+            return cls(
+                rank=fields.whole("rank"),
+                beat=fields.whole("beat", 0, high=LARGEST_WHOLE),
+                is_over=fields.flag("is_over", False),
+                cause=fields.member("cause", EndCause) if fields.all.get("cause") else None,
+                exit_code=fields.optional_whole("exit_code", low=-LARGEST_SMALL),
+                message=fields.text("message", ""),
+                grace_s=fields.optional_number("grace_s", low=-LONGEST_GRACE_S, high=LONGEST_GRACE_S),
+                because_of=fields.optional_whole("because_of"),
+                at=fields.text("at", ""),
+                format=fields.whole("format", FORMAT),
+            )
+        except UnreadableError:
             return None
 
     @property

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from spotwise.checkpoints.errors import CheckpointError
+from spotwise.checkpoints.strict_json import Fields, UnreadableError
 
 from .log_message import StorageNotSeen
 from .message_format import FORMAT
 
-_LONGEST_GRACE_S = 1e6
+LONGEST_GRACE_S = 1e6  # seconds
 
 
 class NodeTaskError(CheckpointError):
@@ -55,12 +55,23 @@ class NodeTask:
     def from_json(cls, data: bytes | str, *, source: str) -> NodeTask:
         """Raises `NodeTaskError` for what is none, and for one of a newer format."""
         try:
-            fields: dict[str, Any] = json.loads(data)
-            if fields.get("format") != FORMAT:
-                raise ValueError(f"format is {fields.get('format')!r}, not {FORMAT}")
-            fields["asked_at"] = datetime.fromisoformat(fields["asked_at"]).astimezone(UTC)
-            return cls(**fields)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            fields = Fields.of(data)
+            if fields.all.get("format") != FORMAT:
+                raise UnreadableError(f"format is {fields.all.get('format')!r}, not {FORMAT}")
+            return cls(
+                attempt_id=fields.text("attempt_id"),
+                run_id=fields.text("run_id"),
+                asked_at=fields.moment("asked_at"),
+                setup=fields.text("setup"),
+                command=fields.text("command"),
+                nodes=fields.whole("nodes", 1, low=1),
+                hosts=fields.whole("hosts", 1, low=1),
+                cloud=fields.text("cloud", ""),
+                is_spot=fields.flag("is_spot", True),
+                stop_after_s=fields.optional_number("stop_after_s"),
+                stop_grace_s=fields.number("stop_grace_s", 0.0, low=0),
+            )
+        except UnreadableError as error:
             raise NodeTaskError(f"{source} is no request for a node ({error}); cancel the run, submit again") from error
 
 
@@ -74,7 +85,7 @@ class StopRequest:
     @property
     def deadline(self) -> datetime:
         """When it must be gone."""
-        return self.asked_at + timedelta(seconds=min(self.grace_s, _LONGEST_GRACE_S))
+        return self.asked_at + timedelta(seconds=min(self.grace_s, LONGEST_GRACE_S))
 
     def to_json(self) -> str:
         return json.dumps({"asked_at": self.asked_at.isoformat(), "grace_s": self.grace_s, "format": FORMAT})
@@ -83,10 +94,7 @@ class StopRequest:
     def from_json(cls, data: bytes | str, *, seen_at: datetime) -> StopRequest:
         """A damaged one still is one, and so is one of a newer format that cannot be read: without grace, as of now."""
         try:
-            fields = json.loads(data)
-            asked_at, grace_s = datetime.fromisoformat(fields["asked_at"]).astimezone(UTC), float(fields["grace_s"])
-            if not 0 <= grace_s <= _LONGEST_GRACE_S:
-                raise ValueError(f"grace_s is {grace_s}")
-        except (ValueError, KeyError, TypeError):
+            fields = Fields.of(data)
+            return cls(fields.moment("asked_at"), fields.number("grace_s", low=0, high=LONGEST_GRACE_S))
+        except UnreadableError:
             return cls(seen_at, 0.0)
-        return cls(asked_at, grace_s)

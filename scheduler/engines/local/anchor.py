@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from spotwise.checkpoints.atomic_file import write_once
+from spotwise.checkpoints.strict_json import Fields, UnreadableError
 
 from ...core.errors import EngineError
 from .folder import OWNER_ONLY
@@ -23,6 +24,6 @@ def market_anchor(home: Path, market_name: str, now: datetime) -> datetime:
     if not path.exists():
         write_once(path, json.dumps({"market": market_name, "anchor": now.isoformat()}), mode=OWNER_ONLY)
     try:
-        return datetime.fromisoformat(json.loads(path.read_text())["anchor"]).astimezone(UTC)
-    except (ValueError, KeyError, TypeError) as error:
+        return Fields.of(path.read_bytes()).moment("anchor")
+    except UnreadableError as error:
         raise EngineError(f"{path}: not a market's anchor ({error}); remove it, and the market starts over") from error

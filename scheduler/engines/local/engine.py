@@ -16,6 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,6 +24,7 @@ from pathlib import Path
 import psutil
 
 from spotwise.checkpoints.atomic_file import write_once
+from spotwise.checkpoints.json_lines import SkippedLines, first_skipped
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market, Offer, Pool
 
@@ -262,15 +264,20 @@ def _runs_or_is_forbidden(folder: AttemptFolder) -> bool:
 
 def _observation_or_unknown(folder: AttemptFolder) -> Observation:
     """One damaged attempt must not hide the others of its batch."""
+    skipped = SkippedLines()
     try:
         with _disk_faults_named(folder):
-            return _observe(folder)
+            seen = _observe(folder, skipped)
     except (EngineError, NodeMessageError) as error:
-        return Observation(Phase.UNKNOWN, message=str(error))
+        seen = Observation(Phase.UNKNOWN, message=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this attempt's alone
+        seen = Observation(Phase.UNKNOWN, message=f"{folder.path} cannot be read: {error!r}")
+    name = f"{folder.path.parent.name}/{folder.path.name}/{folder.events_path.name}"
+    return replace(seen, unreadable=first_skipped({name: skipped}))
 
 
-def _observe(folder: AttemptFolder) -> Observation:
-    events = folder.events()
+def _observe(folder: AttemptFolder, skipped: SkippedLines) -> Observation:
+    events = folder.events(skipped)
     if has_ended(events):
         return observation(events)
     if not folder.request_path.exists():

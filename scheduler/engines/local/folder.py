@@ -16,10 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spotwise.checkpoints.atomic_file import write_atomic
+from spotwise.checkpoints.json_lines import SkippedLines
+from spotwise.checkpoints.strict_json import Fields, UnreadableError
 
 from ...core.errors import EngineError
 from ...node_agent.events import NodeEvent, read_events
 from ...node_agent.message_format import FORMAT
+from ...node_agent.task import LONGEST_GRACE_S
 
 OWNER_ONLY = 0o600  # permissions of what the engine writes
 
@@ -45,10 +48,21 @@ class NodeRequest:
 
     @staticmethod
     def from_json(text: str) -> NodeRequest:
-        fields = json.loads(text)
-        for name in ("asked_at", "capacity_at", "notice_at", "stop_at"):
-            fields[name] = datetime.fromisoformat(fields[name]) if fields[name] else None
-        return NodeRequest(**fields)
+        """Raises UnreadableError."""
+        fields = Fields.of(text)
+        return NodeRequest(
+            attempt_id=fields.text("attempt_id"),
+            pool=fields.text("pool"),
+            setup=fields.text("setup"),
+            command=fields.text("command"),
+            workdir=fields.text("workdir"),
+            asked_at=fields.moment("asked_at"),
+            capacity_at=fields.moment("capacity_at"),
+            notice_at=fields.optional_moment("notice_at"),
+            grace_s=fields.number("grace_s", low=0),
+            stop_at=fields.optional_moment("stop_at"),
+            stop_grace_s=fields.number("stop_grace_s", 0.0, low=0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +99,16 @@ class AttemptFolder:
     def lock_path(self) -> Path:
         return self.path / "node.lock"
 
-    def events(self) -> list[NodeEvent]:
-        return read_events(self.events_path)
+    def events(self, skipped: SkippedLines | None = None) -> list[NodeEvent]:
+        return read_events(self.events_path, skipped)
 
     def request(self) -> NodeRequest | None:
         """Raises EngineError if the file is damaged; it is written whole, so something else did that."""
         try:
             text = _read(self.request_path)
             return None if text is None else NodeRequest.from_json(text)
-        except (ValueError, KeyError, TypeError) as error:
-            raise EngineError(f"{self.request_path} is damaged ({error!r}); restore it or cancel the run") from error
+        except UnreadableError as error:
+            raise EngineError(f"{self.request_path} is damaged ({error}); restore it or cancel the run") from error
 
     def ask_to_terminate(self, grace_s: float) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -104,8 +118,8 @@ class AttemptFolder:
         """Grace of the latest request to stop, seconds; None without one. A damaged one still is one: 0."""
         try:
             text = _read(self.terminate_path)
-            return None if text is None else float(json.loads(text)["grace_s"])
-        except (ValueError, KeyError, TypeError):
+            return None if text is None else Fields.of(text).number("grace_s", low=0, high=LONGEST_GRACE_S)
+        except UnreadableError:
             return 0.0
 
     def asked_at(self) -> datetime | None:
@@ -146,6 +160,6 @@ def unlock(handle: int) -> None:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text()
+        return path.read_text(errors="replace")
     except FileNotFoundError:
         return None

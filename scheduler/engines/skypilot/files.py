@@ -10,18 +10,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from spotwise.checkpoints import CheckpointError, Storage, storage_for
+from spotwise.checkpoints.json_lines import SkippedLines, first_skipped
+from spotwise.checkpoints.strict_json import LARGEST_SMALL, Fields, UnreadableError
 
 from ...node_agent.end_cause import EndCause
 from ...node_agent.events import NodeEvent, parse_events
+from ...node_agent.message_format import NodeMessageError
 from ...node_agent.task import NodeTask, StopRequest
 from ..base import Handle, Observation, Phase
 from .decide import EndInProgress
@@ -54,21 +56,24 @@ class Journal:
     ended: Observation | None = None
 
     def after(self, event: NodeEvent) -> Journal:
-        """This journal with one more entry; entries of newer versions are passed over."""
-        data = event.data
+        """This journal with one more entry; entries of newer versions are passed over.
+
+        Raises:
+            UnreadableError: the entry lacks what belongs to it.
+        """
+        fields = Fields(event.data)
         match event.name:
             case JournalEntry.LAUNCHING:
-                return replace(self, launch=data["request"], launched_at=event.time, launches=self.launches + 1)
+                launch = fields.text("request")
+                return replace(self, launch=launch, launched_at=event.time, launches=self.launches + 1)
             case JournalEntry.UP:
-                return replace(self, up_at=_moment(data["at"]))
+                return replace(self, up_at=fields.moment("at"))
             case JournalEntry.LEAVING:
-                cause, at = EndCause(data["cause"]), _moment(data["at"])
-                leaving = EndInProgress(cause, at, data["exit_code"], data["message"], data["is_away"])
-                return replace(self, leaving=leaving)
+                return replace(self, leaving=_leaving(fields))
             case JournalEntry.DOWN:
-                return replace(self, down=data["request"], down_at=event.time)
+                return replace(self, down=fields.text("request"), down_at=event.time)
             case JournalEntry.ENDED:
-                return replace(self, ended=_observation(data))
+                return replace(self, ended=_observation(fields))
         return self
 
 
@@ -80,6 +85,7 @@ class AttemptFiles:
         self._storage = storage_for(handle.run_url or handle.folder)
         self._path = f"attempts/{handle.attempt_id}"
         self._stop_request_seen_at: datetime | None = None
+        self._skipped: dict[str, SkippedLines] = {}  # by file: lines that could not be read
 
     @property
     def storage(self) -> Storage:
@@ -110,16 +116,26 @@ class AttemptFiles:
 
     def events(self) -> list[NodeEvent]:
         """What its first node's agent wrote down."""
-        return parse_events(self._read("events.jsonl") or b"")
+        skipped = self._skipped["events.jsonl"] = SkippedLines()
+        return parse_events(self._read("events.jsonl") or b"", skipped)
+
+    @property
+    def unreadable(self) -> str:
+        """Which lines of it could not be read, for people; "" where all could."""
+        return first_skipped({f"{self._path}/{name}": lines for name, lines in self._skipped.items()})
 
     def sign_of_life(self) -> bytes:
         """Changes as long as the first node's agent lives; empty before it is up."""
         return self._read("node-0.json") or b""
 
     def journal(self) -> Journal:
-        journal = Journal()
-        for event in parse_events(self._read("engine.jsonl") or b""):
-            journal = journal.after(event)
+        journal, skipped = Journal(), SkippedLines()
+        self._skipped["engine.jsonl"] = skipped
+        for event in parse_events(self._read("engine.jsonl") or b"", skipped):
+            try:
+                journal = journal.after(event)
+            except UnreadableError as fault:
+                skipped.count(fault)
         return journal
 
     def note(self, name: JournalEntry, now: datetime, **data: Any) -> NodeEvent:
@@ -194,14 +210,37 @@ def written_end(end: Observation) -> dict[str, Any]:
     return {**times, "cause": end.cause and end.cause.value, "exit_code": end.exit_code, "message": end.message}
 
 
-def _observation(data: Mapping[str, Any]) -> Observation:
-    times = {name: _moment(data[name]) if data[name] else None for name in _TIMES}
-    cause = EndCause(data["cause"])
-    return Observation(Phase.ENDED, **times, cause=cause, exit_code=data["exit_code"], message=data["message"])
+def _leaving(fields: Fields) -> EndInProgress:
+    return EndInProgress(
+        _cause(fields),
+        fields.moment("at"),
+        fields.optional_whole("exit_code", low=-LARGEST_SMALL),
+        fields.text("message", ""),
+        fields.flag("is_away", False),
+    )
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+def _cause(fields: Fields) -> EndCause:
+    """Raises NodeMessageError for one that a newer spotwise wrote: that entry must not be passed over."""
+    found = fields.text("cause")
+    try:
+        return EndCause(found)
+    except ValueError as error:
+        raise NodeMessageError(f"its journal has the cause {found!r}, which this spotwise does not know") from error
+
+
+def _observation(fields: Fields) -> Observation:
+    launched_at, started_at, notice_at, ended_at = (fields.optional_moment(name) for name in _TIMES)
+    return Observation(
+        Phase.ENDED,
+        launched_at=launched_at,
+        started_at=started_at,
+        notice_at=notice_at,
+        ended_at=ended_at,
+        cause=_cause(fields),
+        exit_code=fields.optional_whole("exit_code", low=-LARGEST_SMALL),
+        message=fields.text("message", ""),
+    )
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from spotwise.checkpoints.atomic_file import write_atomic
+from spotwise.checkpoints.strict_json import parse_json
 from spotwise.cost_models.offer import Market, Offer
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, catalog_offers
 
@@ -22,6 +23,8 @@ from .tasks import pool_of
 
 FRESH = timedelta(hours=1)  # SkyPilot reads its catalogs anew every seven
 TRY_AGAIN = timedelta(minutes=10)
+
+_LONGEST_CACHE = 2**28  # bytes
 
 Read = Callable[[], list[CatalogRow]]  # asks SkyPilot, which takes seconds; raises SkyUnreachableError
 
@@ -92,7 +95,7 @@ class OfferBook:
     def _kept(self) -> Catalogs | None:
         """What an earlier process has read; None where it asked other clouds, or where the file is damaged."""
         try:
-            kept = json.loads(self._path.read_text())
+            kept = parse_json(self._path.read_text(), longest=_LONGEST_CACHE)
             if kept["clouds"] != self._settings.clouds:
                 return None
             read_at = datetime.fromisoformat(kept["read_at"]).astimezone(UTC)

@@ -7,7 +7,6 @@ here that the attempts' files do not hold, except what a new thread finds out ag
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -15,8 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
+
+from spotwise.checkpoints.strict_json import Fields, UnreadableError
 
 from ...core.clock import Clock
 from ...core.errors import EngineError
@@ -181,7 +182,7 @@ class Rounds:
 
     def _get_to_know(self, watched: Watched) -> None:
         """Read what does not change, or changes through this thread only."""
-        with suppress(*FAULTS):  # the look that follows meets the same fault and shows it
+        with suppress(Exception):  # the look that follows meets the same fault and shows it
             watched.task = watched.files.task()
             watched.journal = watched.files.journal()
 
@@ -193,10 +194,7 @@ class Rounds:
         return {i: self._over.get(i, RequestState.UNDER_WAY) for i in ids}
 
     def _look(self, world: SkyPilotState | None, watched: Watched) -> None:
-        """One attempt, once. A fault is shown as an unknown phase, and the next round tries again.
-
-        A value that cannot be read is a file that a machine left and that is not what it should be.
-        """
+        """One attempt, once. A fault is shown as an unknown phase, and the next round tries again."""
         if watched.errand is not None and not watched.errand.done():
             return
         try:
@@ -204,10 +202,13 @@ class Rounds:
             if errand is not None:
                 errand.result()
             seen = self._attend(watched, world)
-        except (*FAULTS, EngineError, ValueError, KeyError, TypeError) as fault:
+        except (*FAULTS, EngineError) as fault:
             seen = Observation(Phase.UNKNOWN, message=str(fault))
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is this attempt's alone
+            _log.warning("attempt %s cannot be looked at", watched.handle.attempt_id, exc_info=True)
+            seen = Observation(Phase.UNKNOWN, message=f"it cannot be looked at: {fault!r}")
         with self._changed:
-            watched.seen = seen
+            watched.seen = replace(seen, unreadable=watched.files.unreadable)
 
     def _attend(self, watched: Watched, world: SkyPilotState | None) -> Observation:
         now, journal = self._clock.now(), watched.journal or watched.files.journal()
@@ -353,8 +354,8 @@ def _state(world: SkyPilotState, request: str) -> RequestState | None:
 def told_at(sign: bytes, now: datetime) -> datetime:
     """When a node gave this sign of life, by its own clock but never in our future; ``now`` where it does not say."""
     try:
-        return min(datetime.fromisoformat(json.loads(sign)["at"]).astimezone(UTC), now)
-    except (ValueError, KeyError, TypeError):
+        return min(Fields.of(sign).moment("at"), now)
+    except UnreadableError:
         return now
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from spotwise.checkpoints.atomic_file import write_atomic
+from spotwise.checkpoints.strict_json import Fields, UnreadableError, parse_json
 
 from ...node_agent.processes import find_process, kill_all, tree_of
 
@@ -56,10 +57,15 @@ def note_processes(path: Path, processes: Iterable[psutil.Process]) -> None:
 def noted_processes(path: Path) -> list[ProcessId] | None:
     """What was written down; None if nothing was. One process may stand there without a list around it."""
     try:
-        found = json.loads(path.read_text())
-        return [ProcessId(**values) for values in (found if isinstance(found, list) else [found])]
-    except (FileNotFoundError, ValueError, TypeError):
+        found = parse_json(path.read_bytes())
+        return [_process_in(Fields(values)) for values in (found if isinstance(found, list) else [found])]
+    except (FileNotFoundError, UnreadableError):
         return None
+
+
+def _process_in(fields: Fields) -> ProcessId:
+    machine = fields.text("machine", platform.node())
+    return ProcessId(fields.whole("pid", low=1), fields.number("create_time", low=0), machine)
 
 
 def _id_of(process: psutil.Process) -> ProcessId | None:

@@ -9,6 +9,7 @@ work each writes only of trials of its own, so the order of files does not matte
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +18,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from spotwise.checkpoints.json_lines import LogTail, append_line, decode_lines
+from spotwise.checkpoints.json_lines import LogTail, SkippedLines, append_line, decode_lines
 from spotwise.checkpoints.storage import LocalStorage
+from spotwise.checkpoints.strict_json import Fields, UnreadableError
 
 
 class EndState(StrEnum):
@@ -97,6 +99,7 @@ _TYPES: dict[str, type[StudyEvent]] = {
     "ended": TrialEnded,
     "finished": Finished,
 }
+_SHARE = re.compile(r"\d{1,9}(/[1-9]\d{0,8})?")
 _NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
@@ -113,16 +116,34 @@ def event_from_json(data: Mapping[str, Any]) -> StudyEvent:
     """The event of a JSON object. Unknown keys are ignored, so that older readers accept newer files.
 
     Raises:
-        KeyError, TypeError, ValueError: it is no study event.
+        UnreadableError: it is no study event.
     """
-    kind = _TYPES[data["event"]]
-    fields = {name: data[name] for name in kind.__dataclass_fields__ if name in data}
-    fields["time"] = datetime.fromisoformat(fields["time"])
+    return _event_from(Fields(data))
+
+
+def _event_from(fields: Fields) -> StudyEvent:
+    kind = _TYPES.get(fields.text("event"))
+    time, attempt = fields.moment("time"), fields.whole("attempt")
+    if kind is Finished:
+        return Finished(time, attempt, fields.whole("host", 0), fields.text("reason", ""))
+    trial = fields.whole("trial")
+    if kind is Asked:
+        source, note, host = fields.text("source"), fields.text("note", ""), fields.whole("host", 0)
+        return Asked(time, attempt, trial, fields.object("params"), source, note, host)
     if kind is Started:
-        fields["share"] = Fraction(fields["share"])
+        return Started(time, attempt, trial, _share(fields.text("share")))
+    if kind is Reported:
+        return Reported(time, attempt, trial, fields.whole("epoch"), fields.optional_number("value"))
     if kind is TrialEnded:
-        fields["state"] = EndState(fields["state"])
-    return kind(**fields)
+        state, value = fields.member("state", EndState), fields.optional_number("value")
+        return TrialEnded(time, attempt, trial, state, value, fields.whole("epoch", 0), fields.text("reason", ""))
+    raise UnreadableError("'event' is none of a study's")
+
+
+def _share(text: str) -> Fraction:
+    if _SHARE.fullmatch(text) is None or not 0 < (share := Fraction(text)) <= 1:
+        raise UnreadableError("'share' is no share of one, such as 1/4")
+    return share
 
 
 class StudyLog:
@@ -146,15 +167,22 @@ class StudyLog:
             self._publish(self.path.name, self.path.read_bytes())
 
 
-def read_events(folder: Path) -> Iterator[StudyEvent]:
-    """All events, attempt after attempt: of each trial in the order in which they happened."""
+def read_events(folder: Path, skipped: dict[str, SkippedLines] | None = None) -> Iterator[StudyEvent]:
+    """All events, attempt after attempt: of each trial in the order in which they happened.
+
+    Args:
+        skipped: gets, by file name, the lines that were no events.
+    """
     for path in host_files(folder):
-        yield from parse_events(path.read_bytes())
+        lines = SkippedLines()
+        yield from parse_events(path.read_bytes(), lines)
+        if skipped is not None:
+            skipped[path.name] = lines
 
 
-def parse_events(data: bytes) -> list[StudyEvent]:
-    """The events in a file's bytes; lines that are torn or not events are skipped."""
-    return decode_lines(data, event_from_json)
+def parse_events(data: bytes, skipped: SkippedLines | None = None) -> list[StudyEvent]:
+    """The events in a file's bytes; lines that are torn or not events are skipped, and ``skipped`` is told."""
+    return decode_lines(data, _event_from, skipped)
 
 
 class StudyTail:
@@ -168,7 +196,12 @@ class StudyTail:
     def new(self) -> list[StudyEvent]:
         """What was added to the others' files since the last call: at first, all of it."""
         others = [path.name for path in host_files(self._folder) if path != self._own]
-        return [event for name in others for event in parse_events(self._tail(name).new())]
+        return [event for name in others for event in self._new_of(self._tail(name))]
+
+    @staticmethod
+    def _new_of(tail: LogTail) -> Iterator[StudyEvent]:
+        while lines := tail.new():
+            yield from parse_events(lines)
 
     def _tail(self, name: str) -> LogTail:
         return self._tails.setdefault(name, LogTail(self._storage, name))

@@ -13,6 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from spotwise.checkpoints.json_lines import SkippedLines
+
 from ...core.study import TrialState
 from .events import Asked, EndState, Finished, Reported, Started, StudyEvent, TrialEnded, host_files, read_events
 
@@ -169,13 +171,14 @@ class StudyFeed:
         self._folder = Path(folder)
         self._stamp: tuple[tuple[str, int, int], ...] = ()
         self._study = Study()
+        self.skipped: dict[str, SkippedLines] = {}  # by file: lines that were no events
 
     def new(self) -> Study | None:
         """The study if anything changed since the last call, else None."""
         stamp = tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in host_files(self._folder))
         if stamp == self._stamp:
             return None
-        self._stamp, self._study = stamp, read_study(self._folder)
+        self._stamp, self._study = stamp, fold(read_events(self._folder, self.skipped))
         return self._study
 
     @property

@@ -8,10 +8,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from spotwise.checkpoints.strict_json import parse_json
+
 from ...core.errors import InputError
 from ...core.study import StudyRecord
 from ...core.study_json import study_from_json, study_to_json
 from .trial_worth import MachinePrice, StopRule
+
+_LONGEST_TASK = 2**28  # bytes: it holds the studies that the sweep learns from
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class SweepTask:
             InputError: it is not one; the message names the file and the field.
         """
         try:
-            return _task(json.loads(text))
+            return _task(parse_json(text, longest=_LONGEST_TASK))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{source} is no sweep task ({error}); write it with SweepTask.to_json()") from error
 

@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from spotwise.checkpoints.json_lines import LogTail, append_line, decode_line, decode_lines
+from spotwise.checkpoints import json_lines
+from spotwise.checkpoints.json_lines import (
+    LogTail,
+    SkippedLines,
+    append_line,
+    decode_line,
+    decode_lines,
+    first_skipped,
+)
 from spotwise.checkpoints.storage import LocalStorage
+from spotwise.checkpoints.strict_json import Fields
 
 LINE = b'{"n": 1}'
 
 
-def number(values: dict[str, int]) -> int:
-    return values["n"]
+def number(fields: Fields) -> int:
+    return fields.whole("n")
 
 
 @pytest.mark.parametrize("torn_at", range(len(LINE) + 1))
@@ -62,3 +71,26 @@ def test_a_shorter_log_is_another_one_only_where_logs_may_be_replaced(
     assert tail.new() == b""
     (tmp_path / "log").write_bytes(b"b\n")
     assert tail.new() == expected
+
+
+def test_a_line_without_end_is_passed_over_and_the_lines_behind_it_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "_CHUNK_BYTES", 64)
+    log, tail, skipped = tmp_path / "log", LogTail(LocalStorage(tmp_path), "log"), SkippedLines()
+    found: list[int] = []
+    for piece in (b'{"n": 1}\n{"n": ' + b"1" * 40, b"1" * 300, b'1}\n{"n": 2}\n', b'{"n": 3}\n'):
+        with log.open("ab") as file:
+            file.write(piece)
+        while data := tail.new():
+            assert len(data) <= 65
+            found += decode_lines(data, number, skipped)
+    assert found == [1, 2, 3]
+    assert skipped.first.startswith("line 2 ")
+
+
+def test_the_first_unreadable_line_is_told_with_its_number_and_why() -> None:
+    skipped = SkippedLines()
+    decode_lines(b'{"n": 1}\n\n{"n": "x"}\n{"m"\n', number, skipped)
+    assert skipped.first == "line 3 cannot be read and is passed over: 'n' is not a whole number from 0 to 2147483647"
+    assert first_skipped({"b": skipped, "a": SkippedLines()}) == f"b: {skipped.first}"

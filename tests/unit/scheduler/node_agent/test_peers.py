@@ -130,7 +130,7 @@ def test_a_state_is_read_as_it_was_written(state: NodeState) -> None:
     assert NodeState.from_json(state.to_json()) == state
 
 
-@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"null", b"\xff", b"{}", b'{"rank": 1, "unknown": 2}'])
+@pytest.mark.parametrize("garbage", [b"", b"{", b"[]", b"null", b"\xff", b"{}", b'{"rank": "1"}'])
 def test_what_is_no_state_is_none(garbage: bytes) -> None:
     assert NodeState.from_json(garbage) is None
 

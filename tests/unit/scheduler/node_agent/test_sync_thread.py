@@ -183,7 +183,9 @@ def test_a_node_with_a_newer_version_hides_no_other_and_is_warned_of_once(
 
 def test_a_node_that_is_over_hears_when_the_first_has_ended(tmp_path: Path) -> None:
     sync = make_sync(SharedFolder(tmp_path, 0.01), NodeName("job-a1", 1, 1), nodes=2)
-    storage_for(str(tmp_path)).put(FIRST.events, b'{"event": "ended", "time": "2026-01-01T00:00:00+00:00"}\n')
+    storage_for(str(tmp_path)).put(
+        FIRST.events, b'{"event": "ended", "cause": "exited", "time": "2026-01-01T00:00:00+00:00"}\n'
+    )
     sync.start()
     assert not sync.first_has_ended
     sync.tell(NodeState(1, is_over=True, cause=EndCause.EXITED, exit_code=3))

@@ -1,0 +1,34 @@
+"""Why a run is over, with what a person needs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..core.ansi import plain
+from ..core.errors import EngineError
+from ..core.run import Attempt, AttemptState, Run, RunState
+from ..engines.base import Engine, handle_of
+from .state_machine import Transition
+from .workloads import Workload, read_secrets, without_values
+
+LOG_LINES = 8  # of a crashed program, shown with the reason
+
+
+def explained(
+    run: Run, attempts: Sequence[Attempt], transition: Transition, workload: Workload, engine: Engine
+) -> Transition:
+    """The transition with a crashed program's last lines, or with the epochs that are missing."""
+    if transition.state is RunState.COMPLETED:
+        progress = workload.progress()
+        missing = progress.epochs_kept and progress.fraction < 1.0
+        return replace(transition, reason=f"{transition.reason}, at {progress.text}") if missing else transition
+    if transition.state is not RunState.FAILED:
+        return transition
+    crashed = [attempt for attempt in attempts if attempt.state is AttemptState.FAILED] or attempts
+    try:
+        lines = list(engine.logs(handle_of(run, crashed[-1]), tail=LOG_LINES))
+    except (EngineError, OSError) as error:  # the run has ended all the same
+        lines = [f"its log cannot be read: {error}"]
+    log = without_values("\n".join(f"  | {plain(line).rstrip()}" for line in lines), read_secrets(run))
+    return replace(transition, reason=f"{transition.reason}\n{log}" if log else transition.reason)
