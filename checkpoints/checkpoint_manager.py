@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from .errors import CorruptError, StorageError
 from .folder import CheckpointFolder
 from .manifest import Manifest, TrainingEnd
 from .progress_log import utc_now
-from .rng import RngState
+from .rng import RngState, own_states, restore_own_states
 from .schedule import TrainingPosition
 from .state import TrainingState
 from .state_file import read_state, state_file_name, state_writer
@@ -75,6 +75,33 @@ class CheckpointManager:
         """Put them back; ranks that do not write keep their own, which differ from the saved rank's on purpose."""
         if self._writes:
             self._state.restore_rng(state)
+
+    @property
+    def parts(self) -> Mapping[str, object]:
+        """The objects whose state is kept, by name."""
+        return self._state.parts
+
+    def adopt(self, generators: Mapping[str, object], epoch_rng: RngState, resumed: Restored | None) -> None:
+        """Keep the random number generators of a loader too, before it draws.
+
+        Args:
+            generators: those that it holds; what is kept already stays as it is.
+            epoch_rng: states at the start of this epoch; those of the new ones are added.
+            resumed: where this epoch continues from; the new ones are put back to where they were at its start.
+        """
+        new = self._state.adopt(generators)
+        if resumed and self._writes:
+            restore_own_states((resumed.epoch_rng or resumed.rng)["own"], new)
+        epoch_rng["own"].update(own_states(new))
+
+    def draw_in_vain(self, loader: Iterable[object]) -> None:
+        """Let a loader start its lasting workers, and draw for it, without a trace in the random states.
+
+        Such a loader draws more in the epoch in which it starts them; a resumed process would have another order.
+        """
+        rng = self._state.capture_rng()
+        iter(loader)
+        self._state.restore_rng(rng)
 
     def save(
         self,

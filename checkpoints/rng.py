@@ -16,6 +16,8 @@ RngState = dict[str, Any]
 
 def is_generator(part: object) -> bool:
     """Whether ``part`` is a random number generator whose state can be kept."""
+    if isinstance(part, random.SystemRandom):
+        return False
     return isinstance(part, random.Random) or _is_numpy_generator(part) or _is_torch_generator(part)
 
 
@@ -28,8 +30,13 @@ def capture_rng(generators: Mapping[str, object]) -> RngState:
         state["torch"] = torch.get_rng_state()
         if torch.cuda.is_initialized():  # asking an unused device would claim memory on it
             state["cuda"] = torch.cuda.get_rng_state_all()
-    state["own"] = {name: _own_state(generator) for name, generator in generators.items()}
+    state["own"] = own_states(generators)
     return state
+
+
+def own_states(generators: Mapping[str, object]) -> RngState:
+    """The state of each of ``generators`` alone, by name."""
+    return {name: _own_state(generator) for name, generator in generators.items()}
 
 
 def restore_rng(state: RngState, generators: Mapping[str, object]) -> None:
@@ -41,7 +48,12 @@ def restore_rng(state: RngState, generators: Mapping[str, object]) -> None:
         numpy.random.set_state(_with_array(state["numpy"]))
     if "torch" in state:
         _restore_torch(state)
-    for name, own in state["own"].items():
+    restore_own_states(state["own"], generators)
+
+
+def restore_own_states(states: RngState, generators: Mapping[str, object]) -> None:
+    """Put back those of ``generators`` whose state is known."""
+    for name, own in states.items():
         if name in generators:
             _set_own_state(generators[name], own)
 

@@ -13,6 +13,8 @@ A resumed training is bit-identical to an uninterrupted one:
   batches of ``session.batches(...)``. On resume the epoch begins with the random state it had begun with, so the loader
   draws the same order; the batches already trained on are drawn and dropped; then the random state of the save is put
   back. Sums kept in plain variables over an epoch start again: hand what must survive to ``from_env``.
+- Behind an epoch's last batch nothing is saved before ``report()``, so that a resumed epoch always has a batch left.
+- A loader that keeps its own place (``state_dict()``) must be one of the session's parts; it then continues by itself.
 - Without ``session.batches(...)`` nobody knows which batches were done: saves wait for ``report()``, the epoch's end.
 - ``report()`` is the last statement of an epoch: the random state is saved there.
 
@@ -28,12 +30,21 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import NoReturn, SupportsFloat, TypeVar
+from itertools import chain, islice
+from typing import Any, NoReturn, SupportsFloat, TypeVar
+from weakref import WeakSet
 
-from .checkpoint_manager import CheckpointManager
+from .checkpoint_manager import CheckpointManager, Restored
 from .errors import SaveError, SessionError
 from .folder import CheckpointFolder
+from .loaders import (
+    EpochBatches,
+    generators_within,
+    has_lasting_workers,
+    has_workers,
+    keeps_own_place,
+    warn_of_random_workers,
+)
 from .manifest import TrainingEnd
 from .progress import ProgressEvent
 from .progress_log import ProgressLog, as_metrics
@@ -59,8 +70,16 @@ class _Epoch:
     rng: RngState  # when it began
     to_skip: int  # batches that were done before the interruption
     taken: int | None = None  # batches drawn through batches(); None while it was not called
+    resumed: Restored | None = None  # what this epoch continues from; of a process' first one
+    batches: EpochBatches[Any] | None = None  # once batches() was called
     stepped: bool = False
+    wanted: bool = False  # a checkpoint, at its end
     samples: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the loader is known to have given its last batch."""
+        return bool(self.batches and self.batches.is_over(self.taken or 0))
 
 
 class Session:
@@ -96,6 +115,7 @@ class Session:
         self._epoch: _Epoch | None = None
         self._total: int | None = None
         self._finished = False
+        self._known: WeakSet[Any] = WeakSet()  # loaders whose workers were warned of
         self.restored = self._manager.restore()
         self._manager.check()
         self._position = self.restored.position if self.restored else TrainingPosition()
@@ -134,17 +154,24 @@ class Session:
         epoch = self._current_epoch()
         if epoch.taken is not None:
             raise SessionError("session.batches() can be used once an epoch: chain or zip several loaders into one.")
+        keeps_place = keeps_own_place(loader, self._manager.parts)
         epoch.taken, epoch.to_skip = epoch.to_skip, 0
         try:
-            batches = iter(loader)
-            self._skip(batches, epoch.taken)
-            for batch in batches:
+            batches = self._open(loader, epoch, keeps_place=keeps_place)
+            for batch in self._continued(batches, epoch, keeps_place=keeps_place):
                 epoch.taken += 1
                 yield batch
         except RuntimeError:
             if not self._stop.requested:
                 raise
-            self._leave_without_loader(epoch)  # the notice has ended the loader's worker processes
+            if not epoch.is_over:
+                self._leave_without_loader(epoch)  # the notice has ended the loader's worker processes
+        if epoch.resumed and 0 < epoch.resumed.position.batch == epoch.taken:
+            _log.warning(
+                "%s was taken after the last batch of epoch %d: none is left, and what the loop over them sets is not.",
+                epoch.resumed.checkpoint,
+                epoch.resumed.epoch,
+            )
 
     def step(self, samples: int = 0) -> None:
         """Count a step and its samples. Within ``batches()``: saves when due or asked, saves and leaves on SIGTERM."""
@@ -153,11 +180,15 @@ class Session:
         epoch.stepped = True
         epoch.samples += samples
         self._position = replace(self._position, step=self._position.step + 1, batch=epoch.taken or 0)
-        if epoch.taken is None:
+        if epoch.taken is None or epoch.batches is None:
             return  # nobody knows which batches are done: report() will save
         if self._is_wanted():
-            self._save()
-        self._leave_if_asked()
+            if epoch.is_over:
+                epoch.wanted = True  # what the loop has set is needed by report(): it saves
+            else:
+                self._save()
+        if self._ranks.any(self._stop.requested):
+            self._leave_within(epoch, epoch.batches)
 
     def report(self, **metrics: SupportsFloat) -> None:
         """End the epoch: writes progress, saves when due, asked to or all is done, saves and leaves on SIGTERM.
@@ -171,7 +202,7 @@ class Session:
         self._epoch = None
         self._write(ProgressEvent.PROGRESS, samples_per_second=self._speed(epoch))
         last = self._total is not None and self._position.epoch >= self._total
-        if last or self._is_wanted():
+        if last or epoch.wanted or self._is_wanted() or self._was_saved_too_late():
             self._save()
         if not last:
             self._leave_if_asked()
@@ -207,18 +238,38 @@ class Session:
         if self.restored and self._position == self.restored.position:
             self._manager.restore_rng(self.restored.epoch_rng or self.restored.rng)
         skip = self._position.batch
-        self._epoch = _Epoch(self._clock(), self._manager.rng(), to_skip=skip, stepped=skip > 0)
+        resumed = self.restored if self.restored and self._position == self.restored.position else None
+        self._epoch = _Epoch(self._clock(), self._manager.rng(), to_skip=skip, resumed=resumed, stepped=skip > 0)
 
-    def _skip(self, batches: Iterator[object], count: int) -> None:
-        if count == 0 or self.restored is None:
-            return
+    def _open(self, loader: Iterable[Batch], epoch: _Epoch, *, keeps_place: bool) -> EpochBatches[Batch]:
+        """Begin to draw, with the random states that the epoch has begun with, also those within the loader."""
+        self._manager.adopt(generators_within(loader), epoch.rng, epoch.resumed)
+        if has_workers(loader) and (keeps_place or has_lasting_workers(loader)) and loader not in self._known:
+            self._known.add(loader)
+            warn_of_random_workers(keeps_place=keeps_place)
+            if not keeps_place:
+                self._manager.draw_in_vain(loader)
+        epoch.batches = batches = EpochBatches(loader)
+        return batches
+
+    def _continued(self, batches: EpochBatches[Batch], epoch: _Epoch, *, keeps_place: bool) -> Iterator[Batch]:
+        """The batches that are not done yet; they are drawn from the random state of the save."""
+        if not epoch.taken or epoch.resumed is None:
+            return batches
+        if not keeps_place:
+            self._drop(batches, epoch.taken, epoch.resumed)
+        # A generator's code draws its order only now; one batch of other random numbers is better than another order.
+        first = list(islice(batches, 1)) if keeps_place and batches.draws_late else []
+        self._manager.restore_rng(epoch.resumed.rng)
+        return chain(first, batches)
+
+    def _drop(self, batches: Iterator[object], count: int, resumed: Restored) -> None:
         dropped = sum(1 for _ in islice(batches, count))
         if dropped < count:
             raise SessionError(
-                f"{self.restored.checkpoint} was taken after {count} batches of an epoch, but the loader has only "
+                f"{resumed.checkpoint} was taken after {count} batches of an epoch, but the loader has only "
                 f"{dropped}. Restore the batch size and the data, or set SPOTWISE_CHECKPOINT_URL to another folder."
             )
-        self._manager.restore_rng(self.restored.rng)
 
     def _current_epoch(self) -> _Epoch:
         if self._epoch is None:
@@ -236,6 +287,13 @@ class Session:
         """Asked for or due; a request is used up by a save that was due anyway."""
         asked = self._save_request.arrived()
         return asked or self._is_due()
+
+    def _was_saved_too_late(self) -> bool:
+        """Whether the newest checkpoint lies behind the last batch of the epoch that has just ended.
+
+        Who resumes there finds no batch left, and whatever the loop over them sets is not set.
+        """
+        return self._manager.committed.batch > 0 and self._manager.committed.step == self._position.step
 
     def _is_due(self) -> bool:
         minutes = (self._clock() - self._tried_at) / 60
@@ -269,6 +327,20 @@ class Session:
                 self._save()
             self._ranks.wait_for_all()  # whoever starts ranks ends the rest when the first has gone
             self._leave()
+
+    def _leave_within(self, epoch: _Epoch, batches: EpochBatches[Any]) -> None:
+        """Save and leave, but not behind the last batch: ``report()`` needs what the loop has set, and does it then.
+
+        All ranks must take the same way, so all ask the same questions.
+        """
+        if self._ranks.any(epoch.is_over):
+            return
+        if self._position != self._manager.committed:
+            self._save()
+        if self._ranks.any(batches.cannot_tell and batches.has_none_left()):
+            return
+        self._ranks.wait_for_all()
+        self._leave()
 
     def _leave_without_loader(self, epoch: _Epoch) -> NoReturn:
         """Between two steps everything can be saved; with batches drawn since the last step it cannot exactly."""

@@ -31,8 +31,20 @@ class TrainingState:
         """The state of every part; it shares memory with them, so save it before training goes on."""
         return {name: part.state_dict() for name, part in self._parts.items()}
 
+    @property
+    def parts(self) -> Mapping[str, object]:
+        """The objects that have a state, by name."""
+        return self._parts
+
     def capture_rng(self) -> RngState:
         return capture_rng(self._generators)
+
+    def adopt(self, generators: Mapping[str, object]) -> dict[str, object]:
+        """Keep these generators too from now on; returns those that were not kept before, under their names here."""
+        kept = {id(generator) for generator in self._generators.values()}
+        new = {name: generator for name, generator in generators.items() if id(generator) not in kept}
+        self._generators.update(new)
+        return new
 
     def restore(self, states: Mapping[str, Any], *, source: str) -> None:
         """Load ``states``, read from ``source``, into the parts. Raises ``StateError`` where they do not fit."""
