@@ -25,7 +25,7 @@ def cli(context: click.Context, settings: Path | None) -> None:
     """Train on the cheapest GPUs that still finish on time.
 
     Exit codes: 0 done, 2 bad input, 3 refused (budget or deadline), 4 the run failed, 5 nothing to do,
-    70 a fault of spotwise itself.
+    6 done after the deadline, 70 a fault of spotwise itself.
     """
     context.obj = Context(settings)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
-from ..core.errors import InputError, NotFoundError
+from ..core.deadline import is_done_late
+from ..core.errors import ExitCode, InputError, NotFoundError
 from ..core.run import Run
 from ..execution.context import App
 from ..execution.submission import prepare, start_supervisor, submit
@@ -42,13 +44,17 @@ def retrain(app: App, config: Path, settings_file: Path | None, *, force: bool, 
         submit(app, prepare(app, config), run_id=occurrence.run_id, again=True)
         return occurrence.run_id
 
+    late: list[Run] = []
+
     def wait(run_id: str) -> FinishedRun:
         if not app.store.run(run_id).state.is_final:
             start_supervisor(app, settings_file)
             watch_run(app, run_id, console, settings_file)
-        return _finished(app, app.store.run(run_id))
+        run = app.store.run(run_id)
+        late.extend([run] if is_done_late(run) else [])
+        return _finished(app, run)
 
-    return run_nightly(
+    result = run_nightly(
         job,
         home=app.home,
         clock=app.clock,
@@ -59,6 +65,7 @@ def retrain(app: App, config: Path, settings_file: Path | None, *, force: bool, 
         force=force,
         default_timezone=app.settings.nightly.timezone,
     )
+    return replace(result, exit_code=ExitCode.LATE) if late and result.exit_code is ExitCode.DONE else result
 
 
 def cron_text(app: App, config: Path) -> str:

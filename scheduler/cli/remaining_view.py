@@ -6,27 +6,39 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from spotwise.cost_models.offer import Market
 
+from ..core.deadline import DeadlineState, deadline_state
 from ..core.money import json_usd, short_usd
 from ..core.remaining import ChanceOf, Remaining
+from ..core.run import Run
 
 OLD = timedelta(minutes=2)  # an estimate says its age from here on
 LABEL_WIDTH = 8
+DEADLINE_STYLES = {
+    DeadlineState.OPEN: "",
+    DeadlineState.IN_DANGER: "yellow",
+    DeadlineState.MET: "",
+    DeadlineState.MISSED: "red",
+}
 _CHANCES = {
     ChanceOf.ON_DEMAND: "in time, if need be on demand from now on",
     ChanceOf.HELD: "in time where it is",
 }
 
 
-def remaining_lines(remaining: Remaining | None, deadline_at: datetime | None, now: datetime) -> Table | None:
+def remaining_lines(
+    remaining: Remaining | None, deadline_at: datetime | None, state: DeadlineState | None, now: datetime
+) -> Table | None:
     """The deadline with the chance to meet it, and the cost of the rest; None where there is neither."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(min_width=LABEL_WIDTH, no_wrap=True)
     grid.add_column(overflow="fold")
     if deadline_at is not None:
-        grid.add_row("deadline", _deadline(remaining, deadline_at - now))
+        style = "" if state is None else DEADLINE_STYLES[state]
+        grid.add_row("deadline", Text(_deadline(remaining, deadline_at - now, state), style=style))
     if remaining is not None:
         grid.add_row("rest", _cost(remaining, now - remaining.at))
     return grid if grid.row_count else None
@@ -56,8 +68,19 @@ def span(duration: timedelta) -> str:
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _deadline(remaining: Remaining | None, left: timedelta) -> str:
+def deadline_end_line(run: Run) -> str | None:
+    """How a run that has ended stands against its deadline; None where it met it or has none."""
+    if run.deadline_at is None or run.ended_at is None or deadline_state(run, None, run.ended_at) is DeadlineState.MET:
+        return None
+    late = run.ended_at - run.deadline_at
+    return f"deadline missed by {span(late)}" if late > timedelta(0) else "deadline missed: not all work is done"
+
+
+def _deadline(remaining: Remaining | None, left: timedelta, state: DeadlineState | None) -> str:
     when = f"in {span(left)}" if left >= timedelta(0) else f"{span(-left)} ago"
+    if state is DeadlineState.MISSED:
+        return f"{when}: missed"
+    when += "; it will more likely be missed than met" if state is DeadlineState.IN_DANGER else ""
     if remaining is None:
         return when
     if remaining.chance_to_meet_deadline is None or remaining.chance_of is None:

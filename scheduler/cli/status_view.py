@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..accounting.ledger import cost_of
+from ..core.deadline import DeadlineState, deadline_state, is_done_late
 from ..core.errors import ExitCode
 from ..core.event_kind import EventKind
 from ..core.money import json_usd
@@ -31,7 +32,7 @@ from ..planning.warm_start_text import realised_text
 from ..store import RunEvent, Store
 from ..tuning.savings.expected import Saving
 from ..tuning.savings.realised import realised_saving
-from .remaining_view import LABEL_WIDTH, remaining_json, remaining_lines, span
+from .remaining_view import LABEL_WIDTH, deadline_end_line, remaining_json, remaining_lines, span
 from .responsive_table import ResponsiveTable, stacked
 
 STATE_STYLES = {
@@ -47,6 +48,7 @@ STATE_STYLES = {
     "lost": "red",
     "stopped": "red",
     "unsaved": "yellow",
+    "late": "red",
 }
 _UNPROVEN = "no checkpoint seen yet: a preemption now would take all work"
 SHOWN_EVENTS = 6
@@ -78,6 +80,16 @@ class RunView:
             return "cancelling"
         live = {attempt.state for attempt in self.attempts if not attempt.state.is_final}
         return AttemptState.LAUNCHING.value if live == {AttemptState.LAUNCHING} else self.run.state.value
+
+    @property
+    def deadline_state(self) -> DeadlineState | None:
+        """How it stands against its deadline; None without one."""
+        return deadline_state(self.run, self.remaining, self.now)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What a command that waited for its end leaves with."""
+        return ExitCode.LATE if is_done_late(self.run) else FINAL_EXIT[self.run.state]
 
     @property
     def preemptions(self) -> int:
@@ -154,7 +166,9 @@ def _is_up(attempt: Attempt, events: Sequence[RunEvent]) -> bool:
 def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
     """One run: where it is, what it cost and will cost, its attempts and trials, and why things happened."""
     parts: list[RenderableType] = [_headline(view), _bars(view)]
-    ahead = None if view.run.state.is_final else remaining_lines(view.remaining, view.run.deadline_at, view.now)
+    ahead = None if view.run.state.is_final else _ahead(view)
+    if view.run.state.is_final and (late := deadline_end_line(view.run)) is not None:
+        parts.append(Text(late, style="red"))
     if ahead is not None:
         parts.append(ahead)
     if _is_unproven(view):
@@ -169,6 +183,10 @@ def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
     return Group(*parts)
 
 
+def _ahead(view: RunView) -> RenderableType | None:
+    return remaining_lines(view.remaining, view.run.deadline_at, view.deadline_state, view.now)
+
+
 def _is_unproven(view: RunView) -> bool:
     """Whether a preemption now would take all work, as far as anybody knows."""
     live = any(attempt.state is AttemptState.RUNNING and attempt.offer.is_spot for attempt in view.attempts)
@@ -179,6 +197,8 @@ def print_end(view: RunView, console: Console) -> None:
     """How a run ended, with its result."""
     run = view.run
     console.print(f"{run.state.value}: {run.end_reason}", highlight=False, markup=False, soft_wrap=True)
+    if (late := deadline_end_line(run)) is not None:
+        console.print(late, highlight=False)
     money = f"{view.spent_usd:.2f} USD" + (f" of {run.budget_usd:.2f}" if run.budget_usd else "")
     if run.predicted_usd is not None:
         low, high = run.predicted_low_usd, run.predicted_high_usd
@@ -207,6 +227,7 @@ def status_json(view: RunView) -> dict[str, Any]:
         "submitted_at": run.submitted_at.isoformat(),
         "ended_at": _iso(run.ended_at),
         "deadline": _iso(run.deadline_at),
+        "deadline_state": None if view.deadline_state is None else view.deadline_state.value,
         "budget_usd": json_usd(run.budget_usd),
         "spent_usd": json_usd(view.spent_usd),
         "predicted_usd": json_usd(run.predicted_usd),

@@ -16,7 +16,7 @@ from ..engines.base import handle_of
 from ..execution.context import App
 from ..execution.lease_owner import is_driven
 from ..execution.submission import start_supervisor
-from .status_view import FINAL_EXIT, RunView, RunWatcher, print_end, run_detail
+from .status_view import RunView, RunWatcher, print_end, run_detail
 
 REFRESH_S = 0.5
 UNDRIVEN = timedelta(seconds=10)  # a run that had no supervisor for so long gets another: nobody waits for nothing
@@ -31,7 +31,7 @@ def watch_run(app: App, run_id: str, console: Console, settings_file: Path | Non
     show = _live if console.is_terminal else _lines
     view = show(views, console)
     print_end(view, console)
-    return FINAL_EXIT[view.run.state]
+    return view.exit_code
 
 
 def _live(views: Iterator[RunView], console: Console) -> RunView:

@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     REFUSED = 3
     RUN_FAILED = 4
     NOTHING_TO_DO = 5
+    LATE = 6  # all work was done, after the deadline
     INTERNAL = 70
 
 

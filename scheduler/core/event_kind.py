@@ -15,6 +15,7 @@ class EventKind(StrEnum):
     MIGRATING = "migrating"  # an attempt was told to leave, to continue elsewhere
     STOPPING = "stopping"  # an attempt was told to leave for good: the budget is nearly spent
     UNSAVED = "unsaved"  # a spot machine was lost, and the run keeps no more than before it had it
+    LATE = "late"  # the deadline will more likely be missed than met, as far as is known now
     FAULT = "fault"  # something could not be done now and is tried again
     UNREADABLE = "unreadable"  # a machine wrote a line that cannot be read: it is passed over
     ENDED = "ended"  # the run is over

@@ -11,16 +11,18 @@ from spotwise.cost_models.offer import Offer, Pool
 from ..accounting.ledger import cost_of
 from ..core.clock import Clock
 from ..core.run import Attempt, AttemptState, Run, RunKind
+from ..core.work_point import WorkPoint
 from ..engines.base import Engine
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import Settings
 from ..planning.market_snapshot import MarketSnapshot, gather
 from ..planning.measured_work import read_measured_runs
+from ..planning.observed_speed import ObservedWork, learned, observed_work, report_share
 from ..planning.past_attempts import PastAttempts, read_past_attempts
 from ..planning.plan import fit, make_situation
 from ..planning.run_evidence import evidence_of
 from ..planning.start_estimate import expected_hours
-from ..planning.work_estimate import MeasuredRuns, as_planned, measure, overhead_hours, work_of
+from ..planning.work_estimate import MeasuredRuns, WorkEstimate, as_planned, measure, overhead_hours, work_of
 from ..policies.base import Situation
 from ..store import Store
 from .workloads import Workload
@@ -52,7 +54,8 @@ class SituationReader:
         known = known.with_refusals(newest.values(), now, self._settings.cooldown_hours)
         known = known.with_overhead(overhead_hours(run.kind, seen))
         known = known.with_overhead(expected_hours(evidence.starts, known.restart_hours))
-        work = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
+        planned = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
+        work = learned(planned, _observed(job, planned, known, attempts, points=workload.points(), now=now))
         situation = make_situation(
             job,
             work,
@@ -60,7 +63,7 @@ class SituationReader:
             known,
             now,
             deadline_at=run.deadline_at,
-            left=1.0 - progress.fraction,
+            left=1.0 - max(progress.fraction, evidence.kept_share),
             money_left=None if run.budget_usd is None else self.money_left(run, attempts),
             current=None if live is None else live.offer,
             current_age_hours=0.0 if live is None else _age_hours(live, now),
@@ -162,6 +165,25 @@ def spread(offers: Sequence[Offer], attempts: Sequence[Attempt], known: MarketSn
     apart = [offer for offer in offers if offer.pool not in taken or not offer.is_spot]
     some = any(offer.is_spot and known.available.get(offer.key) is not False for offer in apart)
     return apart if some else list(offers)
+
+
+def _observed(
+    job: JobSpec,
+    work: WorkEstimate,
+    known: MarketSnapshot,
+    attempts: Sequence[Attempt],
+    *,
+    points: Sequence[WorkPoint],
+    now: datetime,
+) -> ObservedWork | None:
+    """All of a run's work by its own speed. Hours without a reference are those of the newest machine's kind."""
+    newest = next((a.offer.accelerator for a in reversed(attempts) if a.started_at is not None), None)
+
+    def speed(offer: Offer) -> float | None:
+        comparable = known.one_machine or work.reference is not None or offer.accelerator == newest
+        return known.speed(offer, work.reference) if comparable else None
+
+    return observed_work(attempts, points, speed, now, report_share=report_share(job))
 
 
 def _age_hours(attempt: Attempt, now: datetime) -> float:

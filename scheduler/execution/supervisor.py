@@ -26,15 +26,13 @@ from ..jobfile.job_spec import JobSpec, parse_job
 from ..jobfile.settings import Settings
 from ..node_agent.end_cause import EndCause
 from ..planning.market_snapshot import MarketSnapshot
-from ..planning.remaining_cost import estimate_remaining
-from ..planning.run_evidence import TAKEN, has_kept, lost_in_vain
 from ..policies import policy_named
 from ..policies.base import Decision, Move, Situation, Stay, Wait
-from ..policies.fruitless import warning
 from ..store import Store
 from . import lease_owner
 from .end_reason import explained
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
+from .outlook import Outlook
 from .run_notes import RunNotes
 from .situation import SituationReader, checkpoint_every
 from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
@@ -62,8 +60,8 @@ class Supervisor:
         self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
         self._launched: set[str] = set()  # attempt ids this process has launched itself
         self._consulted: dict[str, datetime] = {}
-        self._estimated: dict[str, datetime] = {}  # run id: when what is left of it was last kept
         self._notes = RunNotes(store, clock)
+        self._outlook = Outlook(store, self._notes)
         self._others = False  # there are active runs that others drive, or nobody yet
 
     def run(self, *, until_idle: bool) -> None:
@@ -232,16 +230,8 @@ class Supervisor:
         spent = sum((charge.amount_usd for charge in charges), Decimal(0))
         message = f"{ended.end_reason}; {workload.progress().text}; {spent:.2f} USD"
         self._notes.happened(run, EventKind(ended.state.value), message, ended)
-        self._warn_if_lost_in_vain(run, ended)
+        self._outlook.warn_of_loss(run, ended, policy=self._work(run)[0].policy, workload=workload)
         return ended
-
-    def _warn_if_lost_in_vain(self, run: Run, ended: Attempt) -> None:
-        attempts = self._store.attempts(run.id)
-        lost = lost_in_vain(attempts)
-        if lost and ended.state in TAKEN and ended.offer.is_spot:
-            job, workload = self._work(run)
-            seen = has_kept(attempts) or any(point.is_kept for point in workload.points())
-            self._notes.happened(run, EventKind.UNSAVED, warning(lost, job.policy, checkpoint_seen=seen), ended)
 
     def _place(self, run: Run, host: int) -> None:
         """No attempt of this host is live: start one, or wait."""
@@ -255,7 +245,7 @@ class Supervisor:
             self._give_up(run, Transition(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
-        self._save_remaining(run, job, _after(decision, situation))
+        self._outlook.save(run, job.policy, _after(decision, situation), self._leases[run.id])
         if isinstance(decision, Wait):
             self._wait(run, decision, live)
         elif isinstance(decision, Move):
@@ -325,9 +315,8 @@ class Supervisor:
         job, workload = self._work(run)
         attempts = self._store.attempts(run.id)
         situation, _ = self._situations.situation(run, job, workload, attempts, attempt)
-        last = self._estimated.get(run.id)
-        if last is None or situation.now - last > _interval(attempt, ESTIMATE_EVERY):
-            self._save_remaining(run, job, situation)
+        if self._outlook.is_due(run, situation.now, _interval(attempt, ESTIMATE_EVERY)):
+            self._outlook.save(run, job.policy, situation, self._leases[run.id])
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         elsewhere = isinstance(decision, Move) and decision.offer != attempt.offer
         if elsewhere or isinstance(decision, Wait):  # to wait is to hold nothing
@@ -335,13 +324,6 @@ class Supervisor:
             self._store.save_attempt(leaving, self._leases[run.id], cause=decision.reason)
             self._notes.happened(run, EventKind.MIGRATING, decision.reason, attempt)
             engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
-
-    def _save_remaining(self, run: Run, job: JobSpec, situation: Situation) -> None:
-        """For whoever asks how the run stands; nothing is decided by it."""
-        self._estimated[run.id] = situation.now
-        remaining = estimate_remaining(situation, job.policy)
-        if remaining is not None:
-            self._store.save_remaining(run.id, remaining, self._leases[run.id])
 
     def _end(self, run: Run, transition: Transition) -> None:
         if transition.state is None:
@@ -361,8 +343,8 @@ class Supervisor:
         self._notes.happened(run, EventKind.ENDED, f"{transition.state.value}: {transition.reason}")
         self._leases.release(run.id)
         self._notes.forget(run.id)
-        for kept in (self._workloads, self._estimated):
-            kept.pop(run.id, None)
+        self._outlook.forget(run.id)
+        self._workloads.pop(run.id, None)
         for attempt in self._store.attempts(run.id):
             self._launched.discard(attempt.id)
             self._consulted.pop(attempt.id, None)

@@ -26,6 +26,7 @@ class RunEvidence:
     checkpoint_seen: bool = False
     starts: tuple[Observed, ...] = ()  # from launch until work went on
     save_hours: float = 0.0  # billed, from the start of work to a checkpoint, as what was cut off shows
+    kept_share: float = 0.0  # of all work, by what is kept, where it is known
     working_hours: float = 0.0  # billed, that the live attempt has worked
 
     @property
@@ -52,6 +53,7 @@ def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: 
         checkpoint_seen=has_kept(attempts, kept) or any(point.is_kept for point in points),
         starts=tuple(_start(a, began.get(a.number), now) for a in attempts if a.state is not AttemptState.REFUSED),
         save_hours=AS_LONG_AGAIN * max(worked, default=0.0),
+        kept_share=max((p.share for p in points if p.is_kept and p.share is not None), default=0.0),
         working_hours=max((_hours(began[a.number], a, now) for a in live), default=0.0),
     )
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from ..accounting.ledger import Charge
+from ..core.remaining import Remaining
 from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
 
@@ -41,4 +42,5 @@ class ReportData:
     studies: tuple[StudyRecord, ...] = ()
     models: tuple[ModelRow, ...] = ()
     past: tuple[StudyRecord, ...] = ()  # that sweeps learned from, imported ones too
+    remaining: Mapping[str, Remaining] = field(default_factory=dict)  # by open run: what was left, as last estimated
     team_budgets: Mapping[str, Decimal] = field(default_factory=dict)  # USD per calendar month (UTC)

@@ -18,6 +18,7 @@ def report_data(app: App) -> ReportData:
     ids = {run.id for run in runs}
     studies = store.studies()
     named = {prior for study in studies if study.id in ids for prior in study.priors}
+    left = {run.id: store.remaining(run.id) for run in runs if run.deadline_at is not None and not run.state.is_final}
     budgets = {name: team.monthly_budget_usd for name, team in app.settings.teams.items()}
     return ReportData(
         now=app.clock.now(),
@@ -27,6 +28,7 @@ def report_data(app: App) -> ReportData:
         studies=tuple(study for study in studies if study.id in ids),
         models=_models(judgements(store)),
         past=tuple(study for study in studies if study.id in named),
+        remaining={run_id: each for run_id, each in left.items() if each is not None},
         team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
     )
 

@@ -9,6 +9,7 @@ from statistics import median
 
 from ..accounting.ledger import Category, Charge
 from ..accounting.team_month import running_usd
+from ..core.deadline import deadline_state
 from ..core.money import in_micro_usd
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.study import StudyRecord, TrialRecord, TrialState
@@ -83,19 +84,13 @@ def _run_line(run: Run, charges: Sequence[Charge], attempts: Sequence[Attempt], 
         submitted_at=run.submitted_at,
         ended_at=run.ended_at,
         deadline_at=run.deadline_at,
-        met_deadline=_met_deadline(run),
+        deadline=deadline_state(run, data.remaining.get(run.id), data.now),
         attempts=sum(a.state is not AttemptState.REFUSED for a in attempts),
         preemptions=count_preemptions(attempts),
         work_kept_share=work_kept(spend),
         spend=spend,
         end_reason=run.end_reason,
     )
-
-
-def _met_deadline(run: Run) -> bool | None:
-    if run.deadline_at is None or run.ended_at is None:
-        return None
-    return run.state is RunState.COMPLETED and run.ended_at <= run.deadline_at
 
 
 def study_costs(data: ReportData) -> tuple[StudyCost, ...]:

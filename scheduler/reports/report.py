@@ -16,6 +16,7 @@ from spotwise.cost_models.offer import Market
 
 from ..accounting.ledger import Category
 from ..accounting.team_month import Money
+from ..core.deadline import DeadlineState
 from ..core.run import AttemptState, CostBasis, RunKind, RunState
 from ..core.study import TrialState
 
@@ -241,7 +242,7 @@ class RunLine:
     submitted_at: datetime
     ended_at: datetime | None
     deadline_at: datetime | None
-    met_deadline: bool | None  # None without a deadline, or while the run is open
+    deadline: DeadlineState | None  # None without one
     attempts: int
     preemptions: int
     work_kept_share: float | None  # work that survived preemptions, of all work paid for

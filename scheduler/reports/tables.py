@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from ..core.deadline import DeadlineState
 from ..core.run import RunState
 from ..core.text import counted
 from .formats import NOTHING, Usd, hours, label, number, percent, signed_percent, when, yes_no
 from .report import BudgetState, Section, Spend, SpendNode, StudyCost
 
+_IN_TIME = {DeadlineState.MET: "yes", DeadlineState.MISSED: "no", DeadlineState.IN_DANGER: "unlikely"}
 _BUDGET_TONE = {BudgetState.OVER: "bad", BudgetState.AT_RISK: "warn", BudgetState.WITHIN: "good"}
 
 
@@ -146,7 +148,7 @@ def run_grid(section: Section, usd: Usd) -> Grid:
             Line(
                 (
                     *(run.run_id, label(run.state), str(run.attempts), str(run.preemptions)),
-                    *(percent(run.work_kept_share), yes_no(run.met_deadline)),
+                    *(percent(run.work_kept_share), in_time(run.deadline)),
                     *(usd(run.spend.booked_usd), percent(run.spend.saved_share)),
                 ),
                 tone="bad" if run.state is RunState.FAILED else "",
@@ -154,6 +156,11 @@ def run_grid(section: Section, usd: Usd) -> Grid:
             for run in section.runs
         ),
     )
+
+
+def in_time(state: DeadlineState | None) -> str:
+    """How a run stands against its deadline; a dash without one, and while it may well be met."""
+    return NOTHING if state is None else _IN_TIME.get(state, NOTHING)
 
 
 def outcome_grid(section: Section, usd: Usd) -> Grid:
