@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from spotwise.cost_models.arrays import Array
 from spotwise.cost_models.availability import AvailabilityBelief, PoolModel
+from spotwise.cost_models.blas_threads import one_thread
 from spotwise.cost_models.tolerance import ROUNDING_ERROR
 
 Table = npt.NDArray[np.float32]
@@ -155,15 +156,17 @@ class _Solver:
         self._there = model.has_capacity.astype(bool)
         self._value = np.zeros((model.states, 1 + 2 * terms.starting_ticks, len(slack)), dtype=np.float32)
 
+    @one_thread()
     def solved(self) -> Table:
         """(kept ticks, states, held, slack): what is still to be paid after a tick."""
-        kept = []
-        for ticks in range(1, self._terms.ticks + KEPT_EVERY + 1):
+        every = range(1, self._terms.ticks + KEPT_EVERY + 1)
+        kept = np.empty((len(every[::KEPT_EVERY]), *self._value.shape), dtype=np.float32)
+        for ticks in every:
             after = self._expected()
             if ticks % KEPT_EVERY == 1:
-                kept.append(after)
+                kept[ticks // KEPT_EVERY] = after
             self._value = self._best(after, ticks * self._terms.tick_hours)
-        return np.stack(kept)
+        return kept
 
     def _expected(self) -> Table:
         """What the next tick costs on average, by the state before the step and by what is held over it."""
@@ -233,4 +236,6 @@ class _Shifts:
 
 def _at(value: Table, places: tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]) -> Table:
     low, weight = places
-    return np.asarray(value[..., low] * (1 - weight) + value[..., low + 1] * weight)
+    at = value.take(low, axis=-1) * (1 - weight)
+    at += value.take(low + 1, axis=-1) * weight
+    return np.asarray(at)

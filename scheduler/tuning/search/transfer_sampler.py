@@ -92,9 +92,9 @@ class TransferSampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        from ..model.blas_threads import one_thread
+        from spotwise.cost_models.blas_threads import one_thread
 
-        with one_thread():
+        with one_thread(with_scipy=True):
             known = self._in({name: spec_of(dist) for name, dist in search_space.items()})
             others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
             goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
@@ -114,9 +114,9 @@ class TransferSampler(BaseSampler):
         values = sorted(t.value for t in seen if t.state == TrialState.COMPLETE and t.value is not None)
         if len(values) < MIN_COMPLETED_TRIALS:
             return None
-        from ..model.blas_threads import one_thread
+        from spotwise.cost_models.blas_threads import one_thread
 
-        with one_thread():
+        with one_thread(with_scipy=True):
             in_space = self._in(space)
             goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
             number = max(trial.number for trial in seen) + 1

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spotwise.cost_models.arrays import Array
+from spotwise.cost_models.blas_threads import one_thread
 
-from ..model.blas_threads import one_thread
 from ..model.encoding import UnitCube
 from ..model.learning_curves import CurveModel, FinalResults
 from ..model.past_studies import PastStudies
@@ -83,7 +83,7 @@ class FreezeThaw:
         self._pool = pool_of(cube, past, seed)
         self._steps = np.diff(np.append(0.0, levels))
 
-    @one_thread()
+    @one_thread(with_scipy=True)
     def choose(self, started: StartedTrials, *, may_begin: bool) -> Continue | Start | None:
         """None: nothing is worth what it costs, or nothing may start."""
         count = len(started.rows)

@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from spotwise.cost_models.arrays import Array
+from spotwise.cost_models.blas_threads import one_thread
 
-from ..model.blas_threads import one_thread
 from ..model.encoding import UnitCube
 from ..model.fidelities import value_at
 from ..model.past_studies import PastStudies
@@ -24,7 +24,7 @@ from .freeze_thaw import FreezeThaw, Start, StartedTrials
 class FreezeThawTrials:
     """Chooses for one sweep. It keeps nothing of the sweep: all it knows it is told at each call."""
 
-    @one_thread()
+    @one_thread(with_scipy=True)
     def __init__(self, task: SweepTask) -> None:
         """``task`` has a rule that freezes, and says how many epochs a whole trial has."""
         if task.early_stopping is None or task.epochs is None:
