@@ -78,7 +78,7 @@ def task_of(job: JobSpec, options: Sequence[Option], pools: Sequence[SkyPool]) -
         "resources": _resources(job.resources or {}, options, pools),
         "file_mounts": mounts(job.sky),
         "envs": {**job.envs, **checkpoint_variables(job)},
-        "secrets": dict.fromkeys(job.secrets) or passed.get("secrets"),  # names only: values stay where they are
+        "secrets": dict.fromkeys(job.secrets),  # names only: values stay where they are
         "setup": job.setup,
         "run": job.run,
         "config": config_on(job.sky.get("config") or {}, first),

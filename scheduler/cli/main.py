@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,10 @@ from .context import FILE, Context
 from .exit_codes import run_command as _run
 from .store_commands import history, migrate
 from .studies_commands import studies
+from .variables import with_variables
+
+if TYPE_CHECKING:
+    from ..jobfile.job_spec import GivenVariables
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -36,17 +40,18 @@ _ENGINE = click.option("--engine", help="local or skypilot; default: as the sett
 @cli.command()
 @click.argument("job", type=FILE)
 @_ENGINE
+@with_variables
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-def plan(context: Context, job: Path, engine: str | None, as_json: bool) -> int:
+def plan(context: Context, job: Path, engine: str | None, *, as_json: bool, given: GivenVariables) -> int:
     """Predict what JOB will cost and when it ends, without starting anything."""
     from ..execution.submission import prepare
     from ..jobfile.job_spec import load_job
     from ..planning.plan_json import plan_json
     from .plan_view import print_plan
 
-    load_job(job)  # before the home is made: a faulty file leaves nothing behind
-    found = prepare(context.app(engine), job).plan
+    load_job(job, given=given)  # before the home is made: a faulty file leaves nothing behind
+    found = prepare(context.app(engine), job, given).plan
     if as_json:
         _print_json(plan_json(found))
     else:
@@ -58,16 +63,17 @@ def plan(context: Context, job: Path, engine: str | None, as_json: bool) -> int:
 @click.argument("job", type=FILE)
 @click.option("--out", type=FILE, help="File to write; default: print it.")
 @click.option("--pin", is_flag=True, help="Only the offer that the plan chooses, instead of all in order.")
+@with_variables
 @click.pass_obj
-def export(context: Context, job: Path, out: Path | None, pin: bool) -> int:
+def export(context: Context, job: Path, out: Path | None, *, pin: bool, given: GivenVariables) -> int:
     """Write JOB as a plain SkyPilot task, for `sky launch` and `sky jobs launch`."""
     from ..execution.submission import prepare
     from ..jobfile.job_spec import load_job
     from .export_task import exported
 
-    load_job(job)  # before the home is made: a faulty file leaves nothing behind
+    load_job(job, given=given)  # before the home is made: a faulty file leaves nothing behind
     app = context.app("skypilot")
-    found = prepare(app, job)
+    found = prepare(app, job, given)
     pools, now = app.settings.skypilot.pools, app.clock.now()
     text = exported(found.job, found.plan, pools, now, pin=pin, source=job.name)
     if out is None:
@@ -81,19 +87,20 @@ def export(context: Context, job: Path, out: Path | None, pin: bool) -> int:
 @cli.command()
 @click.argument("job", type=FILE)
 @_ENGINE
+@with_variables
 @click.option("--watch", is_flag=True, help="Show the run until it ends; its outcome is the exit code.")
 @click.option("--again", is_flag=True, help="Start another run although one of this job file is active.")
 @click.pass_obj
-def submit(context: Context, job: Path, engine: str | None, watch: bool, again: bool) -> int:
+def submit(context: Context, job: Path, engine: str | None, *, watch: bool, again: bool, given: GivenVariables) -> int:
     """Plan JOB, admit it, and run it in the background."""
     from ..execution.submission import prepare, start_supervisor
     from ..execution.submission import submit as admit
     from ..jobfile.job_spec import load_job
     from .plan_view import warm_start_line
 
-    load_job(job)  # before the home is made: a faulty file leaves nothing behind
+    load_job(job, given=given)  # before the home is made: a faulty file leaves nothing behind
     app = context.app(engine)
-    prepared = prepare(app, job)
+    prepared = prepare(app, job, given)
     run, is_new = admit(app, prepared, again=again)
     where = prepared.plan.chosen.offer.key if prepared.plan.chosen else "the first offer that comes up"
     active = f"{run.id} of this job file is active already"
@@ -333,7 +340,8 @@ for _command in (history, migrate, studies):
 
 @cli.command()
 @click.argument("files", type=FILE, nargs=-1, required=True)
-def validate(files: tuple[Path, ...]) -> int:
+@with_variables
+def validate(files: tuple[Path, ...], given: GivenVariables) -> int:
     """Check job files; prints every fault of every file."""
     from ..core.errors import JobFileError
     from ..jobfile.job_spec import experimental_keys, load_job
@@ -341,7 +349,7 @@ def validate(files: tuple[Path, ...]) -> int:
     code = 0
     for path in files:
         try:
-            job = load_job(path)
+            job = load_job(path, given=given)
         except JobFileError as error:
             print(error, file=sys.stderr)
             code = 2

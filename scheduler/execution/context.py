@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from ..engines import checked_name, engine_named
 from ..engines.base import Engine
 from ..jobfile.settings import Settings, load_settings, spotwise_home
 from ..store import Actor, Store
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass
@@ -41,6 +44,7 @@ class App:
         if engine is not None:
             settings = replace(settings, engine=checked_name(engine))
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _close_to_others(home)
         return cls(home, settings, Store.open(settings.store_url, Actor.of_this_process(command)))
 
     def engine(self, name: str) -> Engine:
@@ -48,3 +52,11 @@ class App:
         if name not in self._engines:
             self._engines[name] = engine_named(name, self.settings, self.clock)
         return self._engines[name]
+
+
+def _close_to_others(home: Path) -> None:
+    """A home that was there before may be open to all, and holds logs, job files and secrets."""
+    found = home.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid == os.geteuid() and mode & _OTHERS and home.resolve() != Path.home().resolve():
+        home.chmod(mode & ~_OTHERS)

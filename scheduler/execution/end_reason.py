@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from ..core.ansi import plain
 from ..core.errors import EngineError
+from ..core.masking import masked
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..engines.base import Engine, handle_of
+from .run_secrets import read_secrets
 from .state_machine import Transition
-from .workloads import Workload, read_secrets, without_values
+from .workloads import Workload
 
 LOG_LINES = 8  # of a crashed program, shown with the reason
 
@@ -30,5 +32,5 @@ def explained(
         lines = list(engine.logs(handle_of(run, crashed[-1]), tail=LOG_LINES))
     except (EngineError, OSError) as error:  # the run has ended all the same
         lines = [f"its log cannot be read: {error}"]
-    log = without_values("\n".join(f"  | {plain(line).rstrip()}" for line in lines), read_secrets(run))
+    log = masked("\n".join(f"  | {plain(line).rstrip()}" for line in lines), read_secrets(run).values())
     return replace(transition, reason=f"{transition.reason}\n{log}" if log else transition.reason)

@@ -14,7 +14,6 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from spotwise.checkpoints.atomic_file import write_atomic
 from spotwise.cost_models.offer import Offer
 
 from ..accounting.team_month import money_of
@@ -23,8 +22,9 @@ from ..core.run import Run, RunState
 from ..core.study import StudyRecord
 from ..engines.skypilot.storage_location import storage_problem as unusable_storage
 from ..jobfile import file_mounts
-from ..jobfile.job_spec import JobSpec, load_job, notes_on, without_secrets
+from ..jobfile.job_spec import GivenVariables, JobSpec, job_of, notes_on, text_to_store
 from ..jobfile.settings import Settings
+from ..jobfile.yaml_reader import read_text
 from ..planning.market_snapshot import gather
 from ..planning.measured_work import read_measured_runs
 from ..planning.past_attempts import read_past_attempts
@@ -39,8 +39,9 @@ from ..planning.work_estimate import measure, overhead_hours, work_of
 from ..store import TeamLimit
 from ..tuning.search.related_studies import RelatedStudy, pick_priors
 from .context import App
+from .run_secrets import forget_secrets, secrets_of_submission
 from .study_record import description_of
-from .workloads import secrets_path, write_sweep_task
+from .workloads import write_sweep_task
 
 _ID_LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"  # without look-alikes
 
@@ -55,19 +56,24 @@ class Prepared:
     priors: tuple[StudyRecord, ...]
 
 
-def prepare(app: App, path: Path) -> Prepared:
+def prepare(app: App, path: Path, given: GivenVariables | None = None) -> Prepared:
     """Read a job file and plan it on what is known now.
+
+    Args:
+        given: variables of the command line.
 
     Raises:
         JobFileError: faults of the file.
         InputError: it cannot run on the engine's machines as it is.
     """
     now = app.clock.now()
-    job = load_job(path, now=now)
+    given = given or GivenVariables()
+    written = read_text(path)
+    job = job_of(written, path, now=now, given=given)
     elsewhere = app.settings.engine != "local"
     if elsewhere:
         check_remote(job)
-    text = without_secrets(path.read_text(encoding="utf-8"))
+    text = text_to_store(written, job, given, os.environ)
     engine, cooldown = app.engine(app.settings.engine), app.settings.cooldown_hours
     past = read_past_attempts(app.store, engine.hour_s, now, cooldown)
     known = gather(engine, past, app.settings.overheads, now, cooldown_hours=cooldown)
@@ -116,9 +122,10 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
     folder = Path(run.folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_sweep_task(run, job, prepared.priors)
-    _write_secrets(run, values)
+    limit = team_limit(app, job.team, run.submitted_at)
     try:
-        admitted = app.store.add_run(run, run.id if again else active_key, team_limit(app, job.team, run.submitted_at))
+        with secrets_of_submission(run, values, app.settings.store_url):
+            admitted = app.store.add_run(run, run.id if again else active_key, limit)
     except (RefusedError, StoreError):
         _discard_unless_added(app, run)
         raise
@@ -258,14 +265,10 @@ def _secret_values(job: JobSpec) -> dict[str, str]:
     missing = sorted(name for name, value in values.items() if value is None)
     if missing:
         raise InputError(
-            f"secrets {', '.join(missing)}: no value in the job file and none in the environment; export them"
+            f"secrets {', '.join(missing)}: no value in the job file and none in the environment; export them, or give "
+            f"them with --secret {missing[0]}=VALUE"
         )
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _write_secrets(run: Run, values: dict[str, str]) -> None:
-    if values:
-        write_atomic(secrets_path(run), json.dumps(values), mode=0o600)
 
 
 def _discard_unless_added(app: App, run: Run) -> None:
@@ -275,7 +278,7 @@ def _discard_unless_added(app: App, run: Run) -> None:
     except NotFoundError:
         _discard(Path(run.folder))
     except StoreError:
-        secrets_path(run).unlink(missing_ok=True)
+        forget_secrets(run)
 
 
 def _discard(folder: Path) -> None:

@@ -34,9 +34,10 @@ from .end_reason import explained
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
 from .outlook import Outlook
 from .run_notes import RunNotes
+from .run_secrets import forget_secrets, remove_left_over
 from .situation import SituationReader, checkpoint_every
 from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
-from .workloads import Workload, secrets_path, workload_for
+from .workloads import Workload, workload_for
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class Supervisor:
             StoreError: the store has been unreadable for ten minutes.
         """
         busy_at = readable_at = self._clock.now()
+        self._remove_left_over()
         while True:
             now = self._clock.now()
             try:
@@ -86,6 +88,13 @@ class Supervisor:
             if until_idle and now - busy_at > idle_for:
                 return
             self._clock.sleep(self._settings.tick.total_seconds())
+
+    def _remove_left_over(self) -> None:
+        """Secrets that a killed process left. What cannot be seen now is left to the next supervisor."""
+        try:
+            remove_left_over(self._store, self._settings.store_url, self._settings.home)
+        except (StoreError, OSError) as error:
+            _log.warning("secrets that are left over cannot be looked for: %s", error)
 
     def tick(self) -> int:
         """One round over all active runs; returns how many of them this supervisor drives."""
@@ -339,7 +348,7 @@ class Supervisor:
             wait_until=None,
         )
         self._store.save_run(ended, self._leases[run.id])  # checks the lease: what follows is for its holder only
-        secrets_path(run).unlink(missing_ok=True)
+        forget_secrets(run)
         self._notes.happened(run, EventKind.ENDED, f"{transition.state.value}: {transition.reason}")
         self._leases.release(run.id)
         self._notes.forget(run.id)

@@ -31,9 +31,8 @@ from ..tuning.study.study_record import to_record
 from ..tuning.study.study_state import StudyFeed, TrialPhase, TrialView
 from ..tuning.study.sweep_task import StoppingRule, SweepTask
 from ..tuning.study.trial_worth import StopRule
+from .run_secrets import read_secrets
 from .study_record import past_studies, with_terms
-
-SHORTEST_SECRET = 4  # characters; shorter values stand in any text
 
 
 class Workload(Protocol):
@@ -136,6 +135,7 @@ class SweepWorkload:
             "SPOTWISE_HOSTS": str(self._run.hosts),
             "SPOTWISE_USD_PER_HOUR": str(attempt.offer.price_usd_per_hour * attempt.nodes),
             "SPOTWISE_HOUR_S": str(attempt.hour_s),
+            "SPOTWISE_SECRET_NAMES": ",".join(read_secrets(self._run)),
         }
         return replace(_request(self._run, self._job, attempt, command, env), is_sweep=True, hosts=self._run.hosts)
 
@@ -302,25 +302,3 @@ def _whole_paths(run: Run, job: JobSpec) -> dict[str, Any]:
     """The job file's folders and files as they were found at submission: SkyPilot would count from our folder."""
     mounts: dict[str, Any] = json.loads(run.mounts_json)
     return {**mounts, "workdir": run.workdir} if job.workdir else mounts
-
-
-def secrets_path(run: Run) -> Path:
-    """Where a run's secrets lie until it ends: beside the run, for its owner's eyes only, never in the store."""
-    return Path(run.folder) / "secrets.json"
-
-
-def read_secrets(run: Run) -> dict[str, str]:
-    """The values of a run's secrets by name; none once the run has ended."""
-    path = secrets_path(run)
-    if not path.exists():
-        return {}
-    values: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    return values
-
-
-def without_values(text: str, secrets: Mapping[str, str]) -> str:
-    """A log's lines as they may be stored and shown: no secret's value, however a program came to print it."""
-    for value in sorted(secrets.values(), key=len, reverse=True):
-        if len(value) >= SHORTEST_SECRET:
-            text = text.replace(value, "***")
-    return text

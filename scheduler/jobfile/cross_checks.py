@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from .file_mounts import filled_in
 from .local_paths import beside, is_folder
 from .quantities import LONGEST, parse_deadline, shown
 from .validation_errors import Fault
@@ -37,6 +38,14 @@ def faults_between_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault(("work", "epochs"), "missing; required: a whole trial's, for freeze_thaw to foresee its end")
 
 
+def empty_variables(data: Mapping[str, Any]) -> Iterator[Fault]:
+    """Variables that whoever submits has to give: SkyPilot's `sky launch --env` sets them too."""
+    envs = data.get("envs")
+    for name, value in envs.items() if isinstance(envs, dict) else ():
+        if value is None:
+            yield Fault(("envs", name), f"found nothing; allowed: text, '' for none, or --env {name}[=VALUE]")
+
+
 def past_deadline(file: YamlFile, now: datetime) -> Iterator[Fault]:
     """Deadlines that are timestamps and have passed, or never come."""
     sweep = file.data.get("sweep")
@@ -56,7 +65,9 @@ def past_deadline(file: YamlFile, now: datetime) -> Iterator[Fault]:
 def missing_workdir(file: YamlFile, path: Path) -> Iterator[Fault]:
     """A ``workdir`` that is neither beside the job file ``path`` nor in the current folder."""
     workdir = file.data.get("workdir")
-    if isinstance(workdir, str) and not is_folder(beside(workdir, path, is_folder)):
+    envs = file.data.get("envs")
+    filled = filled_in(workdir, envs if isinstance(envs, dict) else {}) if isinstance(workdir, str) else ""
+    if isinstance(workdir, str) and not is_folder(beside(filled, path, is_folder)):
         places = f"{path.parent.absolute()} or {Path.cwd()}"
         yield Fault(("workdir",), f"found {shown(workdir)}, no folder in {places}; allowed: a folder that exists")
 

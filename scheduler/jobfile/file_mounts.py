@@ -50,10 +50,15 @@ def local_source(source: str, envs: Mapping[str, Any], path: Path) -> Path | Non
 
     None: it is a URL, SkyPilot's own, or only known once SkyPilot has filled in a variable.
     """
-    filled = _VARIABLE.sub(lambda match: str(envs.get(match[1], match[0])), source)
+    filled = filled_in(source, envs)
     if _is_url(filled) or filled.startswith("skypilot:") or _VARIABLE.search(filled):
         return None
     return beside(filled, path, exists)
+
+
+def filled_in(text: str, envs: Mapping[str, Any]) -> str:
+    """The text with the job's variables put in; others stay as they are written."""
+    return _VARIABLE.sub(lambda match: str(envs.get(match[1], match[0])), text)
 
 
 def _is_url(text: str) -> bool:

@@ -8,9 +8,11 @@ SkyPilot's keys are read exactly as SkyPilot reads them and never changed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictStr, ValidationError
@@ -20,10 +22,11 @@ from spotwise.checkpoints import Unit
 from .. import policies
 from ..core.clock import SystemClock
 from ..core.errors import JobFileError
+from ..core.masking import SHORTEST_SECRET
 from ..core.run import RunKind
 from . import skypilot_keys
-from .cross_checks import faults_between_keys, missing_workdir, past_deadline, workdir_of
-from .file_mounts import missing_sources, with_whole_paths
+from .cross_checks import empty_variables, faults_between_keys, missing_workdir, past_deadline, workdir_of
+from .file_mounts import filled_in, missing_sources, with_whole_paths
 from .names import is_variable
 from .quantities import Deadline, shown
 from .resource_checks import resource_faults, with_long_names
@@ -43,9 +46,11 @@ from .schema import (
     Triggers,
     WorkSpec,
 )
+from .secret_forms import managed_names, own_secrets, secret_faults
 from .skypilot_shapes import task_faults
+from .stored_text import aliases_of_secrets, stored_text
 from .validation_errors import Fault, FaultyError, did_you_mean, faults_of, without_null
-from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text, without_values
+from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text
 
 __all__ = [
     "CalendarSpec",
@@ -53,6 +58,7 @@ __all__ = [
     "Deadline",
     "EarlyStopping",
     "GateSpec",
+    "GivenVariables",
     "JobSpec",
     "ParamSpec",
     "Retrain",
@@ -61,12 +67,13 @@ __all__ = [
     "Triggers",
     "WorkSpec",
     "experimental_keys",
+    "job_of",
     "job_schema",
     "load_job",
     "notes_on",
     "parse_job",
     "slug",
-    "without_secrets",
+    "text_to_store",
 ]
 
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
@@ -172,7 +179,18 @@ _TEXT_KEYS = frozenset({"name", "owner", "team", "project", "labels"})
 _PLAIN_KEYS = frozenset({"deadline", "budget", "policy", "checkpoint", "work", "sweep", "retrain"})
 
 
-def load_job(path: Path | str, *, now: datetime | None = None) -> JobSpec:
+@dataclass(frozen=True, slots=True)
+class GivenVariables:
+    """What the command line says of variables: it counts more than the file."""
+
+    envs: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+_NONE_GIVEN = GivenVariables()
+
+
+def load_job(path: Path | str, *, now: datetime | None = None, given: GivenVariables = _NONE_GIVEN) -> JobSpec:
     """The job of a file. Its ``workdir`` and the files that it brings along have whole paths, its deadline lies ahead
     of ``now`` (default: the present).
 
@@ -180,10 +198,15 @@ def load_job(path: Path | str, *, now: datetime | None = None) -> JobSpec:
         JobFileError: all faults of the file at once.
     """
     path = Path(path)
-    file = _read(read_text(path), str(path))
+    return job_of(read_text(path), path, now=now, given=given)
+
+
+def job_of(text: str, path: Path, *, now: datetime | None = None, given: GivenVariables = _NONE_GIVEN) -> JobSpec:
+    """The job of a text that was read from ``path``; see `load_job`."""
+    file = _with_given(_read(text, str(path)), given)
     past = past_deadline(file, now or SystemClock().now())
     job = _checked(file, [*past, *missing_workdir(file, path), *missing_sources(file.data, path)])
-    workdir = None if job.workdir is None else str(workdir_of(job.workdir, path))
+    workdir = None if job.workdir is None else str(workdir_of(filled_in(job.workdir, job.envs), path))
     return job.model_copy(update={"workdir": workdir, "sky": with_whole_paths(job.sky, job.envs, path)})
 
 
@@ -196,9 +219,22 @@ def parse_job(text: str, *, source: str) -> JobSpec:
     return _checked(_read(text, source), [])
 
 
-def without_secrets(text: str) -> str:
-    """The text of a valid job file without the values of its secrets: what may be stored. All else stays as it was."""
-    return without_values(text, "secrets")
+def text_to_store(
+    text: str, job: JobSpec, given: GivenVariables = _NONE_GIVEN, environment: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The text of ``job``'s file as it may be stored: with what was given on the command line, without secrets' values.
+
+    Args:
+        environment: the submitter's, where secrets without a value in the file are looked up.
+    """
+    known = {name: environment.get(name) if value is None else value for name, value in job.secrets.items()}
+    return stored_text(
+        text,
+        envs=given.envs,
+        kept=job.envs.keys(),
+        secrets=job.secrets.keys(),
+        values=[value for value in known.values() if value],
+    )
 
 
 def job_schema() -> dict[str, Any]:
@@ -252,12 +288,27 @@ def _scalars(key: str) -> Scalars:
 
 
 def _read(text: str, source: str) -> YamlFile:
-    return parse_yaml(text, source=source, scalars=_scalars)
+    file = parse_yaml(text, source=source, scalars=_scalars)
+    if "*" in text and file.data.get("secrets"):
+        return replace(file, faults=[*file.faults, *aliases_of_secrets(text, source)])
+    return file
+
+
+def _with_given(file: YamlFile, given: GivenVariables) -> YamlFile:
+    """The file as if the command line's variables stood in it."""
+    data = dict(file.data)
+    for key, values in (("envs", given.envs), ("secrets", given.secrets)):
+        stated = data.get(key) or {}
+        stated = dict.fromkeys(map(str, stated)) if isinstance(stated, list) else stated  # of SkyPilot's server
+        if values and isinstance(stated, dict):
+            data[key] = {**stated, **values}
+    return replace(file, data=data)
 
 
 def _checked(file: YamlFile, more_faults: Iterable[Fault]) -> JobSpec:
     read, sky = _split(file)
     faults = [*more_faults, *faults_between_keys(file.data), *resource_faults(file.data), *task_faults(file.data)]
+    faults += [*secret_faults(file.data), *empty_variables(file.data)]
     keys = None
     try:
         keys = JobKeys.model_validate(read)
@@ -287,12 +338,34 @@ def _split(file: YamlFile) -> tuple[dict[str, Any], dict[str, Any]]:
     read = {"name": slug(Path(file.source).stem), **{key: given[key] for key in given if key not in passed}}
     for key in {"envs", "secrets"} & read.keys():
         if isinstance(read[key], dict):  # as text, as SkyPilot takes them
-            read[key] = {name: None if value is None else str(value) for name, value in read[key].items()}
+            read[key] = {
+                name: None if value is None else str(value)
+                for name, value in read[key].items()
+                if value is not None or key == "secrets"  # `empty_variables` names the others
+            }
+    if isinstance(read.get("secrets"), dict):
+        read["secrets"] = own_secrets(read["secrets"])
+    _hide_copies(read)
     if isinstance(read.get("resources"), dict):
         read["resources"] = with_long_names(read["resources"])
-    return read, {key: given[key] for key in given if key in passed}
+    sky = {key: given[key] for key in given if key in passed and key != "secrets"}
+    managed = managed_names(given.get("secrets"))
+    if managed and isinstance(sky.get("managed_secrets", []), list):
+        sky["managed_secrets"] = [*sky.get("managed_secrets", []), *managed]
+    return read, sky
+
+
+def _hide_copies(read: dict[str, Any]) -> None:
+    """A variable that repeats a secret is a secret too, by whatever name; others would be stored and shown."""
+    envs, secrets = read.get("envs"), read.get("secrets")
+    if not isinstance(envs, dict) or not isinstance(secrets, dict):
+        return
+    values = {value for value in secrets.values() if value is not None and len(value) >= SHORTEST_SECRET}
+    copies = {name: value for name, value in envs.items() if value in values and is_variable(name)}
+    read["envs"] = {name: value for name, value in envs.items() if name not in copies}
+    read["secrets"] = {**copies, **secrets}
 
 
 def _is_for_sky_alone(key: str, value: object) -> bool:
-    """A Git repository as workdir, or names of secrets that SkyPilot's server keeps."""
+    """A Git repository as workdir, or a list of secrets that SkyPilot's server keeps."""
     return (key == "workdir" and isinstance(value, dict)) or (key == "secrets" and isinstance(value, list))

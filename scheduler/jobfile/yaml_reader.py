@@ -14,7 +14,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -22,12 +21,12 @@ from ..core.errors import JobFileError
 from .quantities import shown
 from .validation_errors import Fault, texts
 from .validation_errors import Path as KeyPath
+from .yaml_documents import compose_mapping, syntax_fault
 
 _TAG = "tag:yaml.org,2002:"
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
 _UNREADABLE = (ValueError, LookupError, AttributeError, OverflowError)  # PyYAML's, of `!!int ''` and the like
 _NOWHERE_ALLOWED = re.compile("[\x00\ud800-\udfff]")  # neither files nor arguments of programs can hold these
-_LARGEST_FILE = 1_000_000  # characters; a job file has hundreds
 _MOST_VALUES = 50_000  # after aliases are followed, which can multiply
 
 
@@ -86,59 +85,17 @@ def parse_yaml(text: str, *, source: str, scalars: Callable[[str], Scalars]) -> 
     """Parse one YAML mapping. ``scalars`` says for each top-level key how its values are read.
 
     Raises:
-        JobFileError: the text is not YAML, empty, or not a mapping.
+        JobFileError: the text is not YAML, empty, not a mapping, or several of them.
     """
-    root = _compose(text, source)
-    if root is None or (isinstance(root, ScalarNode) and not root.value):
-        raise JobFileError(
-            [f"{source}:1: found an empty file; allowed: a mapping of keys to values, such as name: demo"]
-        )
-    if not isinstance(root, MappingNode):
-        found = shown(root.value) if isinstance(root, ScalarNode) else "a list"
-        line = root.start_mark.line + 1
-        raise JobFileError([f"{source}:{line}: found {found}; allowed: a mapping of keys to values"])
+    root = compose_mapping(text, source)
     builder = _Builder(scalars)
     try:
         data = builder.mapping(root, (), Scalars.TEXT)
     except ConstructorError as error:
-        raise JobFileError([_syntax_fault(error, source)]) from None
+        raise JobFileError([syntax_fault(error, source)]) from None
     except RecursionError:
         raise JobFileError([f"{source}:1: nested too deeply; allowed: a job file"]) from None
     return YamlFile(source, data, builder.lines, builder.faults, frozenset(builder.empty))
-
-
-def without_values(text: str, key: str) -> str:
-    """The text of a valid file with the values below a top-level key left out, and all else as it was."""
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    for key_node, node in root.value if isinstance(root, MappingNode) else ():
-        is_here = node.start_mark.index >= key_node.end_mark.index  # an alias stands for what is written elsewhere
-        if key_node.value == key and isinstance(node, MappingNode) and is_here:
-            start, end = node.start_mark.index, node.end_mark.index
-            names = SafeConstructor().construct_mapping(node, deep=True)
-            line_end = "\n" if text[start:end].endswith("\n") else ""
-            return f"{text[:start]}{{{', '.join(f'{name}: null' for name in names)}}}{line_end}{text[end:]}"
-    return text
-
-
-def _compose(text: str, source: str) -> Node | None:
-    if len(text) > _LARGEST_FILE:
-        raise JobFileError([f"{source}:1: found {len(text):,} characters; allowed: at most {_LARGEST_FILE:,}"])
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise JobFileError([_syntax_fault(error, source)]) from None
-    except RecursionError:
-        raise JobFileError([f"{source}:1: nested too deeply; allowed: a job file"]) from None
-
-
-def _syntax_fault(error: yaml.YAMLError, source: str) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else f"{source}:1"
-    if "single document" in (getattr(error, "context", None) or ""):
-        return f"{where}: found a second document after ---; allowed: one job a file"
-    hint = "; allowed: indentation by spaces" if r"'\t'" in problem else "; allowed: YAML"
-    return f"{where}: not YAML: {problem}{hint}"
 
 
 @dataclass

@@ -18,6 +18,7 @@ from ray import tune
 
 from spotwise.checkpoints.progress import ProgressReader
 
+from ...core.masking import masked
 from ...node_agent.runner import EXIT_CANNOT_RUN
 from ..study.metric import metric_of
 from ..study.sweep_task import SweepTask
@@ -82,9 +83,15 @@ class CommandTrial(tune.Trainable):
                 self._messages.append({"kind": "epoch", "at": at, "epoch": record.epoch, "value": value})
 
     def _exit(self, code: int) -> Message:
-        tail = log_tail(self._task.trial_folder(self._number).log)
+        tail = masked(log_tail(self._task.trial_folder(self._number).log), _secrets())
         self.cleanup()
         return {"kind": "exit", "at": _now(), "code": code, "tail": tail, "seen": sorted(self._seen_metrics)}
+
+
+def _secrets() -> list[str]:
+    """The values of the job's secrets; which variables they are, the one says who started the host."""
+    names = os.environ.get("SPOTWISE_SECRET_NAMES", "").split(",")
+    return [os.environ[name] for name in names if os.environ.get(name)]
 
 
 def _now() -> str:

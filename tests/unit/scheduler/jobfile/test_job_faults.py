@@ -37,7 +37,7 @@ def test_the_texts_below_are_right_before_they_are_made_wrong(text: str) -> None
         ("# only a comment\n", "job.yaml:1: found an empty file; allowed: a mapping of keys to values, such as name: demo"),
         ("- run: x\n", "job.yaml:1: found a list; allowed: a mapping of keys to values"),
         ("\njust words\n", "job.yaml:2: found 'just words'; allowed: a mapping of keys to values"),
-        ("run: x\n---\nrun: y\n", "job.yaml:2:1: found a second document after ---; allowed: one job a file"),
+        ("run: x\n---\nrun: y\n", "job.yaml:3: found 2 jobs, one after each ---, as in a pipeline of SkyPilot; allowed: one job a file; write each into a file of its own, and submit the next when one has completed"),
         ("run: [x\n", "job.yaml:2:1: not YAML: expected ',' or ']', but got '<stream end>'; allowed: YAML"),
         (
             "run: x\n\tname: y\n",
@@ -68,7 +68,7 @@ def test_the_texts_below_are_right_before_they_are_made_wrong(text: str) -> None
         ("run: x\nnum_nodes: two\n", "job.yaml:2: num_nodes: found 'two'; allowed: a whole number"),
         ("run: x\nnum_nodes: true\n", "job.yaml:2: num_nodes: found true; allowed: a whole number"),
         ("run: x\nresources: T4\n", "job.yaml:2: resources: found 'T4'; allowed: a mapping of keys to values"),
-        ("run: x\nenvs: {A: }\n", "job.yaml:2: envs.A: found nothing; allowed: text"),
+        ("run: x\nenvs: {A: }\n", "job.yaml:2: envs.A: found nothing; allowed: text, '' for none, or --env A[=VALUE]"),
         ("run: x\nenvs: {A-B: c}\n", "job.yaml:2: envs.A-B: found 'A-B'; allowed: letters, digits and _"),
         ("run: x\nenvs: {A: 2026-13-45}\n", "job.yaml:2: envs.A: found '2026-13-45', which looks like a timestamp but is none"),
         ("run: x\ndeadline: 0h\n", "job.yaml:2: deadline: found '0h', which leaves no time; allowed: more than 0s"),

@@ -17,7 +17,7 @@ from spotwise.scheduler.jobfile.job_spec import (
     notes_on,
     parse_job,
     slug,
-    without_secrets,
+    text_to_store,
 )
 
 EVERYTHING = """\
@@ -72,7 +72,7 @@ volumes: {/mnt: pvc}
 volume_mounts: []
 config: {kubernetes: {provision_timeout: 600}}
 envs: {A: b}
-secrets: [shared-token]
+secrets: [secrets:shared-token]
 managed_secrets: [other]
 inputs: {s3://in: 3}
 outputs: {s3://out: 1}
@@ -147,8 +147,9 @@ def test_words_in_skypilot_keys_are_what_skypilot_reads() -> None:
 def test_any_skypilot_task_is_a_job() -> None:
     """Nothing that SkyPilot reads is lost, whether spotwise has a use for it or not."""
     spec, task = job(SKY_TASK), yaml.safe_load(SKY_TASK)
-    read = {"name", "num_nodes", "resources", "envs", "setup", "run"}
-    assert spec.sky == {key: value for key, value in task.items() if key not in read}
+    read = {"name", "num_nodes", "resources", "envs", "secrets", "setup", "run"}
+    passed = {key: value for key, value in task.items() if key not in read}
+    assert spec.sky == {**passed, "managed_secrets": ["other", "shared-token"]}, "two ways to name the same"
     assert spec.resources == task["resources"]
     assert (spec.workdir, spec.setup, spec.secrets) == (None, "", {})
     assert spec.kind is RunKind.TRAINING
@@ -313,14 +314,15 @@ def test_what_is_stored_holds_no_secret_and_is_the_same_job(secrets: str, last: 
     triggers = "triggers: {calendar: {at: 2:00}}"
     rest = f"owner: 007\nretrain:\n  model: m\n  {triggers}\n  gate: {{metric: m, goal: minimize}}\nrun: x"
     text = f"{rest}\n{secrets}" if last else f"{secrets}\n{rest}\n"
-    stored = without_secrets(text)
+    stored = text_to_store(text, job(text))
     assert "s3cret" not in stored
     assert job(stored) == job(text).model_copy(update={"secrets": {"TOKEN": None, "OTHER": None}})
 
 
-@pytest.mark.parametrize("text", [SKY_TASK, "run: x\n", "envs: &e {A: b}\nsecrets: *e\nrun: x\n"])
+@pytest.mark.parametrize("text", [SKY_TASK, "run: x\n", "envs: {A: b}\nsecrets: {B: }\nrun: x # as it is\n"])
 def test_a_text_without_secrets_of_its_own_is_stored_as_it_is(text: str) -> None:
-    assert without_secrets(text) == text
+    assert "s3cret" not in text_to_store(text, job(text))
+    assert job(text_to_store(text, job(text))) == job(text)
 
 
 # schema

@@ -21,7 +21,7 @@ from spotwise.scheduler.jobfile.job_spec import (
     load_job,
     notes_on,
     parse_job,
-    without_secrets,
+    text_to_store,
 )
 from spotwise.scheduler.jobfile.settings import load_settings, settings_schema
 from spotwise.scheduler.jobfile.validation_errors import dotted_keys
@@ -83,7 +83,7 @@ def job_base(key: str) -> dict[str, object]:
 
 def use(job: JobSpec, text: str) -> None:
     """What looks at a job before and while it runs, short of the plan."""
-    parse_job(without_secrets(text), source="the store")
+    parse_job(text_to_store(text, job), source="the store")
     for engine in ("local", "skypilot"):
         notes_on(job, engine)
     remote_notes(job, [offer()])
