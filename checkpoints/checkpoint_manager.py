@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import CorruptError, StorageError
+from .errors import CorruptError, StateError, StorageError
 from .folder import CheckpointFolder
 from .manifest import Manifest, TrainingEnd
 from .progress_log import utc_now
-from .rng import RngState, own_states, restore_own_states
+from .rng import RngState, is_rng_state, own_states, restore_own_states
 from .schedule import TrainingPosition
 from .state import TrainingState
 from .state_file import read_state, state_file_name, state_writer
@@ -189,4 +189,16 @@ class CheckpointManager:
             )
         (file,) = manifest.files
         with self._folder.open(manifest, file) as stream:
-            return read_state(file, stream, source=f"{self._folder.url}/{manifest.name}/{file}")
+            source = f"{self._folder.url}/{manifest.name}/{file}"
+            return _state_of_session(read_state(file, stream, source=source), source)
+
+
+def _state_of_session(state: dict[str, Any], source: str) -> dict[str, Any]:
+    """What ``CheckpointManager.save`` has written. Raises ``StateError`` for what another program has."""
+    parts, rng, epoch_rng = (state.get(name) for name in ("parts", "rng", "epoch_rng"))
+    if isinstance(parts, dict) and is_rng_state(rng) and (epoch_rng is None or is_rng_state(epoch_rng)):
+        return {"parts": parts, "rng": rng, "epoch_rng": epoch_rng}
+    raise StateError(
+        f"{source} is intact, but no state that a Session has saved: it is of another program, or another version. "
+        "Continue it with that, or set SPOTWISE_CHECKPOINT_URL to another folder to start over."
+    )

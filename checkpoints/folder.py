@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -12,10 +13,10 @@ from typing import BinaryIO, cast
 from .digest import FileDigest, HashingStream, copy_hashed, difference
 from .errors import CorruptError, NoSpaceError, SaveError, StorageError
 from .manifest import MANIFEST, Manifest, TrainingEnd, decode_manifest, encode_manifest
-from .storage import Storage, storage_for
+from .storage import NoFileError, Storage, storage_for
 from .strict_json import LONGEST_BYTES
 
-_NAME = re.compile(r"step-\d{9,}")
+_NAME = re.compile(r"step-[0-9]{9,15}")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _log = logging.getLogger(__name__)
@@ -40,21 +41,31 @@ class CheckpointFolder:
     def manifest(self, name: str) -> Manifest | None:
         """The manifest of a checkpoint; None where there is none, which means that nothing was committed.
 
-        Raises ``CorruptError`` where it cannot be understood.
+        Raises ``CorruptError`` where it cannot be understood, or is one of another checkpoint.
         """
+        where = f"{self.url}/{name}/{MANIFEST}"
         try:
+            self._require_inside(f"{name}/{MANIFEST}")
             data = self._storage.read(f"{name}/{MANIFEST}", 0, LONGEST_BYTES + 1)  # a longer one is none of ours
         except FileNotFoundError:
             return None
-        return decode_manifest(data, source=f"{self.url}/{name}/{MANIFEST}")
+        except NoFileError as fault:
+            raise CorruptError(f"{where} is no file.") from fault
+        manifest = decode_manifest(data, source=where)
+        if manifest.name != name:
+            raise CorruptError(f"{where} is that of {manifest.name}.")
+        return manifest
 
     def open(self, manifest: Manifest, file: str) -> BinaryIO:
         """A data file, after comparing it with the manifest. Raises ``CorruptError`` where they differ."""
         where = f"{self.url}/{manifest.name}/{file}"
         try:
+            self._require_inside(f"{manifest.name}/{file}")
             stream = self._storage.open(f"{manifest.name}/{file}")
         except FileNotFoundError as fault:
             raise CorruptError(f"{where} is missing.") from fault
+        except NoFileError as fault:
+            raise CorruptError(f"{where} is no file.") from fault
         fault_found = _fault_of(stream, manifest.files[file])
         if fault_found:
             stream.close()
@@ -103,6 +114,10 @@ class CheckpointFolder:
         for name in surplus(names, committed, newest, self._keep):
             self._storage.delete(f"{name}/{MANIFEST}")  # first, so that a crash leaves no manifest without its data
             self._storage.remove(name)
+
+    def _require_inside(self, name: str) -> None:
+        if not self._storage.holds(name):
+            raise CorruptError(f"{self.url}/{name} is a link that leads out of the checkpoints.")
 
     def _write_file(self, name: str, write: Callable[[HashingStream], None]) -> FileDigest:
         with self._storage.create(name) as target:
@@ -171,6 +186,9 @@ def _step_of(name: str) -> int:
 def _fault_of(stream: BinaryIO, expected: FileDigest) -> str | None:
     """How the bytes in ``stream`` differ from what is expected; None where they do not."""
     try:
+        if (size := stream.seek(0, os.SEEK_END)) != expected.bytes:
+            return difference(FileDigest("", size), expected)  # no need to read it
+        stream.seek(0)
         return difference(copy_hashed(stream, None), expected)
     except OSError as fault:
         return f"it cannot be read to its end ({fault})"

@@ -107,7 +107,7 @@ def _end_from(fields: Fields) -> TrainingEnd | None:
 
 def _inside(name: str) -> str:
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name:
         raise UnreadableError(f"{name!r} does not lie inside the checkpoint")
     return name
 

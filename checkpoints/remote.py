@@ -63,6 +63,10 @@ class RemoteStorage:
         with _translated(self._url):
             return cast("bytes", self._files.cat_file(self._path(name), start=start if end else start or None, end=end))
 
+    def holds(self, name: str) -> bool:
+        """Names of objects lead nowhere else; those of a manifest never go up."""
+        return True
+
     def size(self, name: str) -> int:
         with _translated(self._url):
             return int(self._files.size(self._path(name)))

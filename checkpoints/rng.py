@@ -21,6 +21,11 @@ def is_generator(part: object) -> bool:
     return isinstance(part, random.Random) or _is_numpy_generator(part) or _is_torch_generator(part)
 
 
+def is_rng_state(value: object) -> bool:
+    """Whether ``value`` has the form of what ``capture_rng`` returns."""
+    return isinstance(value, dict) and isinstance(value.get("python"), list) and isinstance(value.get("own"), dict)
+
+
 def capture_rng(generators: Mapping[str, object]) -> RngState:
     """The state of every global generator in use and of ``generators``."""
     state: RngState = {"python": _python_state(random.getstate())}

@@ -61,7 +61,14 @@ class TrainingState:
                 ) from fault
 
     def restore_rng(self, state: RngState) -> None:
-        restore_rng(state, self._generators)
+        """Put all generators back. Raises ``StateError`` where a state is none of this program's generators."""
+        try:
+            restore_rng(state, self._generators)
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError, AttributeError, ImportError) as fault:
+            raise StateError(
+                f"The checkpoint's states of random number generators do not fit this program: {fault}\n"
+                "Hand Session the same generators, or set SPOTWISE_CHECKPOINT_URL to another folder to start over."
+            ) from fault
 
 
 def _as_stateful(name: str, part: object) -> Stateful:

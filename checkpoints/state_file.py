@@ -43,8 +43,18 @@ def read_state(name: str, stream: BinaryIO, *, source: str) -> dict[str, Any]:
     """The state in an intact file called ``name``. Raises ``StateError`` where this program cannot read it."""
     try:
         return _read_torch(stream) if name.endswith(".pt") else dict(json.load(stream))
-    except (pickle.UnpicklingError, RuntimeError, ValueError, TypeError, EOFError) as fault:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        ValueError,
+        TypeError,
+        EOFError,
+        LookupError,
+        AttributeError,
+    ) as fault:
         raise StateError(f"{source} is intact, but cannot be read here: {fault}") from fault
+    except ImportError as fault:
+        raise StateError(f"{source} was written where torch was in use, which is missing here: {fault}") from fault
 
 
 def _json_writer(state: dict[str, Any]) -> Callable[[Sink], None]:

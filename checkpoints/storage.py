@@ -6,7 +6,10 @@ not there) or, for faults that a cloud's client does not report as ``OSError``, 
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -15,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 from .atomic_file import durable_stream, sync_folder, write_atomic
 from .json_lines import append_line
+
+_NO_FILE = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENXIO, errno.ENODEV)  # what opening one says
 
 
 class Storage(Protocol):
@@ -35,11 +40,15 @@ class Storage(Protocol):
         ...
 
     def open(self, name: str) -> BinaryIO:
-        """The file's content, seekable."""
+        """The file's content, seekable. Raises ``NoFileError`` for what is there and is no file."""
         ...
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         """The file's bytes from ``start`` on, at most ``length``; empty when ``start`` is at its end or beyond."""
+        ...
+
+    def holds(self, name: str) -> bool:
+        """Whether the name stays below the URL, or is not there, also where links have been followed."""
         ...
 
     def size(self, name: str) -> int:
@@ -67,6 +76,27 @@ class Storage(Protocol):
         ...
 
 
+class NoFileError(OSError):
+    """There is something under the name that is no file: a folder, a pipe, a device, a link to itself."""
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file for reading, without waiting at a pipe for somebody who writes.
+
+    Raises ``NoFileError`` for anything else that is there, ``OSError`` where it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as fault:
+        if fault.errno in _NO_FILE:
+            raise NoFileError(fault.errno, f"{path} is no file") from fault
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NoFileError(errno.EINVAL, f"{path} is no file")
+    return os.fdopen(descriptor, "rb")
+
+
 class LocalStorage:
     """A folder on this machine (or on a mounted network drive)."""
 
@@ -91,7 +121,13 @@ class LocalStorage:
         sync_folder(self._root)  # the folder's own entry, when it is new
 
     def open(self, name: str) -> BinaryIO:
-        return (self._root / name).open("rb")
+        return open_file(self._root / name)
+
+    def holds(self, name: str) -> bool:
+        try:
+            return (self._root / name).resolve().is_relative_to(self._root.resolve())
+        except (OSError, RuntimeError):  # links in a circle
+            return False
 
     def read(self, name: str, start: int = 0, length: int | None = None) -> bytes:
         with self.open(name) as stream:

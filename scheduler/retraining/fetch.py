@@ -40,6 +40,7 @@ def _copied(url: str, manifest: Manifest, scratch: Path) -> Path:
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
     for name in manifest.files:
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
         with folder.open(manifest, name) as source, (to / name).open("wb") as copy:
             shutil.copyfileobj(source, copy)
     write_atomic(to / MANIFEST, encode_manifest(manifest), durable=False)

@@ -8,6 +8,8 @@ from pathlib import Path
 from spotwise.checkpoints import CorruptError
 from spotwise.checkpoints.digest import FileDigest, difference
 from spotwise.checkpoints.manifest import MANIFEST, decode_manifest
+from spotwise.checkpoints.storage import LocalStorage
+from spotwise.checkpoints.strict_json import LONGEST_BYTES
 
 from ..core.errors import ExitCode, SpotwiseError
 
@@ -25,13 +27,17 @@ def promised_files(checkpoint: Path) -> Mapping[str, FileDigest]:
         CorruptCheckpointError: no manifest (so never committed), or one that cannot be used.
         OSError: the disk cannot be read.
     """
-    path = checkpoint / MANIFEST
+    path, storage = checkpoint / MANIFEST, LocalStorage(checkpoint)
     if not path.is_file():
         raise CorruptCheckpointError(f"{checkpoint}: no {MANIFEST}, so no committed checkpoint")
     try:
-        return decode_manifest(path.read_bytes(), source=str(path)).files
+        files = decode_manifest(storage.read(MANIFEST, 0, LONGEST_BYTES + 1), source=str(path)).files
     except CorruptError as fault:
         raise CorruptCheckpointError(str(fault)) from fault
+    for name in (MANIFEST, *files):
+        if not storage.holds(name):
+            raise CorruptCheckpointError(f"{checkpoint / name} is a link that leads out of the checkpoint")
+    return files
 
 
 def require_same(checkpoint: Path, name: str, promised: FileDigest, found: FileDigest) -> None:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
-from spotwise.checkpoints import Session, SessionSettings, TrainingPosition, latest_checkpoint
+from spotwise.checkpoints import (
+    CheckpointFolder,
+    Manifest,
+    Session,
+    SessionSettings,
+    TrainingPosition,
+    latest_checkpoint,
+    storage_for,
+)
 from spotwise.scheduler.retraining.fetch import newest_checkpoint
 
 
@@ -47,6 +56,16 @@ def test_a_remote_checkpoint_is_copied_whole_and_verifies(tmp_path: Path) -> Non
     assert copied.name == found.folder.name
     assert (found.epoch, found.metrics) == (copied.position.epoch, copied.metrics)
     assert copied.position == TrainingPosition(epoch=3, step=copied.position.step, batch=0)
+
+
+def test_files_in_folders_of_their_own_are_copied_too(tmp_path: Path) -> None:
+    """A program may shard what it saves."""
+    url = "memory://fetch-shards"
+    draft = Manifest(TrainingPosition(1, 1), datetime(2026, 11, 23, tzinfo=UTC))
+    CheckpointFolder(storage_for(url)).commit(draft, "shards/0/model.bin", lambda stream: stream.write(b"weights"))
+    found = newest_checkpoint(url, tmp_path / "scratch")
+    assert found is not None
+    assert (found.folder / "shards" / "0" / "model.bin").read_bytes() == b"weights"
 
 
 def test_without_a_checkpoint_there_is_none(tmp_path: Path) -> None:

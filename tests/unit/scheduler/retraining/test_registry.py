@@ -103,6 +103,12 @@ def flip_a_bit(folder: Path) -> None:
     (folder / "state.pt").write_bytes(bytes(content))
 
 
+def link_out(folder: Path) -> None:
+    """To the very same bytes."""
+    (folder / "state.pt").rename(folder.parent / "elsewhere")
+    (folder / "state.pt").symlink_to(folder.parent / "elsewhere")
+
+
 CORRUPTIONS: dict[str, Callable[[Path], object]] = {
     "truncated": truncate,
     "bit flipped": flip_a_bit,
@@ -113,6 +119,8 @@ CORRUPTIONS: dict[str, Callable[[Path], object]] = {
     "file outside": lambda folder: checkpoint_folder(folder, {"../outside.pt": b"x"}),
     "card's name taken": lambda folder: checkpoint_folder(folder, {"model.json": b"x"}),
     "hash that is none": lambda folder: checkpoint_folder(folder, {}, files={"state.pt": {"sha256": "?", "bytes": 1}}),
+    "link that leads out": link_out,
+    "manifest longer than any": lambda folder: os.truncate(folder / "manifest.json", 2**30),
     "folder missing": shutil.rmtree,
 }
 
