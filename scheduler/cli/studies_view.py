@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.ansi import plain
+from ..core.configurations import conditions_of
 from ..core.money import short_usd
 from ..core.study import StudyRecord, TrialRecord, TrialState, shown_params
 from ..core.text import counted
@@ -85,6 +86,16 @@ def print_imported(imported: Sequence[Imported], notes: Sequence[str]) -> None:
 
 def spec_text(spec: Mapping[str, Any]) -> str:
     """``float, 0.0001 to 0.1, log``"""
+    return _values_text(spec) + _conditions_text(spec)
+
+
+def _conditions_text(spec: Mapping[str, Any]) -> str:
+    """``; with optimizer=sgd``"""
+    conditions = conditions_of(spec).items()
+    return "".join(f"; with {parent}={' or '.join(map(str, allowed))}" for parent, allowed in conditions)
+
+
+def _values_text(spec: Mapping[str, Any]) -> str:
     if spec["type"] == "categorical":
         return f"one of {', '.join(str(choice) for choice in spec['choices'])}"
     step = f", step {spec['step']:g}" if spec.get("step") not in (None, 1) and not spec.get("log") else ""

@@ -29,7 +29,7 @@ class TrialRecord:
     value: float | None = None  # the metric: last epoch's of a completed trial, else the last seen
     epoch: int = 0  # epochs done
     curve: tuple[tuple[int, float], ...] = ()  # (epoch, metric)
-    source: str = "sampler"  # "prior" (taken from past studies) or "sampler"
+    source: str = "sampler"  # "prior" (taken from past studies), "sampler" or "grid"
     note: str = ""  # for a prior: which study and trial it came from; for an imported one, its folder's name
     resumes: int = 0  # how often it continued after a preemption
     restored_epochs: tuple[int, ...] = ()  # the epoch each resume continued after

@@ -145,7 +145,7 @@ class SweepWorkload:
         ended = sum(trial.phase.is_final for trial in trials)
         pruned = sum(trial.phase is TrialPhase.PRUNED for trial in trials)
         frozen = sum(trial.phase is TrialPhase.FROZEN for trial in trials)
-        total = self._job.sweep.trials if self._job.sweep else None
+        total = self._job.sweep.most_trials if self._job.sweep else None
         fraction = min(1.0, (ended + frozen) / total) if total else 0.0  # most of the frozen stay so
         kept = sum(trial.epoch for trial in trials)
         of = f" of {total}" if total else ""
@@ -230,9 +230,10 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
         goal=sweep.goal,
         space=sweep.space_spec,
         parallel=sweep.parallel,
-        trials=sweep.trials,
+        trials=sweep.most_trials if sweep.search == "grid" else sweep.trials,
         early_stopping=None if stopping is None else _rule(stopping),
         epochs=job.work.epochs if job.work else None,
+        search=sweep.search,
         seed=sweep.seed,
         keep=job.checkpoint.keep,
         checkpoint_to=_checkpoint_to(run, job) or (f"{run.storage}/checkpoints" if run.storage else None),

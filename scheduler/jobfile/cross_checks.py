@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .file_mounts import filled_in
+from .grid import count_of, grid_faults
 from .local_paths import beside, is_folder
 from .quantities import LONGEST, parse_deadline, shown
 from .validation_errors import Fault
@@ -28,7 +29,9 @@ def faults_between_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
     for term in ("budget", "deadline"):
         if term in data and term in sweep:
             yield Fault(("sweep", term), f"found beside {term} of the job; allowed: one of them")
-    if not {"trials", "budget", "deadline"} & sweep.keys() and not {"budget", "deadline"} & data.keys():
+    yield from grid_faults(sweep)
+    has_end = {"trials", "budget", "deadline"} & sweep.keys() or {"budget", "deadline"} & data.keys()
+    if not has_end and count_of(sweep) is None:
         yield Fault(("sweep", "trials"), "missing; required: trials, budget or deadline, or the sweep never ends")
     stopping, work = sweep.get("early_stopping"), data.get("work")
     freezes = isinstance(stopping, dict) and stopping.get("type") == "freeze_thaw"

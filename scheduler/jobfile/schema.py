@@ -24,7 +24,9 @@ from pydantic import (
 
 from spotwise.checkpoints import Every
 
+from ..core.configurations import configuration_count
 from . import quantities
+from .conditions import condition_faults
 from .names import NAME_PATTERN, NAME_RULE, is_name
 from .quantities import Deadline, shown
 from .validation_errors import Fault, FaultyError, did_you_mean
@@ -54,6 +56,14 @@ def _choices(value: object) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise ValueError(f"found {shown(value)}; allowed: a list of one or more values")
     return tuple(value)
+
+
+def _when(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError(
+            f"found {shown(value)}; allowed: other parameters and their values, such as {{optimizer: sgd}}"
+        )
+    return {name: _choices(allowed) if isinstance(allowed, list) else allowed for name, allowed in value.items()}
 
 
 def _priors(value: object) -> str | list[str]:
@@ -149,6 +159,14 @@ class ParamSpec(Part):
     choices: Annotated[tuple[Any, ...], PlainValidator(_choices), example("array", ["adam", "sgd"])] | None = Field(
         default=None, description="The values of a categorical one."
     )
+    when: Annotated[dict[str, Any], PlainValidator(_when), example("object", {"optimizer": "sgd"})] | None = Field(
+        default=None, description="Other parameters and the value, or the list of values, with which this one exists."
+    )
+
+    @property
+    def as_spec(self) -> dict[str, Any]:
+        """As plain values, without what is not set."""
+        return {key: _plain(value) for key, value in self if value is not None}
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -217,6 +235,12 @@ class StopWhen(Part):
     per_usd: MoneyField = Field(alias="per", description="What that much improvement may cost, in USD.")
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _space(space: dict[str, ParamSpec]) -> dict[str, ParamSpec]:
     found, seen = [], dict[str, str]()
     for name in space:
@@ -230,6 +254,7 @@ def _space(space: dict[str, ParamSpec]) -> dict[str, ParamSpec]:
         seen.setdefault(name.upper(), name)
     if not space:
         raise ValueError("found an empty mapping; allowed: one or more parameters")
+    found += condition_faults({name: param.as_spec for name, param in space.items()})
     if found:
         raise FaultyError(found)
     return space
@@ -259,6 +284,10 @@ class Sweep(Part):
     parallel: Fewer = Field(default=1, description="How many trials run at once on each host.")
     hosts: Fewer = Field(default=1, description="How many hosts work on it at once, each on machines of its own.")
     space: Annotated[dict[str, ParamSpec], AfterValidator(_space)] = Field(description="The hyperparameters, by name.")
+    search: Literal["model", "grid"] = Field(
+        default="model",
+        description="model: what past studies and this one's trials promise most of. grid: each configuration once.",
+    )
     early_stopping: EarlyStopping | None = Field(
         default=None, description="Ends trials that fall behind; default: none."
     )
@@ -276,10 +305,12 @@ class Sweep(Part):
     @property
     def space_spec(self) -> dict[str, dict[str, object]]:
         """The search space as plain values, without what is not set."""
-        return {
-            name: {key: list(value) if isinstance(value, tuple) else value for key, value in param if value is not None}
-            for name, param in self.space.items()
-        }
+        return {name: param.as_spec for name, param in self.space.items()}
+
+    @property
+    def most_trials(self) -> int | None:
+        """How many trials there will be at most: no configuration of a finite space is tried twice. None: no end."""
+        return min((n for n in (self.trials, configuration_count(self.space_spec)) if n is not None), default=None)
 
 
 class CalendarSpec(Part):

@@ -24,13 +24,13 @@ from spotwise.cost_models.errors import CostModelError
 from spotwise.cost_models.estimate import Quantiles
 from spotwise.cost_models.throughput import relative_speed
 
+from ..core.configurations import Space
 from ..core.run import Attempt, CostBasis
 from ..core.study import StudyRecord, TrialState
 from ..core.text import counted
 from ..jobfile.job_spec import JobSpec
 from ..tuning.model.encoding import encode
 from ..tuning.savings.expected import random_points
-from ..tuning.study.search_space import Space
 from .market_snapshot import MarketSnapshot
 from .warm_start import WarmStart
 
@@ -226,7 +226,7 @@ def related_hours(
         fitting_times(past, attempts, known, job.work.epochs if job.work else None),
         job.sweep.space_spec,
         first=[config.params for config in warm_start.first],
-        trials=job.sweep.trials,
+        trials=job.sweep.most_trials,
         reference=reference,
         alike=known.one_machine,
     )

@@ -33,9 +33,12 @@ def warm_start_of(job: JobSpec, found: Sequence[RelatedStudy]) -> WarmStart | No
     """None for a job that is no sweep."""
     if job.sweep is None:
         return None
-    space, size = job.sweep.space_spec, portfolio_size(job.sweep.trials)
+    space, most = job.sweep.space_spec, job.sweep.most_trials
+    if job.sweep.search == "grid":  # its order is its own: related studies only tell how long trials take
+        return WarmStart(tuple(found), (), most, None)
+    size = portfolio_size(job.sweep.trials)  # as the sweep's host reckons it
     known = candidates([related.study for related in found], space, by_cost=True)
-    return WarmStart(tuple(found), chosen_of(known, space, size), job.sweep.trials, expected_of(known, space, size))
+    return WarmStart(tuple(found), chosen_of(known, space, size), most, expected_of(known, space, size))
 
 
 def usd_per_trial(cost_usd: Decimal | None, trials: int | None) -> Decimal | None:

@@ -54,7 +54,7 @@ def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None 
         return _work_of_related(job, related)
     if job.sweep is None:
         return WorkEstimate(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
-    if job.sweep.trials is None:
+    if job.sweep.most_trials is None:
         return WorkEstimate(None, _UNBOUNDED)
     hours, formula = sweep_hours(job.sweep, job.work.hours, job.work.epochs)
     return WorkEstimate(hours, formula, job.work.reference, SWEEP_SIGMA)
@@ -63,7 +63,7 @@ def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None 
 def _work_of_related(job: JobSpec, related: TrialHours | None) -> WorkEstimate:
     if job.sweep is None or related is None:
         return WorkEstimate(None, "add work.hours to the job file, or run it once")
-    if job.sweep.trials is None:
+    if job.sweep.most_trials is None:
         return WorkEstimate(None, f"{_UNBOUNDED}; {related.text}")
     hours, formula = sweep_hours(job.sweep, related.mean, job.work.epochs if job.work else None)
     stopping = SWEEP_SIGMA**2 - STATED_SIGMA**2
@@ -83,7 +83,7 @@ def as_planned(work: WorkEstimate, plan_json: str) -> WorkEstimate:
 
 def sweep_hours(sweep: Sweep, hours_per_trial: float, epochs: int | None) -> tuple[float, str]:
     """Hours a sweep host works, and the sum that a person can check."""
-    trials = sweep.trials or sweep.parallel
+    trials = sweep.most_trials or sweep.parallel
     kept = epochs_share(sweep, epochs)
     # Trials start when a place is free, so the last ones run beside empty places: at worst (1 - 1/parallel) of the
     # longest trial (Graham 1969), half of that on average.
@@ -104,7 +104,7 @@ def epochs_share(sweep: Sweep, epochs: int | None) -> float:
     stopping = sweep.early_stopping
     if stopping is None or epochs is None or stopping.grace_epochs >= epochs:
         return 1.0
-    trials = float(sweep.trials or sweep.parallel)
+    trials = float(sweep.most_trials or sweep.parallel)
     ran, alive, done, rung = 0.0, trials, 0, stopping.grace_epochs
     while rung < epochs:
         ran += alive * (rung - done)

@@ -130,7 +130,7 @@ class TrialCost:
     epochs: int
     resumes: int
     usd: Decimal
-    source: str  # "prior" or "sampler"
+    source: str  # "prior", "sampler" or "grid"
 
 
 @dataclass(frozen=True, slots=True)

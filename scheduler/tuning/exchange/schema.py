@@ -52,6 +52,7 @@ class SpecPart(Part):
     log: StrictBool = Field(default=False, description="whether the scale is logarithmic")
     step: Number | None = Field(default=None, description="distance between values")
     choices: list[JsonValue] | None = Field(default=None, description="the values of a categorical one")
+    when: dict[str, JsonValue] | None = Field(default=None, description="with which values of others it exists")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -64,11 +64,12 @@ class Host:
         """Run until the sweep is complete, broken or preempted. Once Ray has started, it leaves from here."""
         signal.signal(signal.SIGTERM, self._leave_at_once)
         sweep = self._prepare()
-        if sweep.is_over or sweep.broken:
+        if sweep.is_over or sweep.broken is not None:
             return self._conclude(sweep)
         return self._run_trials(sweep)
 
     def _prepare(self) -> LiveSweep:
+        from ..search.grid import GridProposer
         from ..search.proposer import Proposer
         from ..stopping.freeze_thaw_trials import FreezeThawTrials
 
@@ -80,7 +81,7 @@ class Host:
             self._task,
             log,
             study,
-            Proposer(self._task),
+            GridProposer(self._task) if self._task.search == "grid" else Proposer(self._task),
             now=self._clock.now,
             say=self._say,
             kill=self._kill_trial,
@@ -94,11 +95,11 @@ class Host:
         self._scratch.note_helpers()
         with ThreadPoolExecutor(1) as pool:  # signals reach the main thread, which must be free to act on them
             tuning = pool.submit(self._tune, sweep)
-            while not tuning.done() and not sweep.broken and not self._preempted:
+            while not tuning.done() and sweep.broken is None and not self._preempted:
                 time.sleep(POLL_S)
             if self._preempted:
                 self._leave_preempted(sweep)
-            if sweep.broken:
+            if sweep.broken is not None:
                 self._leave_broken(sweep)
         error = tuning.exception()
         if error is not None:
@@ -145,8 +146,8 @@ class Host:
         )
 
     def _conclude(self, sweep: LiveSweep) -> int:
-        if sweep.broken:
-            self._say(f"sweep {self._task.run_id} is broken: {sweep.broken}")
+        if sweep.broken is not None:
+            self._say(f"sweep {self._task.run_id} is broken: {sweep.broken.explanation}")
             return BROKEN
         if self._task.host not in sweep.study.finished_hosts:
             sweep.finish()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spotwise.checkpoints.progress import ProgressEvent, ProgressRecord, read_progress
 
-from ..stopping.trial_verdict import fault_at_end, judge_report
+from ..stopping.trial_verdict import fault_at_end, fault_text, judge_report
 from ..study.events import EndState, Finished, Reported, StudyEvent, StudyLog, TrialEnded, read_events
 from ..study.metric import metric_of
 from ..study.study_state import Study, TrialPhase, TrialView, fold
@@ -103,11 +103,12 @@ def _missed_end(study: Study, trial: TrialView, records: list[ProgressRecord], t
     """The end of a trial whose work was done, or of a hold that a killed host of this same attempt left open."""
     attempt, number, value, epoch = task.attempt, trial.number, trial.value, trial.epoch
     if records and records[-1].event is ProgressEvent.FINISHED:
-        fault = fault_at_end(trial, task.metric, sorted({name for record in records for name in record.metrics}))
-        state = EndState.FAILED if fault else EndState.COMPLETED
-        yield TrialEnded(
-            records[-1].time, attempt, number, state, value, epoch, fault or "finished as its host was killed"
-        )
+        fault = fault_at_end(trial)
+        state, reason = EndState.COMPLETED, "finished as its host was killed"
+        if fault is not None:
+            seen = sorted({name for record in records for name in record.metrics})
+            state, reason = EndState.FAILED, fault_text(fault, task.metric, seen)
+        yield TrialEnded(records[-1].time, attempt, number, state, value, epoch, reason)
     elif trial.phase is TrialPhase.RUNNING and trial.holds[-1].attempt == attempt and study.updated_at:
         end = max([study.updated_at, *(record.time for record in records[-1:])])
         yield TrialEnded(end, attempt, number, EndState.PAUSED, value, epoch, "its host was killed")

@@ -19,12 +19,12 @@ from spotwise.checkpoints.progress import read_progress
 from spotwise.checkpoints.stop import EXIT_PREEMPTED
 
 from ..stopping.asha import GO_ON, TrialVerdict
-from ..stopping.trial_verdict import fault_at_end, judge_report
+from ..stopping.trial_verdict import fault_at_end, fault_text, judge_report
 from ..study.events import Asked, EndState, Finished, Reported, Started, StudyEvent, StudyLog, StudyTail, TrialEnded
 from ..study.proposal import Proposal
 from ..study.study_state import Study, TrialPhase, TrialView, fold
 from ..study.sweep_task import SweepTask
-from .next_trial import NextTrial, Proposes, Thaws
+from .next_trial import NextTrial, Proposes, SetAside, Thaws
 from .recovery import missed_reports
 
 KILLED = frozenset({128 + 9, 128 + 15})  # from outside: an operator, or the kernel short of memory
@@ -40,6 +40,18 @@ class TrialExit:
     at: datetime
     log_tail: str = ""
     seen_metrics: tuple[str, ...] = ()  # what it reported, for a message where the sweep's metric is missing
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenSweep:
+    """A sweep whose first trials all failed: its command is broken, not their configurations."""
+
+    failed: int  # trials
+    last_words: str  # of the last of them
+
+    @property
+    def explanation(self) -> str:
+        return f"the first {self.failed} trials all failed before their first epoch. The last one: {self.last_words}"
 
 
 class LiveSweep:
@@ -70,7 +82,7 @@ class LiveSweep:
         self._lock = threading.RLock()
         self._closed = False
         self._live: set[int] = set()
-        self._leaving: dict[int, str] = {}  # trials that are asked to leave, to be set aside, and why
+        self._leaving: dict[int, SetAside] = {}  # trials that are asked to leave, to be set aside
         self._others = StudyTail(task.study_folder, log.path) if task.hosts > 1 else None
         self._fruitless: Counter[int] = Counter()
         self._epoch_at_start: dict[int, int] = {}
@@ -80,12 +92,12 @@ class LiveSweep:
         return self._study
 
     @property
-    def broken(self) -> str:
-        """Why going on makes no sense; empty while it does."""
+    def broken(self) -> BrokenSweep | None:
+        """That going on makes no sense; None while it does."""
         first = [trial for _, trial in sorted(self._study.trials.items())][: self._probe()]
         if len(first) < self._probe() or any(t.phase is not TrialPhase.FAILED or t.reports for t in first):
-            return ""
-        return f"the first {len(first)} trials all failed before their first epoch. The last one: {first[-1].reason}"
+            return None
+        return BrokenSweep(len(first), first[-1].reason)
 
     @property
     def is_over(self) -> bool:
@@ -95,7 +107,7 @@ class LiveSweep:
     def take(self) -> TrialView | None:
         """The next trial to run: an unfinished one if there is any, else a new one; None if none may start now."""
         with self._turn():
-            if len(self._live) >= self._task.parallel or self.broken:
+            if len(self._live) >= self._task.parallel or self.broken is not None:
                 return None
             self._listen()
             waiting = [trial for trial in self._choices.waiting(self._study) if trial.number not in self._live]
@@ -134,11 +146,12 @@ class LiveSweep:
         with self._turn():
             trial = self._study.trials[number]
             if exit_.code == 0:
-                reason = fault_at_end(trial, self._task.metric, exit_.seen_metrics)
-                self._end(number, EndState.FAILED if reason else EndState.COMPLETED, exit_.at, reason)
+                fault = fault_at_end(trial)
+                said = "" if fault is None else fault_text(fault, self._task.metric, exit_.seen_metrics)
+                self._end(number, EndState.COMPLETED if fault is None else EndState.FAILED, exit_.at, said)
                 return False
             if number in self._leaving:  # some programs end with an error when they are told to leave
-                self._end(number, EndState.FROZEN, exit_.at, self._leaving[number])
+                self._end(number, EndState.FROZEN, exit_.at, self._leaving[number].reason)
                 return False
             if exit_.code == EXIT_PREEMPTED or exit_.code in KILLED:
                 return self._continues(number, exit_)
@@ -165,7 +178,9 @@ class LiveSweep:
             for trial in self._choices.frozen(self._study):
                 reason = f"set aside after epoch {trial.epoch}, and others promised more to the end"
                 self._end(trial.number, EndState.PRUNED, self._now(), reason)
-            self._record(Finished(self._now(), self._task.attempt, self._task.host, self._choices.enough(self._study)))
+            early = self._choices.early_end(self._study)
+            cause, reason = (None, "") if early is None else (early.cause, early.reason)
+            self._record(Finished(self._now(), self._task.attempt, self._task.host, reason, cause))
 
     def close(self) -> tuple[int, ...]:
         """From now on only ``pause`` records. Returns the trials that were handed out and have not ended."""
@@ -198,9 +213,9 @@ class LiveSweep:
         return self._begun(choice) if isinstance(choice, Proposal) else self._study.trials[choice.number]
 
     def _set_aside_if_outbid(self, number: int) -> None:
-        reason = "" if number in self._leaving else self._choices.outbids(self._study, number, self._live)
-        if reason:
-            self._leaving[number] = reason
+        outbid = None if number in self._leaving else self._choices.outbids(self._study, number, self._live)
+        if outbid is not None:
+            self._leaving[number] = outbid
             self._leave(number)
 
     def _begun(self, proposal: Proposal) -> TrialView:

@@ -1,14 +1,15 @@
 """A search space as a unit cube: many configurations at once, for models that want numbers.
 
 A configuration is a row: for a numeric parameter its place between its bounds (0 to 1, on a log scale where the space
-says so), for a categorical one the index of its choice, NaN where it has none. Models see columns instead: a column a
-numeric parameter, one a choice, so that two different choices lie 1 apart.
+says so), for a categorical one the index of its choice, NaN where it has none, as for a parameter that does not exist
+with the values of others. Models see columns instead: a column a numeric parameter, one a choice, so that two
+different choices lie 1 apart.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 
 from spotwise.cost_models.arrays import Array
 
-from ..study.search_space import NO_FIT, Space, Spec, fit, is_numeric
+from ...core.configurations import Space, Spec, conditions_of, configuration_count, configurations, parents_first
+from ..study.search_space import NO_FIT, fit, is_numeric
 
 # Lengths are in widths of a parameter's range; none of these is tuned.
 MISSING_PLACE = 0.5  # of a parameter that a trial does not have: as far from one end as from the other
@@ -26,6 +28,8 @@ _MOVED_PARAMETERS = 1.5  # that a neighbour has changed on average, besides one 
 _BEYOND_ROUNDING = 0.6  # of a grid's step, added to each move: less than half would be rounded back
 _SMOOTH_STEP = 0.05  # a grid of smaller steps may be moved on freely, and snapped afterwards
 _SAME_WITHIN = 1e-3  # rows that differ by less are the same configuration
+_SAME_PLACE = 1e-9  # values of a parameter that others depend on lie further apart
+_NO_CELL = -1e12  # of what is missing
 _CELL_OFFSET = 0.3819660112501051  # in cells of that size; irrational, so that no grid lies on the border of two cells
 
 
@@ -45,6 +49,7 @@ class UnitCube:
         self.is_smooth = self.numeric & ~self._single & (self._width < _SMOOTH_STEP)
         widths = [1 if is_numeric(spec) else len(spec["choices"]) for spec in self._specs]
         self.parameter = np.repeat(np.arange(len(widths)), widths)  # (columns,): which parameter each belongs to
+        self._conditions = list(self._placed_conditions())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,6 +58,12 @@ class UnitCube:
     def rows(self, configs: Sequence[Mapping[str, Any]]) -> Array:
         """Shape (configurations, parameters). Values of another space may lie outside the bounds, and do so here."""
         return np.array([self._row(config) for config in configs]).reshape(len(configs), len(self._specs))
+
+    def all_rows(self, most: int) -> Array | None:
+        """A row for each configuration; None where there are more than so many."""
+        if configuration_count(self.space, most) is None:
+            return None
+        return self.snapped(self.rows(list(configurations(self.space))))
 
     def _row(self, config: Mapping[str, Any]) -> list[float]:
         return [place(config[name]) if name in config else math.nan for name, place in self._places]
@@ -104,12 +115,17 @@ class UnitCube:
         return np.array([cell.tobytes() in known for cell in _cells(rows)], dtype=bool)
 
     def filled(self, rows: Array, rng: np.random.Generator) -> Array:
-        """The rows with what is missing drawn at random."""
+        """The rows with what is missing drawn at random, also where it does not exist with the rest."""
         drawn, missing = self._drawn(len(rows), rng), np.isnan(rows)
-        return np.where(missing, self.snapped(drawn), rows) if missing.any() else rows
+        return np.where(missing, self._on_steps(drawn), rows) if missing.any() else rows
 
     def snapped(self, rows: Array) -> Array:
-        """Within the bounds, and on the steps of those that have some: where `rows` places their configurations."""
+        """Within the bounds, on the steps of those that have some, and without what does not exist with the rest: where
+        `rows` places their configurations.
+        """
+        return self._existing(self._on_steps(rows))
+
+    def _on_steps(self, rows: Array) -> Array:
         inside = np.clip(rows, 0.0, 1.0)
         width = np.where(self._width > 0.0, self._width, 1.0)
         steps = np.minimum(np.rint(inside / width), self._most)
@@ -121,6 +137,26 @@ class UnitCube:
         stepped[:, self._single] = 0.5
         return np.where(self.numeric, stepped, rows)
 
+    def _existing(self, rows: Array) -> Array:
+        """The rows with what does not exist beside their other values as missing."""
+        if not self._conditions:
+            return rows
+        absent = np.zeros(rows.shape, dtype=bool)
+        for index, parent, places in self._conditions:  # those that others depend on come first
+            found = rows[:, parent]
+            differs = ~np.isnan(found) & (np.abs(found[:, None] - places) > _SAME_PLACE).all(axis=1)
+            absent[:, index] |= absent[:, parent] | differs
+        return np.where(absent, math.nan, rows)
+
+    def _placed_conditions(self) -> Iterator[tuple[int, int, Array]]:
+        """(parameter, parameter that it depends on, places with one of which it exists)."""
+        places, names = dict(self._places), list(self.space)
+        for name in parents_first(self.space):
+            for parent, allowed in conditions_of(self.space[name]).items():
+                if parent in places:
+                    found = np.array([places[parent](value) for value in allowed])
+                    yield names.index(name), names.index(parent), found[~np.isnan(found)]
+
 
 def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> Array:
     """Columns of configurations of any space, shape (configurations, columns). Beyond the bounds lies on them."""
@@ -129,7 +165,7 @@ def encode(space: Space, configs: Sequence[Mapping[str, Any]]) -> Array:
 
 
 def _cells(rows: Array) -> Array:
-    return np.rint(rows / _SAME_WITHIN + _CELL_OFFSET)
+    return np.rint(np.where(np.isnan(rows), _NO_CELL, rows / _SAME_WITHIN + _CELL_OFFSET))
 
 
 def _steps(spec: Spec) -> tuple[float, int]:

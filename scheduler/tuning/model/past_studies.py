@@ -16,8 +16,9 @@ import numpy as np
 
 from spotwise.cost_models.arrays import Array
 
+from ...core.configurations import Space
 from ...core.study import StudyRecord, TrialState
-from ..study.search_space import Space, shared_names
+from ..study.search_space import shared_names
 from .encoding import UnitCube
 from .fidelities import (
     LevelCorrelations,

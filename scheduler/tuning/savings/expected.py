@@ -21,11 +21,11 @@ import numpy as np
 from spotwise.cost_models.arrays import Array
 from spotwise.cost_models.estimate import Quantiles
 
+from ...core.configurations import Space
 from ...core.study import StudyRecord
 from ..model.encoding import UnitCube
 from ..model.rank_scores import ranked
 from ..search.portfolio import Candidates, candidates, goodness_of, pick
-from ..study.search_space import Space
 from .cold_start import finest_quantile, spread
 
 # None of these is tuned.

@@ -101,10 +101,20 @@ class Search:
     def at_random(self, tried: TriedTrials, rng: np.random.Generator) -> Array:
         """A row, shape (parameters,). Where costs count, one of half the cost is twice as likely."""
         if self._costs is None:
-            return np.asarray(self._cube.random(1, rng)[0])
-        rows = self._cube.random(RANDOM_ROWS_BY_COST, rng)
-        each = 1.0 / self._cost(rows, tried)
-        return np.asarray(rows[rng.choice(RANDOM_ROWS_BY_COST, p=each / each.sum())])
+            row = self._cube.random(1, rng)[0]
+        else:
+            rows = self._cube.random(RANDOM_ROWS_BY_COST, rng)
+            each = 1.0 / self._cost(rows, tried)
+            row = rows[rng.choice(RANDOM_ROWS_BY_COST, p=each / each.sum())]
+        return np.asarray(self._untried_row(row, tried, rng))
+
+    def _untried_row(self, row: Array, tried: TriedTrials, rng: np.random.Generator) -> Array:
+        """The row, or another at random where it was tried already or runs: a space of few configurations repeats."""
+        known = np.vstack([tried.rows, tried.pending])
+        if not self._cube.is_among(row[None], known)[0]:
+            return row
+        left = self._pool[~self._cube.is_among(self._pool, known)]
+        return np.asarray(left[rng.integers(len(left))]) if len(left) else row
 
     def scored_rows(self, number: int, tried: TriedTrials, rng: np.random.Generator) -> ScoredRows | None:
         """Candidates for the trial of this number; None where too little is known, and a random row is as good."""
@@ -238,7 +248,13 @@ def _best_apart(values: Array, columns: Array, distance: float) -> list[int]:
 
 
 def pool_of(cube: UnitCube, past: PastStudies, seed: int) -> Array:
-    """Random configurations, and those of past studies that lie within the bounds, shape (rows, parameters)."""
+    """Random configurations, and those of past studies that lie within the bounds, shape (rows, parameters).
+
+    All there are, where they are fewer than would be drawn.
+    """
+    every = cube.all_rows(POOL_SIZE - 1)
+    if every is not None:
+        return every
     rng = np.random.default_rng([seed, 0])
     pool = cube.random(POOL_SIZE, rng)
     if past.count:
@@ -251,6 +267,8 @@ def pool_of(cube: UnitCube, past: PastStudies, seed: int) -> Array:
 def candidates(
     cube: UnitCube, pool: Array, best_first: Array, rng: np.random.Generator
 ) -> tuple[NDArray[np.intp], Array]:
-    """Indices of a sample of the pool, and rows that are neighbours of the best so far."""
-    sample = rng.choice(len(pool), min(POOL_SAMPLE, len(pool)), replace=False)
+    """Indices of a sample of the pool, and rows that are neighbours of the best so far. All of a pool that is a whole
+    space: what nobody tried yet must be among them.
+    """
+    sample = rng.choice(len(pool), POOL_SAMPLE if len(pool) >= POOL_SIZE else len(pool), replace=False)
     return sample, cube.neighbours(best_first[:BEST_TRIALS], NEIGHBOURS_OF_BEST, rng)

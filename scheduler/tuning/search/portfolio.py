@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from spotwise.cost_models.arrays import Array
 
+from ...core.configurations import Space
 from ...core.study import StudyRecord, TrialRecord
 from ..model.encoding import UnitCube, encode
 from ..model.kernels import Kernel
 from ..model.past_studies import PastStudies, is_informative
 from ..model.rank_scores import is_scored, ranked
 from ..model.trial_cost import TrialCostModel
-from ..study.search_space import Space, fit_params, shared_names
+from ..study.search_space import fit_params, shared_names
 
 PORTFOLIO_SIZE = 4  # configurations that are tried first: ten are more than needed (docs/tuning.md)
 INITIAL_RANDOM_TRIALS = 6  # of a study that nothing is known of, before its own trials predict anything. Not tuned

@@ -8,6 +8,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from ...core.configurations import active_params
 from ..model.trial_cost import seconds_of
 from ..study.optuna_records import STATE_OF_OPTUNAS
 from ..study.proposal import Proposal
@@ -42,7 +43,7 @@ class Proposer:
         """The next configuration, given all trials so far; those that still run count as taken."""
         number = self._task.next_number(study.trials)
         memory = self._memory(study, number)
-        params = memory.ask(fixed_distributions=self._space).params
+        params = active_params(self._task.space, memory.ask(fixed_distributions=self._space).params)
         prior = self._sampler.prior(number)
         return Proposal(number, params, "prior" if prior else "sampler", prior.note if prior else "")
 
@@ -68,7 +69,7 @@ class Proposer:
             state=TrialState.FAIL if state is TrialState.RUNNING else state,
             value=trial.value if state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
             params=trial.params,
-            distributions=self._space,
+            distributions={name: self._space[name] for name in trial.params},
             intermediate_values=dict(trial.curve),
             user_attrs={} if cost is None else {_COST: cost},
         )

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from ...core.configurations import Space
 from ...core.errors import NotFoundError
 from ...core.study import StudyRecord, TaskDescription, TrialState
-from ..study.search_space import Space, shared_names
+from ..study.search_space import shared_names
 
 MAX_STUDIES = 5  # that a sweep starts from: the most similar teach most, and a plan must stay readable. Not tuned
 SIMILAR_SIZE_RATIO = 2.0  # of two numbers of examples, at most, for these to be about as many. Not tuned

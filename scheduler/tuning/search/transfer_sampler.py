@@ -18,12 +18,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from spotwise.cost_models.arrays import Array
 
+from ...core.configurations import Space
 from ...core.study import StudyRecord
 from ..model.encoding import UnitCube
 from ..model.rank_scores import ranked
 from ..model.trial_cost import TrialCostModel
 from ..study.optuna_records import CostOf, PastStudy, record_of, trial_records
-from ..study.search_space import NO_FIT, Space, distributions, fit, spec_of
+from ..study.search_space import NO_FIT, distributions, fit, spec_of
 from ..study.trial_worth import NextTrialWorth
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
 
@@ -54,8 +55,8 @@ class TransferSampler(BaseSampler):
             history: finished studies.
             portfolio_size: configurations of past studies to try first, at most.
             space: the new study's space as in a job file, where it is known beforehand: the portfolio is then chosen
-                for it. Otherwise the first trials fit each past value when it is asked for, and the space is that of
-                the trials so far.
+                for it, and a parameter with ``when`` is proposed only with the values that it depends on. Otherwise the
+                first trials fit each past value when it is asked for, and the space is that of the trials so far.
             cost_of: what a trial that is over has cost, or would have without early stopping, in any unit; None where
                 that is not known. With it, what is tried next is what is expected to improve most for its cost, which
                 is learned from past studies too. Without it trials are counted, whatever they cost.
@@ -95,7 +96,7 @@ class TransferSampler(BaseSampler):
         from spotwise.cost_models.blas_threads import one_thread
 
         with one_thread(with_scipy=True):
-            known = self._in({name: spec_of(dist) for name, dist in search_space.items()})
+            known = self._in({name: self._spec(name, dist) for name, dist in search_space.items()})
             others = [each for each in study.get_trials(deepcopy=False) if each.number != trial.number]
             goal = "maximize" if study.direction == StudyDirection.MAXIMIZE else "minimize"
             rng = np.random.default_rng([self._seed, 1 + trial.number])
@@ -141,6 +142,11 @@ class TransferSampler(BaseSampler):
         # A seed of its own for every trial and parameter: the same after a restart, in any order, in any thread.
         seed = random.Random(f"{self._seed}/{trial.number}/{param_name}").getrandbits(31)  # noqa: S311 - no secret
         return RandomSampler(seed=seed).sample_independent(study, trial, param_name, param_distribution)
+
+    def _spec(self, name: str, dist: BaseDistribution) -> dict[str, Any]:
+        """A distribution as the job file writes it, with what it depends on, which Optuna's do not say."""
+        when = (self._space or {}).get(name, {}).get("when")
+        return {**spec_of(dist), "when": when} if when else spec_of(dist)
 
     def _in(self, space: Space) -> _SpaceState:
         from ..model.past_studies import (

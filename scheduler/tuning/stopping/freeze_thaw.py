@@ -89,7 +89,7 @@ class FreezeThaw:
         count = len(started.rows)
         rng = np.random.default_rng([self._seed, 1 + count])
         if may_begin and count < len(self._first):
-            return Start(self._cube.filled(self._first[count : count + 1], rng)[0])
+            return Start(self._cube.snapped(self._cube.filled(self._first[count : count + 1], rng))[0])
         if count < INITIAL_RANDOM_TRIALS and not self._past.count:
             return Start(np.asarray(self._cube.random(1, rng)[0])) if may_begin else self._first_to_continue(started)
         sample, near = candidates(self._cube, self._pool, self._best_rows(started), rng)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import StrEnum
 
 from ..study.study_state import Study, TrialView
 from ..study.sweep_task import SweepTask
@@ -25,13 +26,23 @@ def judge_report(study: Study, number: int, task: SweepTask) -> TrialVerdict:
     return judge(curves, number, rule, goal=task.goal, max_epochs=task.epochs)
 
 
-def fault_at_end(trial: TrialView, metric: str, seen_metrics: Collection[str]) -> str:
-    """Why a trial whose program has done all its work has failed none the less; empty where it is complete.
+class FaultAtEnd(StrEnum):
+    """Why a trial whose program has done all its work has failed none the less."""
 
-    ``seen_metrics`` are the names of what the program reported, for the message.
-    """
-    if trial.reports:
-        last = trial.reports[max(trial.reports)]
-        return f"{metric} was not a finite number at the end" if last is None else ""
+    NOT_FINITE = "not_finite"  # the metric, at the end
+    NO_METRIC = "no_metric"  # it was never reported
+
+
+def fault_at_end(trial: TrialView) -> FaultAtEnd | None:
+    """None where the trial is complete."""
+    if not trial.reports:
+        return FaultAtEnd.NO_METRIC
+    return FaultAtEnd.NOT_FINITE if trial.reports[max(trial.reports)] is None else None
+
+
+def fault_text(fault: FaultAtEnd, metric: str, seen_metrics: Collection[str]) -> str:
+    """The fault for people. ``seen_metrics`` are the names of what the program reported."""
+    if fault is FaultAtEnd.NOT_FINITE:
+        return f"{metric} was not a finite number at the end"
     reported = f"it reported {', '.join(seen_metrics)}" if seen_metrics else "it reported nothing"
     return f"ended without {metric}: {reported}. Write progress lines with {metric} to $SPOTWISE_PROGRESS_URL"

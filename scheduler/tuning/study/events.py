@@ -22,6 +22,8 @@ from spotwise.checkpoints.json_lines import LogTail, SkippedLines, append_line, 
 from spotwise.checkpoints.storage import LocalStorage
 from spotwise.checkpoints.strict_json import Fields, UnreadableError
 
+from .early_end import EarlyEndCause
+
 
 class EndState(StrEnum):
     """How a trial's hold of capacity ended."""
@@ -41,7 +43,7 @@ class Asked:
     attempt: int
     trial: int
     params: dict[str, Any]
-    source: str  # "prior" or "sampler"
+    source: str  # "prior", "sampler" or "grid"
     note: str = ""
     host: int = 0  # whose trial it is, of all hosts at work
 
@@ -88,6 +90,7 @@ class Finished:
     attempt: int
     host: int = 0
     reason: str = ""  # where it ended before all its trials were tried
+    cause: EarlyEndCause | None = None  # the same as a value
 
 
 StudyEvent = Asked | Started | Reported | TrialEnded | Finished
@@ -125,7 +128,8 @@ def _event_from(fields: Fields) -> StudyEvent:
     kind = _TYPES.get(fields.text("event"))
     time, attempt = fields.moment("time"), fields.whole("attempt")
     if kind is Finished:
-        return Finished(time, attempt, fields.whole("host", 0), fields.text("reason", ""))
+        reason = fields.text("reason", "")
+        return Finished(time, attempt, fields.whole("host", 0), reason, _early_end_cause(fields, reason))
     trial = fields.whole("trial")
     if kind is Asked:
         source, note, host = fields.text("source"), fields.text("note", ""), fields.whole("host", 0)
@@ -144,6 +148,14 @@ def _share(text: str) -> Fraction:
     if _SHARE.fullmatch(text) is None or not 0 < (share := Fraction(text)) <= 1:
         raise UnreadableError("'share' is no share of one, such as 1/4")
     return share
+
+
+def _early_end_cause(fields: Fields, reason: str) -> EarlyEndCause | None:
+    """Versions before knew one cause, and wrote only its text; one that only a newer version knows says nothing here."""
+    written = fields.optional_text("cause")
+    if written is None:
+        return EarlyEndCause.NOT_WORTH_MORE if reason else None
+    return next((cause for cause in EarlyEndCause if cause == written), None)
 
 
 class StudyLog:

@@ -12,7 +12,7 @@ class Proposal:
 
     number: int
     params: dict[str, Any]
-    source: str  # "prior" or "sampler"
+    source: str  # "prior", "sampler" or "grid"
     note: str = ""
 
 

@@ -1,7 +1,6 @@
 """Search spaces as the job file writes them: fitting values of other spaces in, Optuna's distributions.
 
-A space is ``{name: {type, low, high, log, choices, step}}``; ``type`` is float, int or categorical, keys that do not
-apply are missing or None.
+What a space is, and which parameters of it exist with a configuration: ``core.configurations``.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from ...core.configurations import Space, Spec, active_params, is_same_value
+
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
-
-Spec = Mapping[str, Any]
-Space = Mapping[str, Spec]
 
 _ROUNDED = Decimal("1e-9")  # of a step
 
@@ -43,7 +41,7 @@ def shared_names(space: Space, other: Space) -> tuple[str, ...]:
 def fit(spec: Spec, value: object) -> Any:
     """The value of ``spec`` nearest to a value of another space; ``NO_FIT`` if there is none."""
     if not is_numeric(spec):
-        return next((choice for choice in spec["choices"] if _same(choice, value)), NO_FIT)
+        return next((choice for choice in spec["choices"] if is_same_value(choice, value)), NO_FIT)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return NO_FIT
     step = spec.get("step") or (1 if spec["type"] == "int" else None)
@@ -65,7 +63,7 @@ def _on_grid(value: float, low: float, high: float, step: float) -> float:
 def fit_params(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     """What of a configuration of another space can be used in this one; what cannot is left out."""
     fitted = {name: fit(space[name], value) for name, value in params.items() if name in space}
-    return {name: value for name, value in fitted.items() if value is not NO_FIT}
+    return active_params(space, {name: value for name, value in fitted.items() if value is not NO_FIT})
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
@@ -100,8 +98,3 @@ def spec_of(distribution: BaseDistribution) -> dict[str, Any]:
     raise ValueError(
         f"{type(distribution).__name__} is no distribution of Optuna 4 or later: use Float, Int or Categorical"
     )
-
-
-def _same(choice: object, value: object) -> bool:
-    """Equal and of one kind: True is not 1 here, and "1" is not 1."""
-    return choice == value and isinstance(choice, bool) == isinstance(value, bool)

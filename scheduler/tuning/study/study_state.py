@@ -118,7 +118,7 @@ def fold(events: Iterable[StudyEvent], study: Study | None = None) -> Study:
         updated_at = max(updated_at or event.time, event.time)
         if isinstance(event, Finished):
             finished |= {event.host}
-            end_reason = event.reason or end_reason
+            end_reason = end_reason if event.cause is None else event.reason
             host = event.host
         elif isinstance(event, Asked):
             trial = TrialView(event.trial, event.params, event.source, event.note, event.host)

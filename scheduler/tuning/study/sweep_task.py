@@ -60,6 +60,7 @@ class SweepTask:
     host: int = 0  # which of the hosts at work this one is; it runs the trials whose number leaves this remainder
     hosts: int = 1
     priors: tuple[StudyRecord, ...] = ()
+    search: str = "model"  # or "grid": each configuration of the space once
     stop_when: StopRule | None = None
     price: MachinePrice | None = None  # of the attempt's machine, where the environment tells
 

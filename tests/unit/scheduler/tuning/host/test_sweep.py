@@ -112,7 +112,7 @@ def test_crash_fails_the_trial_with_its_last_lines_and_the_sweep_goes_on(make_ta
     assert trial.phase is TrialPhase.FAILED
     assert "exit code 1" in trial.reason
     assert "ValueError: no" in trial.reason
-    assert sweep.broken == ""
+    assert sweep.broken is None
     assert sweep.take() is not None
 
 
@@ -142,9 +142,10 @@ def test_process_killed_from_outside_continues_until_it_gains_nothing(make_task:
 def test_first_trials_failing_without_an_epoch_break_the_sweep(make_task: MakeTask, tmp_path: Path) -> None:
     sweep = live(make_task(trials=8))
     for _ in range(3):
-        assert sweep.broken == ""
+        assert sweep.broken is None
         run_trial(sweep, [], code=127)
-    assert "the first 3 trials all failed before their first epoch" in sweep.broken
+    assert sweep.broken is not None
+    assert "the first 3 trials all failed before their first epoch" in sweep.broken.explanation
     assert sweep.take() is None
     assert live(make_task(trials=8, attempt=2)).broken == sweep.broken
 
