@@ -68,7 +68,7 @@ def test_related_history_leads_near_the_lowest_point_after_three_trials() -> Non
 
 def mean_value(history: list[StudyRecord], trials: int) -> float:
     """Of what is proposed after so many trials."""
-    rows = [search(history, seed=s).propose(1, tried(trials), np.random.default_rng(s)) for s in range(5)]
+    rows = [search(history, seed=s).propose(1, tried(trials), np.random.default_rng([s, 1])) for s in range(5)]
     return float(np.mean([Bowl(0).value(CUBE.config(row)) for row in rows]))
 
 
@@ -268,3 +268,9 @@ def test_every_third_trial_counts_the_gain_only_within_what_is_affordable() -> N
     assert [rich.choice(number) for number in range(3)] == [0, 0, 1]
     assert [poor.choice(number) for number in range(3)] == [0, 0, 0]
     assert ScoredRows(rows, gain, cost, np.zeros(5), 1000.0).choice(5) == 2
+
+
+def test_a_random_row_that_was_tried_already_is_drawn_again() -> None:
+    drawn = np.random.default_rng(0).random((1, 3))
+    before = TriedTrials(drawn, np.zeros(1), NONE, np.full(1, np.nan))
+    assert not CUBE.is_among(search([]).at_random(before, np.random.default_rng(0))[None], drawn)[0]
