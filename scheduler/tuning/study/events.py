@@ -151,7 +151,7 @@ def _share(text: str) -> Fraction:
 
 
 def _early_end_cause(fields: Fields, reason: str) -> EarlyEndCause | None:
-    """Versions before knew one cause, and wrote only its text; one that only a newer version knows says nothing here."""
+    """Versions before knew one cause, and wrote only its text. What only a newer version knows says nothing here."""
     written = fields.optional_text("cause")
     if written is None:
         return EarlyEndCause.NOT_WORTH_MORE if reason else None

@@ -78,7 +78,7 @@ def test_without_history_the_first_trials_are_random_and_later_ones_learn() -> N
 
 def test_history_turned_round_leads_near_the_lowest_point_once_it_is_found_out() -> None:
     turned = past_studies(goal="maximize")
-    assert mean_value(turned, 1) > 0.5
+    assert mean_value(turned, 1) > 0.3  # as far as at random
     assert mean_value(turned, 4) < 0.05
 
 
