@@ -103,7 +103,7 @@ def submit(context: Context, job: Path, engine: str | None, *, watch: bool, agai
     prepared = prepare(app, job, given)
     run, is_new = admit(app, prepared, again=again)
     where = prepared.plan.chosen.offer.key if prepared.plan.chosen else "the first offer that comes up"
-    active = f"{run.id} of this job file is active already"
+    active = f"{run.id} of this job file is active already, with the code of its submission; --again starts another"
     print(f"submitted {run.id}: starts on {where}" if is_new else active, flush=True)
     if is_new and (learns := warm_start_line(prepared.plan)):
         print(learns, flush=True)

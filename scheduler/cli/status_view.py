@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..accounting.ledger import cost_of
+from ..core.code_version import CodeVersion, code_json
 from ..core.deadline import DeadlineState, deadline_state, is_done_late
 from ..core.errors import ExitCode
 from ..core.event_kind import EventKind
@@ -165,7 +166,7 @@ def _is_up(attempt: Attempt, events: Sequence[RunEvent]) -> bool:
 
 def run_detail(view: RunView, *, with_events: bool = True) -> RenderableType:
     """One run: where it is, what it cost and will cost, its attempts and trials, and why things happened."""
-    parts: list[RenderableType] = [_headline(view), _bars(view)]
+    parts: list[RenderableType] = [_headline(view), _bars(view), *_code_line(view.run)]
     ahead = None if view.run.state.is_final else _ahead(view)
     if view.run.state.is_final and (late := deadline_end_line(view.run)) is not None:
         parts.append(Text(late, style="red"))
@@ -234,6 +235,7 @@ def status_json(view: RunView) -> dict[str, Any]:
         "progress": view.progress.fraction,
         "checkpoint_seen": view.checkpoint_seen,
         "rest": remaining_json(view.remaining),
+        "code": code_json(CodeVersion.of_json(run.code_json)),
         "preemptions": view.preemptions,
         "attempts": [_attempt_json(attempt) for attempt in view.attempts],
         "past_saving": None if view.study is None else saving_json(view.past_saving, trial_usd(view.study)),
@@ -303,6 +305,12 @@ def _bars(view: RunView) -> Table:
     else:
         grid.add_row("spent", f"{view.spent_usd:.2f} USD", "")
     return grid
+
+
+def _code_line(run: Run) -> list[Text]:
+    """Which code runs; nothing of a run that an older version admitted."""
+    code = CodeVersion.of_json(run.code_json)
+    return [] if code is None else [Text(f"{'code':{LABEL_WIDTH}}  {code.text}")]
 
 
 def _attempts(view: RunView) -> ResponsiveTable:

@@ -120,6 +120,7 @@ class Run:
     plan_json: str = "{}"  # the plan as shown at submission
     mounts_json: str = "{}"  # the job's `file_mounts` and `storage_mounts` with whole paths: whoever supervises it,
     # wherever, uploads the same files. {}: none, or a run of an older version, whose job file says them
+    code_json: str = "{}"  # which code it executes: a `CodeVersion`. {}: live, of an older version, or none
     cancel_requested: bool = False  # a person asked; set by `spotwise cancel` alone
     budget_spent: bool = False  # the supervisor stops it at the next checkpoint
     wait_until: datetime | None = None  # the policy waits for capacity

@@ -17,6 +17,7 @@ from pathlib import Path
 from spotwise.cost_models.offer import Offer
 
 from ..accounting.team_month import money_of
+from ..core.code_version import CodeVersion
 from ..core.errors import InputError, NotFoundError, RefusedError, StoreError
 from ..core.run import Run, RunState
 from ..core.study import StudyRecord
@@ -39,6 +40,7 @@ from ..planning.work_estimate import measure, overhead_hours, work_of
 from ..store import TeamLimit
 from ..tuning.search.related_studies import RelatedStudy, pick_priors
 from .context import App
+from .run_code import fix_code, work_folder
 from .run_secrets import forget_secrets, secrets_of_submission
 from .study_record import description_of
 from .workloads import write_sweep_task
@@ -105,7 +107,7 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
 
     Raises:
         RefusedError: deadline or budget cannot be met.
-        InputError: a secret has no value, or the run's files no place.
+        InputError: a secret has no value, the run's files no place, or its code cannot be fixed.
     """
     job, plan = prepared.job, prepared.plan
     workdir = job.workdir or str(Path.cwd())
@@ -118,7 +120,8 @@ def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bo
     if plan.refusals:
         raise RefusedError("\n".join(f"{job.name} is refused: {reason}" for reason in plan.refusals))
     values = _secret_values(job)
-    run = _run(app, prepared, run_id or new_run_id(job.name), workdir)
+    code = fix_code(job, workdir, home=app.home, engine=app.settings.engine)
+    run = _run(app, prepared, run_id or new_run_id(job.name), workdir, code)
     folder = Path(run.folder)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_sweep_task(run, job, prepared.priors)
@@ -179,8 +182,8 @@ def _notes(settings: Settings, job: JobSpec, offers: Sequence[Offer]) -> list[st
     ]
 
 
-def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
-    job, plan = prepared.job, prepared.plan
+def _run(app: App, prepared: Prepared, run_id: str, workdir: str, code: CodeVersion | None) -> Run:
+    job, plan, engine, folder = prepared.job, prepared.plan, app.settings.engine, app.home / "runs" / run_id
     chosen = plan.chosen.estimate if plan.chosen is not None and plan.work.hours is not None else None
     cost = chosen.cost_usd if chosen is not None else None
     return Run(
@@ -192,9 +195,9 @@ def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
         project=job.project,
         state=RunState.WAITING,
         job_yaml=prepared.text,
-        workdir=workdir,
-        folder=str(app.home / "runs" / run_id),
-        engine=app.settings.engine,
+        workdir=work_folder(code, workdir, home=app.home, run_folder=folder, engine=engine),
+        folder=str(folder),
+        engine=engine,
         storage=_storage(app, run_id),
         hosts=job.hosts,
         submitted_at=app.clock.now(),
@@ -207,6 +210,7 @@ def _run(app: App, prepared: Prepared, run_id: str, workdir: str) -> Run:
         predicted_hours=chosen.hours.expected if chosen else None,
         plan_json=json.dumps(plan_json(plan)),
         mounts_json=_mounts_json(job),
+        code_json="{}" if code is None else code.to_json(),
     )
 
 

@@ -33,6 +33,7 @@ from . import lease_owner
 from .end_reason import explained
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
 from .outlook import Outlook
+from .run_code import make_work_folder
 from .run_notes import RunNotes
 from .run_secrets import forget_secrets, remove_left_over
 from .situation import SituationReader, checkpoint_every
@@ -158,9 +159,9 @@ class Supervisor:
                 attempts[run.id] = self._store.attempts(run.id)
 
     def _launch(self, run: Run, attempt: Attempt) -> None:
-        request = self._request(run, attempt)
         try:
-            self._engine_named(run.engine).launch(request)
+            make_work_folder(run)
+            self._engine_named(run.engine).launch(self._request(run, attempt))
         except CapacityError as error:
             self._end_unlaunched(run, attempt, AttemptState.REFUSED, EndCause.NO_CAPACITY, str(error))
         except EngineError as error:

@@ -31,6 +31,7 @@ from ..tuning.study.study_record import to_record
 from ..tuning.study.study_state import StudyFeed, TrialPhase, TrialView
 from ..tuning.study.sweep_task import StoppingRule, SweepTask
 from ..tuning.study.trial_worth import StopRule
+from .run_code import source_folder
 from .run_secrets import read_secrets
 from .study_record import past_studies, with_terms
 
@@ -210,7 +211,7 @@ def _checkpoint_to(run: Run, job: JobSpec) -> str | None:
     to = job.checkpoint.to
     if to is None:
         return None
-    base = to.rstrip("/") if "://" in to else str(Path(run.workdir) / Path(to).expanduser())
+    base = to.rstrip("/") if "://" in to else str(source_folder(run) / Path(to).expanduser())
     return f"{base}/{run.id}"
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictStr, ValidationError
 
@@ -77,6 +77,7 @@ __all__ = [
 ]
 
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _SCALAR: list[JsonValue] = ["string", "number", "boolean"]
 
 
@@ -138,6 +139,10 @@ class JobKeys(Part):
         description="Folder that setup and run work in: relative to this file's folder, else to the current one.",
     )
     num_nodes: Fewer = Field(default=1, description="How many nodes it runs on.")
+    code: Literal["snapshot", "live"] = Field(
+        default="snapshot",
+        description="snapshot: the run executes the code of its submission; live: each attempt, the folder as it is.",
+    )
     resources: dict[str, Any] | None = Field(
         default=None, description="Which clouds, regions and machines are suitable."
     )
@@ -176,7 +181,7 @@ class JobSpec(JobKeys):
 
 
 _TEXT_KEYS = frozenset({"name", "owner", "team", "project", "labels"})
-_PLAIN_KEYS = frozenset({"deadline", "budget", "policy", "checkpoint", "work", "sweep", "retrain"})
+_PLAIN_KEYS = frozenset({"deadline", "budget", "policy", "checkpoint", "work", "sweep", "retrain", "code"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +263,19 @@ def notes_on(job: JobSpec, engine: str) -> list[str]:
     notes = skypilot_keys.unused_by(engine, job.sky, job.resources or {}, job.num_nodes)
     if job.work is not None and job.work.reference and job.work.hours is None:
         notes.append("work.reference: no effect without work.hours")
+    if job.code == "live":
+        notes.append("code: live: attempts that start later run the work folder as it is by then")
+    if engine != "local" and _moves(job.sky.get("workdir")):
+        notes.append("workdir.ref: names no commit: attempts that start later fetch what is newest by then")
     every = job.checkpoint.every
     if job.work is not None and job.work.steps and (every is None or every.unit is not Unit.STEPS):
         notes.append("work.steps: no effect without checkpoint.every: N steps")
     return notes + experimental_keys(job)
+
+
+def _moves(repository: object) -> bool:
+    """Whether it is a Git repository at a branch or tag."""
+    return isinstance(repository, dict) and not _COMMIT.fullmatch(str(repository.get("ref", "")))
 
 
 def experimental_keys(job: JobSpec) -> list[str]:

@@ -104,7 +104,7 @@ def _panels(section: Section, keys: Iterator[str]) -> Iterator[Panel]:
         _markets(section, usd),
         _sweeps(section, usd),
         _models(section, usd),
-        Panel("runs", "Runs", grids=(tables.run_grid(section, usd),), place="bottom"),
+        _runs(section, usd),
     )
     for panel in candidates:
         if panel.chart is not None or any(grid.lines for grid in panel.grids):
@@ -188,6 +188,11 @@ def _predictions(section: Section, usd: Usd, keys: Iterator[str]) -> Panel:
         chart=prediction_dots(next(keys), rows, usd) if rows else None,
         grids=(tables.prediction_grid(section, usd),),
     )
+
+
+def _runs(section: Section, usd: Usd) -> Panel:
+    grids, folded = (tables.run_grid(section, usd),), (tables.code_grid(section, usd),)
+    return Panel("runs", "Runs", grids=grids, folded=folded, place="bottom")
 
 
 def _markets(section: Section, usd: Usd) -> Panel:

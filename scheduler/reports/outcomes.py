@@ -9,6 +9,7 @@ from statistics import median
 
 from ..accounting.ledger import Category, Charge
 from ..accounting.team_month import running_usd
+from ..core.code_version import CodeVersion
 from ..core.deadline import deadline_state
 from ..core.money import in_micro_usd
 from ..core.run import Attempt, AttemptState, Run, RunState
@@ -72,6 +73,7 @@ def run_lines(data: ReportData) -> tuple[RunLine, ...]:
 
 
 def _run_line(run: Run, charges: Sequence[Charge], attempts: Sequence[Attempt], data: ReportData) -> RunLine:
+    code = CodeVersion.of_json(run.code_json)
     spend = spend_of(charges, running_usd(attempts, data.now))
     return RunLine(
         run_id=run.id,
@@ -90,6 +92,7 @@ def _run_line(run: Run, charges: Sequence[Charge], attempts: Sequence[Attempt], 
         work_kept_share=work_kept(spend),
         spend=spend,
         end_reason=run.end_reason,
+        code="" if code is None else code.text,
     )
 
 

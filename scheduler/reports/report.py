@@ -248,6 +248,7 @@ class RunLine:
     work_kept_share: float | None  # work that survived preemptions, of all work paid for
     spend: Spend
     end_reason: str
+    code: str  # which code it executes, and of which commit; "" where nobody knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,12 @@ def in_time(state: DeadlineState | None) -> str:
     return NOTHING if state is None else _IN_TIME.get(state, NOTHING)
 
 
+def code_grid(section: Section, usd: Usd) -> Grid:
+    """Which code each run executes."""
+    lines = tuple(Line((run.run_id, run.code)) for run in section.runs if run.code)
+    return Grid("code", "Code", ("run", "code"), (), lines)
+
+
 def outcome_grid(section: Section, usd: Usd) -> Grid:
     """How attempts ended, and what they cost."""
     lines = tuple(Line((label(row.state), str(row.attempts), usd(row.usd))) for row in section.outcomes)

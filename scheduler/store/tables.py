@@ -53,6 +53,7 @@ runs = Table(
     Column("predicted_hours", Float),
     Column("plan_json", Text, nullable=False),
     Column("mounts_json", Text, nullable=False),
+    Column("code_json", Text, nullable=False),
     Column("cancel_requested", Boolean, nullable=False),
     Column("budget_spent", Boolean, nullable=False),
     Column("wait_until", TimestampColumn),

@@ -9,6 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from ..accounting.ledger import Charge
+from ..core.code_version import CodeVersion
 from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
 from . import rows, tables
@@ -25,7 +26,9 @@ def add_run(connection: Connection, history: ChangeLog, run: Run, active_key: st
     """Insert a run; ``active_key`` keeps a second run of the same job file away while it is active."""
     values = rows.run_row(run)
     connection.execute(insert(tables.runs).values(active_key=active_key, **values))
-    history.append(connection, Subject.RUN, run.id, _changed({}, values, _OF_RUN), cause="submitted", run_id=run.id)
+    code = CodeVersion.of_json(run.code_json)
+    changed: Changed = {**_changed({}, values, _OF_RUN), "code": (None, None if code is None else code.text)}
+    history.append(connection, Subject.RUN, run.id, changed, cause="submitted", run_id=run.id)
 
 
 def update_run(connection: Connection, history: ChangeLog, run: Run, cause: str) -> None:

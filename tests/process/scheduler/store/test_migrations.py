@@ -141,7 +141,7 @@ def test_the_upgrade_is_the_first_line_of_the_history(database: Path) -> None:
     moment = datetime(2026, 12, 1, tzinfo=UTC)
     store = Store.open(url_of(database), Actor("ana", "desk", "status"), ManualClock(moment))
     (change,) = store.changes()
-    assert (change.before, change.after, change.at, change.actor.user) == ("4", "6", moment, "ana")
+    assert (change.before, change.after, change.at, change.actor.user) == ("4", str(int(REVISION)), moment, "ana")
     store.close()
 
 
@@ -164,7 +164,7 @@ def test_of_processes_that_open_an_older_store_at_once_one_upgrades_it(database:
         process.stdin.write("go\n")
         process.stdin.flush()
     printed = sorted(process.communicate(timeout=60)[0] for process in opening)
-    assert printed == ["4 18\n", "6 18\n", "6 18\n"]  # the schema that each found, and its attempts
+    assert printed == ["4 18\n", *[f"{int(REVISION)} 18\n"] * 2]  # the schema that each found, and its attempts
 
 
 def test_an_older_spotwise_leaves_an_upgraded_store_alone(database: Path) -> None:
@@ -212,13 +212,15 @@ def test_commands_say_of_an_older_home_what_the_version_before_said(database: Pa
 
 
 def test_the_command_says_what_it_did_to_the_schema(database: Path) -> None:
-    assert said(database.parent, "migrate") == "the store was upgraded from schema 4 to schema 6\n"
-    assert said(database.parent, "migrate") == "the store is of schema 6, this version's: nothing to do\n"
+    assert said(database.parent, "migrate") == f"the store was upgraded from schema 4 to schema {int(REVISION)}\n"
+    assert (
+        said(database.parent, "migrate") == f"the store is of schema {int(REVISION)}, this version's: nothing to do\n"
+    )
 
 
 def test_a_newer_store_ends_a_command_with_its_exit_code_and_no_traceback(database: Path) -> None:
     with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE meta SET value = '7'")
+        connection.execute(f"UPDATE meta SET value = '{int(REVISION) + 1}'")
     refused = spotwise(database.parent, "status")
     assert refused.returncode == ExitCode.BAD_INPUT
     assert refused.stderr.startswith("the store was written by a newer spotwise")

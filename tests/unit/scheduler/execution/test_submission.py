@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,18 @@ import pytest
 from fakes import FakeEngine
 
 from spotwise.scheduler.core.clock import ManualClock, SystemClock
+from spotwise.scheduler.core.code_version import CodeMode, CodeVersion
 from spotwise.scheduler.core.errors import InputError
-from spotwise.scheduler.core.run import CostBasis, Run
+from spotwise.scheduler.core.run import AttemptState, CostBasis, Run
 from spotwise.scheduler.core.study import StudyRecord, TrialRecord, TrialState
 from spotwise.scheduler.engines.base import LaunchRequest
 from spotwise.scheduler.execution.context import App
 from spotwise.scheduler.execution.situation import SituationReader
 from spotwise.scheduler.execution.submission import prepare, submit
 from spotwise.scheduler.execution.supervisor import Supervisor
-from spotwise.scheduler.execution.workloads import workload_for
+from spotwise.scheduler.execution.workloads import checkpoint_url, workload_for
 from spotwise.scheduler.jobfile.settings import Settings, SkyPilotSettings
+from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.store import Store
 from spotwise.scheduler.store.studies import forget_studies
 
@@ -56,6 +59,12 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
 def job_in(folder: Path, more: str = "") -> Path:
     for name in ("code", "data"):
         (folder / name).mkdir(parents=True)
@@ -75,7 +84,7 @@ def test_a_supervisor_in_another_folder_uploads_the_files_of_the_job_files_folde
     place.submit(Path("job.yaml"))
     monkeypatch.chdir(other)
     task = place.launched().task
-    assert task["workdir"] == f"{mine}/code"
+    assert CodeVersion.of_json(place.app.store.runs()[0].code_json).source == f"{mine}/code"
     assert task["file_mounts"] == {"/data": f"{mine}/data", "/b": "s3://bucket"}
     assert task["storage_mounts"] == {"/s": {"source": f"{mine}/data"}}
 
@@ -93,7 +102,8 @@ def test_the_same_text_beside_other_files_is_another_job(place: Place, tmp_path:
 
 def test_a_run_of_an_older_version_says_its_mounts_in_the_job_file_alone(place: Place, tmp_path: Path) -> None:
     run, _ = place.submit(job_in(tmp_path / "a", WITH_FILES))
-    older = replace(run, id="older-aaaaaa", mounts_json="{}", folder=str(tmp_path / "older"))
+    then = {"mounts_json": "{}", "code_json": "{}", "workdir": f"{tmp_path}/a/code"}
+    older = replace(run, id="older-aaaaaa", folder=str(tmp_path / "older"), **then)
     place.app.store.add_run(older, "older")
     Path(older.folder).mkdir()
     place.launched()
@@ -227,3 +237,62 @@ def test_a_deadline_that_related_trials_cannot_meet_is_refused(place: Place, tmp
     path = tmp_path / "sweep.yaml"
     path.write_text(SWEEP.replace("400h", "10h"))
     assert "cannot be met" in prepare(place.app, path).plan.refusals[0]
+
+
+def code_of(run: Run) -> CodeVersion:
+    found = CodeVersion.of_json(run.code_json)
+    assert found is not None
+    return found
+
+
+def test_what_is_edited_after_submission_does_not_reach_the_run(place: Place, tmp_path: Path) -> None:
+    job = job_in(tmp_path / "a", "workdir: code\n")
+    (tmp_path / "a/code/train.py").write_text("print(1)")
+    run, _ = place.submit(job)
+    (tmp_path / "a/code/train.py").write_text("print(2)")
+    work = Path(place.launched().workdir)
+    assert (work / "train.py").read_text() == "print(1)"
+    assert code_of(run).mode is CodeMode.SNAPSHOT
+    (tmp_path / "a/code/train.py").write_text("print(1)")
+    again, _ = submit(place.app, prepare(place.app, job), again=True)
+    assert again.id != run.id
+    assert code_of(again).fingerprint == code_of(run).fingerprint != ""
+
+
+def test_skypilot_is_given_the_snapshot_and_nothing_where_no_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    place = with_storage(tmp_path, str(tmp_path / "shared"))
+    run, _ = place.submit(job_in(tmp_path / "a", "workdir: code\n"))
+    assert place.launched().task["workdir"] == f"{place.app.home}/code/{code_of(run).fingerprint}"
+    bare, _ = place.submit(job_in(tmp_path / "b"))
+    assert bare.code_json == "{}"
+
+
+def test_live_code_is_a_choice_that_plan_and_run_show(place: Place, tmp_path: Path) -> None:
+    job = job_in(tmp_path / "a", "workdir: code\ncode: live\n")
+    assert any(note.startswith("code: live: ") for note in prepare(place.app, job).plan.notes)
+    run, _ = place.submit(job)
+    assert (run.workdir, code_of(run).short) == (f"{tmp_path}/a/code", "live")
+
+
+def test_a_relative_checkpoint_folder_counts_from_the_folder_of_the_submission(place: Place, tmp_path: Path) -> None:
+    job = job_in(tmp_path / "a", "workdir: code\n")
+    job.write_text(job.read_text().replace("every: 1 epochs", "every: 1 epochs, to: kept"))
+    run, _ = place.submit(job)
+    assert checkpoint_url(run) == f"{tmp_path}/a/code/kept/{run.id}"
+
+
+def test_code_that_is_gone_ends_the_attempt_with_what_to_do(place: Place, tmp_path: Path) -> None:
+    run, _ = place.submit(job_in(tmp_path / "a", "workdir: code\n"))
+    shutil.rmtree(place.app.home / "code")
+    supervisor = Supervisor(place.app.store, place.app.engine, place.app.settings, place.app.clock)
+    supervisor.tick()
+    (attempt,) = place.app.store.attempts(run.id)
+    assert (attempt.state, attempt.end_cause) == (AttemptState.FAILED, EndCause.LAUNCH_FAILED)
+    assert "is gone; submit it again" in attempt.end_reason
+
+
+def test_the_history_names_the_code(place: Place, tmp_path: Path) -> None:
+    run, _ = place.submit(job_in(tmp_path / "a", "workdir: code\n"))
+    (change,) = [each for each in place.app.store.changes(run.id) if each.field == "code"]
+    assert change.after == code_of(run).text

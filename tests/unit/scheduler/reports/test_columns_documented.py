@@ -34,6 +34,7 @@ def grids() -> list[Grid]:
         tables.market_grid(section, usd),
         tables.basis_grid(section, usd),
         tables.run_grid(section, usd),
+        tables.code_grid(section, usd),
         tables.outcome_grid(section, usd),
         tables.prediction_grid(section, usd),
         tables.sweep_grid(section, usd),
