@@ -220,7 +220,7 @@ def test_the_command_says_what_it_did_to_the_schema(database: Path) -> None:
 
 def test_a_newer_store_ends_a_command_with_its_exit_code_and_no_traceback(database: Path) -> None:
     with sqlite3.connect(database) as connection:
-        connection.execute(f"UPDATE meta SET value = '{int(REVISION) + 1}'")
+        connection.execute("UPDATE meta SET value = ?", (str(int(REVISION) + 1),))
     refused = spotwise(database.parent, "status")
     assert refused.returncode == ExitCode.BAD_INPUT
     assert refused.stderr.startswith("the store was written by a newer spotwise")
