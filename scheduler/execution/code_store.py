@@ -21,6 +21,7 @@ _IN_USE_S = 3600.0  # younger than this, a snapshot may belong to a submission t
 
 
 def code_folder(home: Path) -> Path:
+    """Where snapshots lie, each in a folder of its fingerprint's name."""
     return home / "code"
 
 

@@ -26,6 +26,7 @@ def git_state(folder: Path) -> GitState | None:
 
 
 def is_in_repository(folder: Path) -> bool:
+    """Whether a folder lies in the work tree of a repository."""
     return _ask(folder, "rev-parse", "--is-inside-work-tree") is not None
 
 
