@@ -34,6 +34,7 @@ class TeamMonth:
     running_usd: Decimal = _ZERO  # what attempts that have not ended have cost in the month so far
     reserved_usd: Mapping[str, Decimal] = field(default_factory=dict)  # by active run: what it has set aside and not
     # cost yet
+    live: tuple[Attempt, ...] = ()  # attempts that have not ended
 
     @property
     def spent_usd(self) -> Decimal:
@@ -66,14 +67,16 @@ def team_month(
         booked_by_run: all charges of each active run, of earlier months too.
     """
     active = [run for run in runs if not run.state.is_final]
+    live = tuple(attempt for attempt in attempts if not attempt.state.is_final)
     cost = {run.id: booked_by_run.get(run.id, _ZERO) for run in active}
-    for attempt in attempts:
-        if not attempt.state.is_final and attempt.run_id in cost:
+    for attempt in live:
+        if attempt.run_id in cost:
             cost[attempt.run_id] += cost_of(attempt, now)
     return TeamMonth(
         booked_usd=booked_usd,
-        running_usd=running_usd(attempts, now, since=month_of(now)[0]),
+        running_usd=running_usd(live, now, since=month_of(now)[0]),
         reserved_usd={run.id: max(run.reserved_usd - cost[run.id], _ZERO) for run in active},
+        live=live,
     )
 
 

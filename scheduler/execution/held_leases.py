@@ -18,6 +18,7 @@ class HeldLeases:
     def __init__(self, store: Store, owner: str) -> None:
         self._store, self._owner = store, owner
         self._held: dict[str, tuple[Lease, datetime]] = {}  # with when each was renewed
+        self._kept_at: datetime | None = None
 
     def __contains__(self, run_id: str) -> bool:
         return run_id in self._held
@@ -37,6 +38,13 @@ class HeldLeases:
             return False
         self._held[run_id] = (lease, now)
         return True
+
+    def keep(self, now: datetime) -> None:
+        """Renew what is due of all that is held, in a round that lasts long; what another has taken is dropped."""
+        if self._kept_at is None or now - self._kept_at >= timedelta(seconds=RENEW_S):
+            self._kept_at = now
+            for run_id in list(self._held):
+                self.hold(run_id, now)
 
     def release(self, run_id: str) -> None:
         """Give a run up for others to take."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from spotwise.cost_models.offer import Offer, Pool
 
-from ..accounting.ledger import cost_of
 from ..core.clock import Clock
 from ..core.run import Attempt, AttemptState, Run, RunKind
 from ..core.work_point import WorkPoint
@@ -23,8 +23,9 @@ from ..planning.plan import fit, make_situation
 from ..planning.run_evidence import evidence_of
 from ..planning.start_estimate import expected_hours
 from ..planning.work_estimate import MeasuredRuns, WorkEstimate, as_planned, measure, overhead_hours, work_of
-from ..policies.base import Situation
+from ..policies.base import Decision, Move, Situation
 from ..store import Store
+from .money_left import Cap, MoneyLeft, MoneyReader
 from .workloads import Workload
 
 MARKET_S = 0.4  # wall clock; within a round of the supervisor
@@ -37,6 +38,7 @@ class SituationReader:
     def __init__(self, store: Store, engine_named: Callable[[str], Engine], settings: Settings, clock: Clock) -> None:
         self._store, self._engine_named = store, engine_named
         self._settings, self._clock = settings, clock
+        self.money = MoneyReader(store, engine_named, settings, clock)
         self._attempts: dict[str, tuple[datetime, PastAttempts]] = {}  # by engine: when read, and what was seen
         self._measured: dict[tuple[str, RunKind, str], tuple[datetime, MeasuredRuns]] = {}  # by engine, kind, job file
         self._markets: dict[str, tuple[datetime, MarketSnapshot]] = {}  # by engine: when asked, and the answer
@@ -56,6 +58,7 @@ class SituationReader:
         known = known.with_overhead(expected_hours(evidence.starts, known.restart_hours))
         planned = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
         work = learned(planned, _observed(job, planned, known, attempts, points=workload.points(), now=now))
+        money = self.money.left(run, attempts)
         situation = make_situation(
             job,
             work,
@@ -64,7 +67,7 @@ class SituationReader:
             now,
             deadline_at=run.deadline_at,
             left=1.0 - max(progress.fraction, evidence.kept_share),
-            money_left=None if run.budget_usd is None else self.money_left(run, attempts),
+            money_left=None if money is None else money.usd,
             current=None if live is None else live.offer,
             current_age_hours=0.0 if live is None else _age_hours(live, now),
             refused=_refused(attempts),
@@ -73,41 +76,24 @@ class SituationReader:
         )
         return situation, known
 
-    def money_left(self, run: Run, attempts: Sequence[Attempt]) -> Decimal:
-        """Budget less what is booked and what the live attempts have cost so far."""
-        running = sum((cost_of(a, self._clock.now()) for a in attempts if not a.state.is_final), Decimal(0))
-        return (run.budget_usd or Decimal(0)) - self._store.booked_usd(run.id) - running
+    def spent(
+        self, run: Run, attempts: Sequence[Attempt], situation: Situation, known: MarketSnapshot
+    ) -> MoneyLeft | None:
+        """The cap that leaves too little to start the cheapest offer and stop it again; None where there is enough.
 
-    def must_stop(self, run: Run, attempts: Sequence[Attempt]) -> bool:
-        """Whether what is left of the budget just pays for stopping the live attempts at a checkpoint."""
-        if run.budget_usd is None:
-            return False
-        stopping = sum((self._stopping_cost(a) for a in attempts if not a.state.is_final), Decimal(0))
-        return self.money_left(run, attempts) <= stopping
-
-    def seconds_paid_for(self, run: Run, attempt: Attempt) -> float | None:
-        """Wall-clock seconds of a new attempt that its host's share of the budget pays for; None: no budget, or free.
-
-        Hosts get equal shares of what is left, since each must keep to the budget alone when no supervisor lives.
+        Of a team's money there must be as much as a billed hour of work costs beyond that, or all work that is left:
+        it becomes free bit by bit, and each bit would go into another start. What was admitted may begin.
         """
-        a_second = attempt.offer.price_usd_per_hour * attempt.nodes / attempt.hour_s
-        if run.budget_usd is None or not a_second:
+        left = self.money.left(run, attempts)
+        if left is None or left.is_untouched or not situation.candidates:
             return None
-        others = [a for a in self._store.attempts(run.id) if a.id != attempt.id]
-        return float(self.money_left(run, others) / run.hosts / a_second)
-
-    def is_spent(self, run: Run, situation: Situation, known: MarketSnapshot, nodes: int) -> bool:
-        """Whether not even the cheapest offer could be started and stopped again."""
-        if run.budget_usd is None or not situation.candidates:
-            return False
-        cheapest = min(c.offer.price_usd_per_hour for c in situation.candidates) * nodes
-        hours = Decimal(str(known.overheads.provision_hours + known.overheads.restore_hours))
-        return (situation.money_left_usd or Decimal(0)) <= cheapest * hours
-
-    def _stopping_cost(self, attempt: Attempt) -> Decimal:
-        """What an attempt costs from the decision to stop it until it is gone."""
-        seconds = (self._settings.grace + 2 * self._settings.tick) / timedelta(seconds=1)
-        return attempt.offer.price_usd_per_hour * attempt.nodes * Decimal(str(seconds)) / attempt.hour_s
+        cheapest = min(situation.candidates, key=lambda c: c.offer.price_usd_per_hour)
+        hours = known.overheads.provision_hours + known.overheads.restore_hours
+        if left.cap is not Cap.RUN:
+            hours += min(1.0, cheapest.estimate.work_hours)
+        nodes = situation.nodes // run.hosts  # of the one host that would be started
+        needed = cheapest.offer.price_usd_per_hour * nodes * Decimal(str(hours))
+        return left if left.usd <= needed else None
 
     def _known(self, engine: str) -> MarketSnapshot:
         """What is known of an engine's market; asked once for all runs of a round."""
@@ -184,6 +170,14 @@ def _observed(
         return known.speed(offer, work.reference) if comparable else None
 
     return observed_work(attempts, points, speed, now, report_share=report_share(job))
+
+
+def once_placed(decision: Decision, situation: Situation) -> Situation:
+    """How a run that held nothing stands once a decision is carried out."""
+    if not isinstance(decision, Move):
+        return situation
+    restart_hours = next((c.restart_hours for c in situation.candidates if c.offer == decision.offer), 0.0)
+    return replace(situation, current=decision.offer, current_age_hours=0.0, starting_hours=restart_hours)
 
 
 def _age_hours(attempt: Attempt, now: datetime) -> float:

@@ -102,7 +102,7 @@ def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Transition
         return Transition(RunState.CANCELLED, "cancelled by request")
     if run.budget_spent:
         where = "at a checkpoint" if any(attempt.epochs_kept for attempt in attempts) else "with nothing kept"
-        return Transition(RunState.STOPPED, f"stopped {where}: the budget of {run.budget_usd:.2f} USD is spent")
+        return Transition(RunState.STOPPED, f"stopped {where}: {run.end_reason or 'the budget is spent'}")
     if last.state in _CRASHES:
         return _after_crash(attempts, crash_limit)
     return Transition(None, last.end_reason)

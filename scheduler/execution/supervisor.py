@@ -18,25 +18,25 @@ from spotwise.cost_models.errors import CostModelError
 
 from ..accounting.ledger import book
 from ..core.clock import Clock
-from ..core.errors import CapacityError, EngineError, LeaseLostError, SpotwiseError, StoreError
+from ..core.errors import LeaseLostError, SpotwiseError, StoreError
 from ..core.event_kind import EventKind
 from ..core.run import Attempt, AttemptState, Run, RunState
-from ..engines.base import Engine, Handle, LaunchRequest, Observation, Phase, handle_of
+from ..engines.base import Engine, Handle, Observation, Phase, handle_of
 from ..jobfile.job_spec import JobSpec, parse_job
 from ..jobfile.settings import Settings
-from ..node_agent.end_cause import EndCause
 from ..planning.market_snapshot import MarketSnapshot
 from ..policies import policy_named
-from ..policies.base import Decision, Move, Situation, Stay, Wait
+from ..policies.base import Move, Situation, Stay, Wait
 from ..store import Store
 from . import lease_owner
 from .end_reason import explained
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
+from .launches import Launch, Launches
+from .money_left import Cap, MoneyLeft
 from .outlook import Outlook
-from .run_code import make_work_folder
 from .run_notes import RunNotes
 from .run_secrets import forget_secrets, remove_left_over
-from .situation import SituationReader, checkpoint_every
+from .situation import SituationReader, checkpoint_every, once_placed
 from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
 from .workloads import Workload, workload_for
 
@@ -60,7 +60,7 @@ class Supervisor:
         self._owner = owner or lease_owner.me()
         self._leases = HeldLeases(store, self._owner)
         self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
-        self._launched: set[str] = set()  # attempt ids this process has launched itself
+        self._launches = Launches()
         self._consulted: dict[str, datetime] = {}
         self._notes = RunNotes(store, clock)
         self._outlook = Outlook(store, self._notes)
@@ -111,10 +111,13 @@ class Supervisor:
         seen = self._observe(handles)
         for run in mine:
             self._guarded(run, partial(self._advance, run, attempts.get(run.id, []), seen))
+        for launch in self._launches.ended(self._keep_leases):
+            self._guarded(launch.run, partial(self._launch_ended, launch))
         return len(mine)
 
     def _guarded(self, run: Run, step: Callable[[], None]) -> None:
         """One run's fault is noted and tried again; it never stops the others."""
+        self._keep_leases()
         if run.id not in self._leases:
             return
         try:
@@ -143,6 +146,9 @@ class Supervisor:
 
     # leases and launches
 
+    def _keep_leases(self) -> None:
+        self._leases.keep(self._clock.now())
+
     def _held(self, run: Run) -> Run | None:
         """The run, if it is ours; read anew where it has just become so, since its last holder may have changed it."""
         is_new = run.id not in self._leases
@@ -152,35 +158,24 @@ class Supervisor:
 
     def _prepare(self, run: Run, attempts: dict[str, list[Attempt]], handles: dict[str, list[Handle]]) -> None:
         """Find what is to be observed. A launch that a dead supervisor only recorded is carried out here."""
-        for live in (attempt for attempt in attempts.get(run.id, []) if not attempt.state.is_final):
-            handles.setdefault(run.engine, []).append(handle_of(run, live))
-            if live.state is AttemptState.LAUNCHING and live.id not in self._launched:
+        for live in attempts.get(run.id, []):
+            if live.state.is_final or live.id in self._launches:
+                continue
+            if live.state is AttemptState.LAUNCHING and not self._launches.has_done(live.id):
                 self._launch(run, live)
-                attempts[run.id] = self._store.attempts(run.id)
+            else:
+                handles.setdefault(run.engine, []).append(handle_of(run, live))
 
     def _launch(self, run: Run, attempt: Attempt) -> None:
-        try:
-            make_work_folder(run)
-            self._engine_named(run.engine).launch(self._request(run, attempt))
-        except CapacityError as error:
-            self._end_unlaunched(run, attempt, AttemptState.REFUSED, EndCause.NO_CAPACITY, str(error))
-        except EngineError as error:
-            self._end_unlaunched(run, attempt, AttemptState.FAILED, EndCause.LAUNCH_FAILED, str(error))
-        self._launched.add(attempt.id)
+        request = self._situations.money.bounded(self._work(run)[1].request(attempt), run, attempt)
+        self._launches.begin(self._engine_named(run.engine), request, run, attempt)
 
-    def _request(self, run: Run, attempt: Attempt) -> LaunchRequest:
-        """With the moment at which its money is spent, so that it stops there though no supervisor lives."""
-        grace_s = self._settings.grace.total_seconds()
-        stop_after_s = self._situations.seconds_paid_for(run, attempt)
-        request = self._work(run)[1].request(attempt)
-        if stop_after_s is None:
-            return request
-        return replace(request, stop_after_s=stop_after_s - grace_s, stop_grace_s=grace_s)
-
-    def _end_unlaunched(self, run: Run, attempt: Attempt, state: AttemptState, cause: EndCause, reason: str) -> None:
-        ended = attempt.evolve(state=state, ended_at=attempt.launched_at, end_cause=cause, end_reason=reason)
-        self._store.save_attempt(ended, self._leases[run.id])
-        self._notes.happened(run, EventKind(state.value), reason, attempt)
+    def _launch_ended(self, launch: Launch) -> None:
+        run, failed = launch.run, launch.failed()
+        if failed is not None:
+            self._store.save_attempt(failed, self._leases[run.id])
+            self._notes.happened(run, EventKind(failed.state.value), failed.end_reason, failed)
+        self._launches.settle(launch.attempt.id)
 
     def _work(self, run: Run) -> tuple[JobSpec, Workload]:
         if run.id not in self._workloads:
@@ -206,6 +201,8 @@ class Supervisor:
                 self._advance_host(run, host, last, live)
 
     def _advance_host(self, run: Run, host: int, last: Attempt | None, live: list[Attempt]) -> None:
+        if last is not None and last.id in self._launches:
+            return  # there is nothing yet to be steered
         if last is not None and not last.state.is_final:
             self._steer(run, last, live)
         elif last is None or last.state is not AttemptState.COMPLETED:
@@ -214,6 +211,8 @@ class Supervisor:
     def _wind_up(self, run: Run, live: list[Attempt]) -> None:
         """The run is over but for hosts that still run: nothing they do is wanted any more."""
         for attempt in live:
+            if attempt.id in self._launches:
+                continue
             handle = handle_of(run, attempt)
             self._engine_named(run.engine).terminate(handle, grace_s=self._settings.grace.total_seconds())
 
@@ -251,11 +250,15 @@ class Supervisor:
         attempts = self._store.attempts(run.id)
         situation, known = self._situations.situation(run, job, workload, attempts, None)
         live = any(not attempt.state.is_final for attempt in attempts)
-        if self._situations.is_spent(run, situation, known, known.nodes(job.num_nodes)):
-            self._give_up(run, Transition(RunState.STOPPED, f"the budget of {run.budget_usd:.2f} USD is spent"), live)
+        spent = self._situations.spent(run, attempts, situation, known)
+        if spent is not None and spent.cap is Cap.RESERVED:
+            self._wait(run, spent.until_some_is_free(situation), live)
+            return
+        if spent is not None:
+            self._give_up(run, Transition(RunState.STOPPED, f"{spent.budget} is spent"), live)
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
-        self._outlook.save(run, job.policy, _after(decision, situation), self._leases[run.id])
+        self._outlook.save(run, job.policy, once_placed(decision, situation), self._leases[run.id])
         if isinstance(decision, Wait):
             self._wait(run, decision, live)
         elif isinstance(decision, Move):
@@ -295,6 +298,7 @@ class Supervisor:
             host=host,
         )
         lease = self._leases[run.id]
+        self._situations.money.forget()
         self._store.save_attempt(attempt, lease)
         self._store.save_run(replace(run, state=RunState.RUNNING, wait_until=None), lease, decision.reason)
         self._notes.happened(run, EventKind.PLACED, decision.reason, attempt)
@@ -309,16 +313,24 @@ class Supervisor:
             engine.terminate(handle, grace_s=grace)
             return
         now, last = self._clock.now(), self._consulted.get(attempt.id)
-        if self._situations.must_stop(run, live):
-            self._stop_for_budget(run, attempt, engine, handle)
+        reached = self._situations.money.reached(run, live)
+        if reached is not None:
+            self._leave_for_money(run, attempt, engine, handle, reached)
         elif last is None or now - last > _interval(attempt, CONSULT_EVERY):
             self._consulted[attempt.id] = now
             self._consult_policy(run, attempt, engine, handle)
 
-    def _stop_for_budget(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
-        reason = f"the budget of {run.budget_usd:.2f} USD is nearly spent: saving and leaving"
-        self._store.save_run(replace(run, budget_spent=True), self._leases[run.id], reason)
-        self._notes.happened(run, EventKind.STOPPING, reason, attempt)
+    def _leave_for_money(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle, left: MoneyLeft) -> None:
+        """Stop for good at a checkpoint; or, where other runs may set money free again, save and wait."""
+        lease = self._leases[run.id]
+        if left.cap is Cap.RESERVED:
+            reason = f"{left.set_aside}: saving and waiting"
+            self._store.save_attempt(attempt.evolve(migrating=True), lease, cause=reason)
+            self._notes.happened(run, EventKind.MIGRATING, reason, attempt)
+        else:
+            reason = f"{left.budget} is nearly spent: saving and leaving"
+            self._store.save_run(replace(run, budget_spent=True, end_reason=f"{left.budget} is spent"), lease, reason)
+            self._notes.happened(run, EventKind.STOPPING, reason, attempt)
         engine.terminate(handle, grace_s=self._settings.grace.total_seconds())
 
     def _consult_policy(self, run: Run, attempt: Attempt, engine: Engine, handle: Handle) -> None:
@@ -356,7 +368,7 @@ class Supervisor:
         self._outlook.forget(run.id)
         self._workloads.pop(run.id, None)
         for attempt in self._store.attempts(run.id):
-            self._launched.discard(attempt.id)
+            self._launches.forget(attempt.id)
             self._consulted.pop(attempt.id, None)
 
     def _keep_study(self, run: Run, now: datetime) -> None:
@@ -376,11 +388,3 @@ class Supervisor:
 def _interval(attempt: Attempt, of_an_hour: float) -> timedelta:
     """A share of a billed hour as wall clock, but never less than two seconds."""
     return max(MIN_INTERVAL, timedelta(seconds=of_an_hour * float(attempt.hour_s)))
-
-
-def _after(decision: Decision, situation: Situation) -> Situation:
-    """How a run that held nothing stands once a decision is carried out."""
-    if not isinstance(decision, Move):
-        return situation
-    restart_hours = next((c.restart_hours for c in situation.candidates if c.offer == decision.offer), 0.0)
-    return replace(situation, current=decision.offer, current_age_hours=0.0, starting_hours=restart_hours)
