@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+from ..node_agent.steady_clock import steady_s
+
+LARGEST_STEP = timedelta(seconds=2)  # what clocks are put right by day by day; more is a jump
+_log = logging.getLogger(__name__)
 
 
 class Clock(Protocol):
@@ -19,25 +25,39 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
+def wall_clock() -> datetime:
+    """What the machine's clock shows, whoever has set it."""
+    return datetime.now(UTC)
+
+
 class SystemClock:
-    """The machine's clock, kept from running backwards: where the wall clock is set back, time goes on from the last
+    """The machine's clock without its jumps: where the wall clock is set, forward or back, time goes on from the last
     moment at the pace of the steady clock.
 
-    Intervals on the ledger must never be negative, waits must end, and NTP does step clocks back.
+    Nothing that lasts may change by that: money spent, leases, deadlines, waits. NTP does step clocks, and people do.
     """
 
     def __init__(
         self,
-        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
-        steady: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = wall_clock,
+        steady: Callable[[], float] = steady_s,
+        *,
+        start: datetime | None = None,
     ) -> None:
+        """``start``: what it shows first; default: the wall clock."""
         self._wall, self._steady = wall, steady
-        self._last, self._last_steady = wall(), steady()
+        self._last, self._last_steady = start or wall(), steady()
+        self._set_by = wall() - self._last  # how far the wall clock was set away from this one
 
     def now(self) -> datetime:
-        steady = self._steady()
-        self._last = max(self._wall(), self._last + timedelta(seconds=steady - self._last_steady))
-        self._last_steady = steady
+        steady, shown = self._steady(), self._wall() - self._set_by
+        expected = self._last + timedelta(seconds=steady - self._last_steady)
+        jump = shown - expected
+        if abs(jump) > LARGEST_STEP:
+            _log.warning("the machine's clock was set by %s: spotwise goes on by the steady clock", jump)
+            self._set_by += jump
+            shown = expected
+        self._last, self._last_steady = max(self._last, shown), steady
         return self._last
 
     def sleep(self, seconds: float) -> None:

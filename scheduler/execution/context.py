@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.clock import Clock, SystemClock
+from ..core.shared_clock import shared_clock
 from ..engines import checked_name, engine_named
 from ..engines.base import Engine
 from ..jobfile.settings import Settings, load_settings, spotwise_home
@@ -45,7 +46,8 @@ class App:
             settings = replace(settings, engine=checked_name(engine))
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close_to_others(home)
-        return cls(home, settings, Store.open(settings.store_url, Actor.of_this_process(command)))
+        store = Store.open(settings.store_url, Actor.of_this_process(command))
+        return cls(home, settings, store, shared_clock(home, lambda: bool(store.runs(active=True, limit=1))))
 
     def engine(self, name: str) -> Engine:
         """An engine by name, made on first use."""

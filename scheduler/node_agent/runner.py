@@ -23,6 +23,7 @@ from .end_cause import EndCause
 from .events import NodeEventName
 from .processes import adopt_orphans, ask_to_leave, descendants, filters, is_alive, kill_all
 from .program_end import ProgramEnd
+from .steady_clock import steady_s
 
 TICK_S = 0.1  # how soon a request to stop is seen; ends of processes are seen at once
 EXIT_CANNOT_RUN = 126  # what a shell exits with for it
@@ -32,9 +33,16 @@ _SIGTERM_EXIT = 128 + signal.SIGTERM
 class NodeClock:
     """Wall-clock time that neither jumps nor runs backwards: set once, then carried by the steady clock."""
 
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady_s,
+        *,
+        set_at: tuple[datetime, float] | None = None,
+    ) -> None:
+        """``set_at``: a moment on the scheduler's clock and what the steady clock showed then; default: set it now."""
         self._steady = steady
-        self._offset_s = wall() - steady()
+        self._offset_s = wall() - steady() if set_at is None else set_at[0].timestamp() - set_at[1]
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self._offset_s + self._steady(), UTC)

@@ -35,6 +35,7 @@ from ...jobfile.settings import Settings
 from ...node_agent.events import append_event
 from ...node_agent.message_format import NodeMessageError
 from ...node_agent.processes import kill_all, leftovers
+from ...node_agent.steady_clock import boot_id, steady_s
 from ..base import NEVER_LAUNCHED, Handle, LaunchRequest, Observation, Phase
 from .anchor import market_anchor
 from .folder import OWNER_ONLY, AttemptFolder, NodeRequest, unlock
@@ -117,7 +118,7 @@ class LocalEngine:
             EngineError: this machine cannot run it at all.
         """
         _check(request)
-        now, pool = self._clock.now(), request.offer.pool
+        now, steady, pool = self._clock.now(), steady_s(), request.offer.pool
         capacity_at, notice_at = now, None
         if self.market is not None:
             market = self._opened(self.market, now)
@@ -137,6 +138,8 @@ class LocalEngine:
             grace_s=self.market.grace_s if self.market else 0.0,
             stop_at=_after(capacity_at, request.stop_after_s),
             stop_grace_s=request.stop_grace_s,
+            asked_at_steady_s=steady,
+            boot=boot_id(),
         )
 
     def _is_available(self, offer: Offer, at: datetime) -> bool:

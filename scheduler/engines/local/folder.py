@@ -22,6 +22,7 @@ from spotwise.checkpoints.strict_json import Fields, UnreadableError
 from ...core.errors import EngineError
 from ...node_agent.events import NodeEvent, read_events
 from ...node_agent.message_format import FORMAT
+from ...node_agent.steady_clock import boot_id
 from ...node_agent.task import LONGEST_GRACE_S
 
 OWNER_ONLY = 0o600  # permissions of what the engine writes
@@ -42,6 +43,15 @@ class NodeRequest:
     grace_s: float  # wall-clock seconds between that notice and the kill
     stop_at: datetime | None = None  # the budget is spent: save and leave, whoever watches
     stop_grace_s: float = 0.0
+    asked_at_steady_s: float | None = None  # what the machine's steady clock showed at ``asked_at`` ...
+    boot: str = ""  # ... and since which boot
+
+    @property
+    def clock_set_at(self) -> tuple[datetime, float] | None:
+        """By what a node goes on with the scheduler's clock; None once the machine has booted anew."""
+        if self.asked_at_steady_s is None or not self.boot or self.boot != boot_id():
+            return None
+        return self.asked_at, self.asked_at_steady_s
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), default=datetime.isoformat, indent=1)
@@ -62,6 +72,8 @@ class NodeRequest:
             grace_s=fields.number("grace_s", low=0),
             stop_at=fields.optional_moment("stop_at"),
             stop_grace_s=fields.number("stop_grace_s", 0.0, low=0),
+            asked_at_steady_s=fields.optional_number("asked_at_steady_s"),
+            boot=fields.text("boot", ""),
         )
 
 

@@ -129,7 +129,7 @@ def main() -> int:
     if os.fork() > 0:
         return 0  # the child keeps the lock
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    Node(folder, request, env, NodeClock()).run()
+    Node(folder, request, env, NodeClock(set_at=request.clock_set_at)).run()
     return 0
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import factories
+import pytest
 
 from spotwise.scheduler.accounting.ledger import book, cost_of
 from spotwise.scheduler.accounting.time_spans import training_spans
@@ -22,8 +23,35 @@ def test_time_goes_on_at_the_steady_pace_when_the_wall_clock_is_set_back() -> No
     before = system.now()
     wall[0], steady[0] = factories.at(0), 110.0
     assert system.now() - before == timedelta(seconds=10)
-    wall[0], steady[0] = factories.at(2), 120.0
-    assert system.now() == factories.at(2)
+    wall[0], steady[0] = factories.at(1) + timedelta(seconds=20), 120.0
+    assert system.now() == factories.at(1) + timedelta(seconds=20), "put right again"
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=3), timedelta(hours=-3), timedelta(days=4000)])
+def test_a_wall_clock_that_is_set_changes_no_duration(jump: timedelta) -> None:
+    wall, steady = [factories.at(1)], [100.0]
+    system = SystemClock(lambda: wall[0], lambda: steady[0])
+    for second in range(1, 4):
+        wall[0], steady[0] = factories.at(1) + jump + timedelta(seconds=second), 100.0 + second
+        assert system.now() == factories.at(1) + timedelta(seconds=second)
+
+
+def test_small_steps_of_the_wall_clock_are_followed() -> None:
+    """As a time service makes them day by day; the sum of many is no jump."""
+    wall, steady = [factories.at(1)], [100.0]
+    system = SystemClock(lambda: wall[0], lambda: steady[0])
+    for _ in range(10):
+        wall[0] += timedelta(seconds=11)
+        steady[0] += 10
+        assert system.now() == wall[0]
+
+
+def test_a_machine_that_slept_has_slept() -> None:
+    """The steady clock counts what the machine sleeps, as the wall clock does."""
+    wall, steady = [factories.at(1)], [100.0]
+    system = SystemClock(lambda: wall[0], lambda: steady[0])
+    wall[0], steady[0] = factories.at(9), 100.0 + 8 * 3600
+    assert system.now() == factories.at(9)
 
 
 def test_system_clock_is_aware() -> None:

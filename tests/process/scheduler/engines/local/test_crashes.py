@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -234,6 +234,20 @@ def test_a_node_that_cannot_start_is_an_error_with_its_own_words(
     monkeypatch.setattr("spotwise.scheduler.engines.local.engine.NODE_MODULE", "spotwise.no_such_module")
     with pytest.raises(EngineError, match=r"did not start.*no_such_module.*node\.txt"):
         engine.launch(request_of(home, engine, "true"))
+
+
+@pytest.mark.parametrize("hours", [3, -3])
+def test_a_node_goes_on_with_the_schedulers_clock_after_the_wall_clock_was_set(home: Path, hours: int) -> None:
+    """The wall clock was set while runs were active: what the machine says and what its money pays for stays right."""
+    clock = SystemClock(start=datetime.now(UTC) - timedelta(hours=hours))
+    engine = LocalEngine(home, None, clock)
+    asked_at = clock.now()
+    handle = engine.launch(request_of(home, engine, "sleep 0.3", stop_after_s=600.0))
+    end = seen_ended(engine, handle, clock)
+    assert (end.cause, end.exit_code) == (EndCause.EXITED, 0), "its money is not spent"
+    assert end.launched_at is not None
+    assert end.ended_at is not None
+    assert asked_at <= end.launched_at <= end.ended_at <= clock.now()
 
 
 KILLED_WHILE_IT_STARTS = """
