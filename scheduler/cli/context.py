@@ -25,9 +25,22 @@ class Context:
         from ..execution.context import App
 
         try:
-            return App.open(self.settings, engine, command_name())
+            app = App.open(self.settings, engine, command_name())
         except OSError as error:
             raise InputError(f"SPOTWISE_HOME cannot be used: {error}; name a folder that can be written") from error
+        click.get_current_context().call_on_close(lambda: _tell_what_was_passed_over(app))
+        return app
+
+
+def _tell_what_was_passed_over(app: App) -> None:
+    """Whatever the command was about: what it could not read is named."""
+    from ..core.errors import UnreadableRunError
+
+    for run_id, why in sorted(app.store.unreadable.of_runs().items()):
+        click.echo(f"left out: {UnreadableRunError(run_id, why)}", err=True)
+    for row in app.store.unreadable:
+        if not row.run_id:
+            click.echo(f"left out: {row.table} {row.id} cannot be read ({row.why})", err=True)
 
 
 def command_name() -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..core.text import counted
+from .cancel_command import cancel
 from .console import console as _console
 from .console import print_json as _print_json
 from .context import FILE, Context
@@ -136,7 +137,7 @@ def supervise(context: Context, until_idle: bool) -> int:
 @click.pass_obj
 def status(context: Context, run_id: str | None, as_json: bool, watch: bool, limit: int | None) -> int:
     """Show the newest runs and all active ones, or one run with its attempts, trials and reasons."""
-    from .runs_view import NEWEST, listed_runs, run_lines, status_table
+    from .runs_view import NEWEST, listed_runs, readable, run_lines, status_table
     from .status_view import RunWatcher, run_detail, status_json
 
     app = context.app()
@@ -153,12 +154,14 @@ def status(context: Context, run_id: str | None, as_json: bool, watch: bool, lim
         return 0
     runs = listed_runs(store, limit if as_json else limit or NEWEST)
     if as_json:
-        _print_json({"runs": [status_json(RunWatcher(store, run.id).look(now)) for run in runs]})
+        shown = readable(store, runs, lambda run: status_json(RunWatcher(store, run.id).look(now)))
+        passed_over = [{"run": run, "why": why} for run, why in sorted(store.unreadable.of_runs().items())]
+        _print_json({"runs": shown, "unreadable": passed_over})
     elif runs:
         _console().print(status_table(run_lines(store, runs, now)))
         if older := store.count("runs") - len(runs):
             print(f"{counted(older, 'older run')} not shown: --limit shows more")
-    else:
+    elif not store.unreadable.of_runs():
         print("no run yet: submit one with `spotwise submit JOB.yaml`")
     return 0
 
@@ -174,24 +177,6 @@ def logs(context: Context, run_id: str, follow: bool, trial: int | None, tail: i
     from .watch import print_logs
 
     print_logs(context.app(), run_id, follow=follow, trial=trial, tail=tail)
-    return 0
-
-
-@cli.command()
-@click.argument("run_id")
-@click.pass_obj
-def cancel(context: Context, run_id: str) -> int:
-    """End a run: it saves a checkpoint, leaves, and is billed no longer."""
-    from ..execution.submission import start_supervisor
-
-    app = context.app()
-    run = app.store.run(run_id)
-    if run.state.is_final:
-        print(f"{run_id} has ended already: {run.state.value}")
-        return 0
-    app.store.request_cancel(run_id)
-    start_supervisor(app, context.settings)  # in case none is alive
-    print(f"{run_id} is being cancelled; `spotwise status {run_id}` shows when it has left")
     return 0
 
 
@@ -334,7 +319,7 @@ def backtest(
     return 0
 
 
-for _command in (history, migrate, studies):
+for _command in (cancel, history, migrate, studies):
     cli.add_command(_command)
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from ..core.errors import StoreError, UnreadableRunError
 from ..core.run import Run
+from ..execution.stored_job import stored_job
 from ..execution.workloads import workload_for
-from ..jobfile.job_spec import parse_job
-from ..store import RunTotals, Store
+from ..store import RunTotals, Store, UnreadableRow
 from .responsive_table import ResponsiveTable, stacked
 from .status_view import LEAST_TEXT, STATE_STYLES, RunView, RunWatcher
+
+Value = TypeVar("Value")
 
 NEWEST = 100  # lines of a table that a person still looks through
 
@@ -47,18 +51,37 @@ def listed_runs(store: Store, limit: int | None) -> list[Run]:
 
 
 def run_lines(store: Store, runs: Sequence[Run], now: datetime) -> list[ListedRun]:
-    """Of a run that has ended, the database adds up attempts and money; one that goes on is looked at whole."""
+    """Of a run that has ended, the database adds up attempts and money; one that goes on is looked at whole.
+
+    Those that cannot be read are left out, and are in the store's ``unreadable``.
+    """
     totals = store.run_totals([run.id for run in runs if run.state.is_final])
-    return [
-        _ended(run, totals.get(run.id, RunTotals()))
-        if run.state.is_final
-        else ListedRun.of(RunWatcher(store, run.id).look(now))
-        for run in runs
-    ]
+
+    def line(run: Run) -> ListedRun:
+        if run.state.is_final:
+            return _ended(run, totals.get(run.id, RunTotals()))
+        return ListedRun.of(RunWatcher(store, run.id).look(now))
+
+    return readable(store, runs, line)
+
+
+def readable(store: Store, runs: Iterable[Run], look: Callable[[Run], Value]) -> list[Value]:
+    """What ``look`` makes of each run; those that it cannot read are left out, and kept in ``unreadable``."""
+    found = []
+    for run in runs:
+        try:
+            if run.id not in store.unreadable.of_runs():
+                found.append(look(run))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other runs must be shown
+            why = error.why if isinstance(error, UnreadableRunError) else f"{type(error).__name__}: {error}"
+            store.unreadable.add(UnreadableRow("runs", run.id, run.id, why))
+    return found
 
 
 def _ended(run: Run, totals: RunTotals) -> ListedRun:
-    progress = workload_for(run, parse_job(run.job_yaml, source=run.id)).progress().text
+    progress = workload_for(run, stored_job(run)).progress().text
     return ListedRun(run, run.state.value, progress, totals.attempts, totals.preemptions, totals.booked_usd)
 
 

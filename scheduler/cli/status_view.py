@@ -17,7 +17,7 @@ from rich.text import Text
 from ..accounting.ledger import cost_of
 from ..core.code_version import CodeVersion, code_json
 from ..core.deadline import DeadlineState, deadline_state, is_done_late
-from ..core.errors import ExitCode
+from ..core.errors import ExitCode, UnreadableRunError
 from ..core.event_kind import EventKind
 from ..core.money import json_usd
 from ..core.progress import Progress
@@ -25,8 +25,9 @@ from ..core.remaining import Remaining
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.study import StudyRecord, TrialRecord, shown_params
 from ..core.text import counted
+from ..execution.stored_job import stored_job
 from ..execution.workloads import workload_for
-from ..jobfile.job_spec import JobSpec, parse_job
+from ..jobfile.job_spec import JobSpec
 from ..planning.run_evidence import has_kept
 from ..planning.warm_start import saving_json, trial_usd
 from ..planning.warm_start_text import realised_text
@@ -111,13 +112,15 @@ class RunWatcher:
     def __init__(self, store: Store, run_id: str) -> None:
         self._store = store
         run = store.run(run_id)
-        self._id, self._job = run_id, parse_job(run.job_yaml, source=run_id)
+        self._id, self._job = run_id, stored_job(run)
         self._workload = workload_for(run, self._job)
         self._past: list[StudyRecord] | None = None
 
     def look(self, now: datetime) -> RunView:
         run = self._store.run(self._id)
         attempts, events = self._store.attempts(self._id), self._store.events(self._id)
+        if (why := self._store.unreadable.of_runs().get(self._id)) is not None:
+            raise UnreadableRunError(self._id, why)
         charges = self._store.charges(self._id) if self._job.sweep else ()  # what each trial cost
         study = self._workload.study(charges, attempts, now)
         open_ = sum((cost_of(a, now) for a in attempts if not a.state.is_final and _is_up(a, events)), Decimal(0))

@@ -3,7 +3,8 @@
 SpotwiseError
 ├── InputError            exit 2: the user's files or arguments
 │   ├── JobFileError      every fault of a YAML file at once
-│   └── NotFoundError     a run, study or model that does not exist
+│   ├── NotFoundError     a run, study or model that does not exist
+│   └── UnreadableRunError  a run whose record is damaged
 ├── RefusedError          exit 3: budget or deadline cannot be met
 ├── EngineError           an engine could not do what it was asked
 │   └── CapacityError     no capacity in this pool right now
@@ -51,6 +52,17 @@ class JobFileError(InputError):
 
 class NotFoundError(InputError):
     """What was named does not exist."""
+
+
+class UnreadableRunError(InputError):
+    """What is kept of a run cannot be read. Others are not touched by it."""
+
+    def __init__(self, run_id: str, why: str) -> None:
+        self.run_id, self.why = run_id, why
+        super().__init__(
+            f"run {run_id} cannot be read ({why}): `spotwise cancel {run_id}` ends it, "
+            f"`spotwise cancel --remove {run_id}` then removes its record"
+        )
 
 
 class RefusedError(SpotwiseError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -17,3 +18,12 @@ def finite_json(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [finite_json(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def stored_object(text: str) -> dict[str, Any]:
+    """The JSON object that the store keeps as a text; {} where it is damaged: what it says is for information."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from spotwise.checkpoints.atomic_file import write_atomic
 
-from ..core.errors import NotFoundError
+from ..core.errors import NotFoundError, UnreadableRunError
 from ..core.run import Run
 from ..store import Store
 
@@ -85,7 +85,7 @@ def _has_ended(store: Store, run_id: str) -> bool:
     """False also of a run that this store does not know: it may be another's."""
     try:
         return store.run(run_id).state.is_final
-    except NotFoundError:
+    except (NotFoundError, UnreadableRunError):
         return False
 
 
@@ -94,6 +94,8 @@ def _is_active(store: Store, run_id: str) -> bool:
         return not store.run(run_id).state.is_final
     except NotFoundError:
         return False
+    except UnreadableRunError:
+        return True  # nobody knows: it may need them
 
 
 @contextmanager

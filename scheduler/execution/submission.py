@@ -42,6 +42,7 @@ from ..tuning.search.related_studies import RelatedStudy, pick_priors
 from .context import App
 from .run_code import fix_code, work_folder
 from .run_secrets import forget_secrets, secrets_of_submission
+from .stored_job import check_storable
 from .study_record import description_of
 from .workloads import write_sweep_task
 
@@ -76,6 +77,7 @@ def prepare(app: App, path: Path, given: GivenVariables | None = None) -> Prepar
     if elsewhere:
         check_remote(job)
     text = text_to_store(written, job, given, os.environ)
+    check_storable(text, source=str(path))
     engine, cooldown = app.engine(app.settings.engine), app.settings.cooldown_hours
     past = read_past_attempts(app.store, engine.hour_s, now, cooldown)
     known = gather(engine, past, app.settings.overheads, now, cooldown_hours=cooldown)

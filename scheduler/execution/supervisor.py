@@ -7,7 +7,7 @@ same state and with the same charges.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,27 +18,29 @@ from spotwise.cost_models.errors import CostModelError
 
 from ..accounting.ledger import book
 from ..core.clock import Clock
-from ..core.errors import LeaseLostError, SpotwiseError, StoreError
+from ..core.errors import LeaseLostError, SpotwiseError, StoreError, UnreadableRunError
 from ..core.event_kind import EventKind
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..engines.base import Engine, Handle, Observation, Phase, handle_of
-from ..jobfile.job_spec import JobSpec, parse_job
+from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import Settings
 from ..planning.market_snapshot import MarketSnapshot
 from ..policies import policy_named
 from ..policies.base import Move, Situation, Stay, Wait
 from ..store import Store
 from . import lease_owner
+from .active_runs import observe_all, read_active_runs, warn_of_unreadable
 from .end_reason import explained
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
 from .launches import Launch, Launches
 from .money_left import Cap, MoneyLeft
 from .outlook import Outlook
+from .run_jobs import RunJobs
 from .run_notes import RunNotes
 from .run_secrets import forget_secrets, remove_left_over
 from .situation import SituationReader, checkpoint_every, once_placed
 from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
-from .workloads import Workload, workload_for
+from .workloads import Workload
 
 _log = logging.getLogger(__name__)
 
@@ -59,9 +61,10 @@ class Supervisor:
         self._situations = SituationReader(store, engine_named, settings, clock)
         self._owner = owner or lease_owner.me()
         self._leases = HeldLeases(store, self._owner)
-        self._workloads: dict[str, tuple[JobSpec, Workload]] = {}
+        self._jobs = RunJobs()
         self._launches = Launches()
         self._consulted: dict[str, datetime] = {}
+        self._lost: Mapping[str, str] = {}  # run id: why its rows cannot be read
         self._notes = RunNotes(store, clock)
         self._outlook = Outlook(store, self._notes)
         self._others = False  # there are active runs that others drive, or nobody yet
@@ -99,16 +102,18 @@ class Supervisor:
 
     def tick(self) -> int:
         """One round over all active runs; returns how many of them this supervisor drives."""
-        active = self._store.runs(active=True)
-        mine = [run for run in map(self._held, active) if run is not None]
-        self._others = len(active) > len(mine)
-        attempts: dict[str, list[Attempt]] = {}
-        for attempt in self._store.attempts(active=True):
-            attempts.setdefault(attempt.run_id, []).append(attempt)
+        active = read_active_runs(self._store)
+        warn_of_unreadable(active.unreadable, self._lost)
+        self._lost = active.unreadable
+        held = [run for run in map(self._held, active.runs) if run is not None]
+        self._others = len(active.runs) > len(held)
+        # Of a run whose attempts cannot all be read, nobody knows what is placed: nothing is started.
+        mine = [run for run in held if run.id not in active.unreadable]
+        attempts = active.attempts
         handles: dict[str, list[Handle]] = {}
         for run in mine:
             self._guarded(run, partial(self._prepare, run, attempts, handles))
-        seen = self._observe(handles)
+        seen = observe_all(self._engine_named, handles)
         for run in mine:
             self._guarded(run, partial(self._advance, run, attempts.get(run.id, []), seen))
         for launch in self._launches.ended(self._keep_leases):
@@ -132,18 +137,6 @@ class Supervisor:
             _log.exception("run %s: a fault of spotwise itself", run.id)
             self._notes.fault(run, f"a fault of spotwise itself ({error!r}), see supervisor.log")
 
-    def _observe(self, handles: dict[str, list[Handle]]) -> dict[str, Observation]:
-        """One batched call an engine. What cannot be seen this time is looked at in the next round."""
-        seen: dict[str, Observation] = {}
-        for name, batch in handles.items():
-            try:
-                seen.update(self._engine_named(name).observe(batch))
-            except StoreError:
-                raise
-            except Exception:  # noqa: BLE001 - whatever it is, the runs of other engines must go on
-                _log.warning("engine %s cannot be observed; trying again", name, exc_info=True)
-        return seen
-
     # leases and launches
 
     def _keep_leases(self) -> None:
@@ -152,16 +145,20 @@ class Supervisor:
     def _held(self, run: Run) -> Run | None:
         """The run, if it is ours; read anew where it has just become so, since its last holder may have changed it."""
         is_new = run.id not in self._leases
-        if not self._leases.hold(run.id, self._clock.now()):
+        try:
+            if not self._leases.hold(run.id, self._clock.now()):
+                return None
+            return self._store.run(run.id) if is_new else run
+        except UnreadableRunError:
             return None
-        return self._store.run(run.id) if is_new else run
 
     def _prepare(self, run: Run, attempts: dict[str, list[Attempt]], handles: dict[str, list[Handle]]) -> None:
         """Find what is to be observed. A launch that a dead supervisor only recorded is carried out here."""
         for live in attempts.get(run.id, []):
             if live.state.is_final or live.id in self._launches:
                 continue
-            if live.state is AttemptState.LAUNCHING and not self._launches.has_done(live.id):
+            new = live.state is AttemptState.LAUNCHING and not self._launches.has_done(live.id)
+            if new and not self._jobs.of(run).unreadable:
                 self._launch(run, live)
             else:
                 handles.setdefault(run.engine, []).append(handle_of(run, live))
@@ -178,17 +175,16 @@ class Supervisor:
         self._launches.settle(launch.attempt.id)
 
     def _work(self, run: Run) -> tuple[JobSpec, Workload]:
-        if run.id not in self._workloads:
-            job = parse_job(run.job_yaml, source=run.id)
-            self._workloads[run.id] = (job, workload_for(run, job))
-        return self._workloads[run.id]
+        found = self._jobs.of(run)
+        if found.unreadable:
+            self._notes.fault(run, found.unreadable)
+        return found.job, found.workload
 
     # one run
 
     def _advance(self, run: Run, known: list[Attempt], seen: dict[str, Observation]) -> None:
         self._notes.unreadable(run, *(seen[attempt.id].unreadable for attempt in known if attempt.id in seen))
-        if run.id in self._workloads:
-            self._notes.unreadable(run, self._workloads[run.id][1].unreadable)
+        self._notes.unreadable(run, self._work(run)[1].unreadable)
         attempts = [self._followed(run, attempt, seen) for attempt in known]
         transition = of_all_hosts(run, attempts, self._settings.crash_limit)
         live = [attempt for attempt in attempts if not attempt.state.is_final]
@@ -203,6 +199,8 @@ class Supervisor:
     def _advance_host(self, run: Run, host: int, last: Attempt | None, live: list[Attempt]) -> None:
         if last is not None and last.id in self._launches:
             return  # there is nothing yet to be steered
+        if self._jobs.of(run).unreadable and not run.cancel_requested:
+            return  # what runs may end; nothing is started or moved
         if last is not None and not last.state.is_final:
             self._steer(run, last, live)
         elif last is None or last.state is not AttemptState.COMPLETED:
@@ -366,7 +364,7 @@ class Supervisor:
         self._leases.release(run.id)
         self._notes.forget(run.id)
         self._outlook.forget(run.id)
-        self._workloads.pop(run.id, None)
+        self._jobs.forget(run.id)
         for attempt in self._store.attempts(run.id):
             self._launches.forget(attempt.id)
             self._consulted.pop(attempt.id, None)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from ..accounting.ledger import Category, Charge
+from ..core.json_values import stored_object
 from ..core.run import Attempt, Run, RunKind, RunState
 from ..core.text import counted
 from ..jobfile.job_spec import JobSpec, Sweep
@@ -74,7 +74,7 @@ def _work_of_related(job: JobSpec, related: TrialHours | None) -> WorkEstimate:
 
 def as_planned(work: WorkEstimate, plan_json: str) -> WorkEstimate:
     """What related studies said when the run was planned, if nothing better is known: they may be forgotten."""
-    said = json.loads(plan_json)
+    said = stored_object(plan_json)
     hours, source = said.get("work_hours"), said.get("work_source", "")
     if work.hours is None and hours is not None and "work_sigma" in said:
         work = WorkEstimate(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))

@@ -39,6 +39,7 @@ def build_report(data: ReportData) -> Report:
         generated_at=data.now,
         month=month_of(data.now)[0].strftime("%Y-%m"),
         sections=tuple(_section(money, part, alone=len(parts) == 1) for money, part in parts),
+        unreadable=data.unreadable,
     )
 
 

@@ -168,7 +168,10 @@ def _tags(charge: Charge, run: Run) -> dict[str, str]:
 
 def _labels(run: Run) -> dict[str, str]:
     """``labels`` of the job file: the user's own tags. The file was checked at submission."""
-    job = yaml.safe_load(run.job_yaml)
+    try:
+        job = yaml.safe_load(run.job_yaml)
+    except (yaml.YAMLError, ValueError, RecursionError):  # one damaged text must not take the whole file
+        return {}
     labels = job.get("labels") if isinstance(job, dict) else None
     return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
 

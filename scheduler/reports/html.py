@@ -16,7 +16,7 @@ from . import tables
 from .charts import Row, budget_bars, prediction_dots, spend_rows, stacked_bars
 from .formats import Usd, percent, when
 from .report import BudgetState, Report, Section
-from .summary import EMPTY, month_name, summary
+from .summary import EMPTY, left_out, month_name, summary
 from .tables import Grid
 from .timecharts import series_chart, timeline_chart
 
@@ -58,6 +58,7 @@ def render_html(report: Report, refresh_s: int | None = None) -> str:
         title=f"Cost report, {month_name(report.month)}",
         made=when(report.generated_at),
         empty=EMPTY,
+        left_out=left_out(report),
         css=Markup(here.joinpath("report.css").read_text("utf-8")),  # noqa: S704 - our own file
         refresh_s=refresh_s,
         categories=[category.value for category in Category],

@@ -14,7 +14,10 @@ from .data import ModelRow, ReportData
 def report_data(app: App) -> ReportData:
     """All that a report may look at, now. Imported studies are no run's: nothing was spent on them here."""
     store = app.store
-    runs = tuple(store.runs())
+    store.unreadable.forget()
+    runs, attempts, charges = store.runs(), store.attempts(), store.charges()
+    unreadable = store.unreadable.of_runs()
+    runs = [run for run in runs if run.id not in unreadable]
     ids = {run.id for run in runs}
     studies = store.studies()
     named = {prior for study in studies if study.id in ids for prior in study.priors}
@@ -22,14 +25,15 @@ def report_data(app: App) -> ReportData:
     budgets = {name: team.monthly_budget_usd for name, team in app.settings.teams.items()}
     return ReportData(
         now=app.clock.now(),
-        runs=runs,
-        attempts=tuple(store.attempts()),
-        charges=tuple(store.charges()),
+        runs=tuple(runs),
+        attempts=tuple(attempt for attempt in attempts if attempt.run_id not in unreadable),
+        charges=tuple(charge for charge in charges if charge.run_id not in unreadable),
         studies=tuple(study for study in studies if study.id in ids),
-        models=_models(judgements(store)),
+        models=tuple(model for model in _models(judgements(store)) if model.run_id not in unreadable),
         past=tuple(study for study in studies if study.id in named),
         remaining={run_id: each for run_id, each in left.items() if each is not None},
         team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
+        unreadable=tuple(sorted(unreadable)),
     )
 
 

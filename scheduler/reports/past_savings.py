@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from ..accounting.ledger import Charge
+from ..core.json_values import stored_object
 from ..core.run import Run
 from ..core.study import StudyRecord
 from ..planning.warm_start import usd_per_trial, worth_usd
@@ -47,5 +47,5 @@ def _saving(
 
 def _planned(run: Run) -> float | None:
     """What the plan said at submission; older plans did not."""
-    said = json.loads(run.plan_json).get("expected_saving")
+    said = stored_object(run.plan_json).get("expected_saving")
     return None if said is None else float(said["saved_trials"]["expected"])

@@ -331,3 +331,4 @@ class Report:
     generated_at: datetime
     month: str  # "2026-11": what "this month" means here, UTC
     sections: tuple[Section, ...]  # real money first; empty when there are no runs
+    unreadable: tuple[str, ...] = ()  # ids of runs that are left out: their records are damaged

@@ -9,12 +9,18 @@ from decimal import Decimal
 from ..accounting.ledger import Category
 from ..core.text import counted
 from .formats import Usd, label, percent
-from .report import BudgetState, Section
+from .report import BudgetState, Report, Section
 
 EMPTY = (
     "No runs yet, so there is nothing to report. Submit a job (spotwise submit job.yaml); "
     "its cost appears here as soon as its first attempt ends."
 )
+
+
+def left_out(report: Report) -> str:
+    """Which runs are not in the report, with what they cost; "" where all are."""
+    names = ", ".join(report.unreadable)
+    return f"Left out, since their records cannot be read: {names}. `spotwise status` says why." if names else ""
 
 
 def summary(section: Section) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from ..accounting.team_month import Money
 from . import tables
 from .formats import Usd, when
 from .report import Report, Section
-from .summary import EMPTY, month_name, summary
+from .summary import EMPTY, left_out, month_name, summary
 from .tables import Grid
 
 MOST_TRIALS = 10  # a terminal shows the dearest; the HTML page shows all
@@ -23,6 +23,8 @@ _STYLES = {"strong": "bold", "good": "green", "warn": "yellow", "bad": "bold red
 def render_terminal(report: Report, console: Console) -> None:
     """Print the report. Lines fit 100 columns; no colours and no rules when the console is not a terminal."""
     console.print(Text(f"Cost report, {month_name(report.month)}, made {when(report.generated_at)} UTC", style="bold"))
+    if report.unreadable:
+        console.print(Text(left_out(report), style="bold red"))
     if not report.sections:
         console.print(Text(EMPTY))
     for section in report.sections:

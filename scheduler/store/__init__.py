@@ -5,5 +5,6 @@ from .leases import Lease
 from .limits import TeamLimit
 from .queries import RunTotals
 from .store import RunEvent, Store
+from .unreadable import UnreadableRow
 
-__all__ = ["Actor", "Change", "Lease", "RunEvent", "RunTotals", "Store", "TeamLimit"]
+__all__ = ["Actor", "Change", "Lease", "RunEvent", "RunTotals", "Store", "TeamLimit", "UnreadableRow"]

@@ -105,7 +105,8 @@ def read_changes(
         query = query.where(table.c.run_id == run_id)
     if since is not None:
         query = query.where(table.c.at >= since)
-    return [_change(row._mapping) for row in connection.execute(query)][::-1]
+    found = [dict(row._mapping) for row in connection.execute(query)]
+    return [_change(row) for row in reversed(found) if isinstance(row["at"], datetime)]  # a damaged one has no place
 
 
 def _change(row: Mapping[Any, Any]) -> Change:

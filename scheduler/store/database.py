@@ -28,6 +28,7 @@ def without_password(url: str) -> str:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late to lock; see _begin_sqlite
+    connection.text_factory = lambda data: data.decode(errors="replace")  # one damaged text must not hide all rows
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout = 30000")
     cursor.execute("PRAGMA journal_mode = WAL")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, select
 
 from ..accounting.team_month import Money, TeamMonth, money_of_run, month_of, team_month
 from ..core.errors import RefusedError
 from ..core.run import Attempt, CostBasis, Run
 from . import rows, tables
 from .queries import sum_usd
+from .unreadable import UnreadableRows
 
 _ADMISSION_LOCK = 7301902  # PostgreSQL's advisory lock; SQLite's writers queue by themselves
 
@@ -36,9 +38,11 @@ def read_team_month(connection: Connection, team: str, money: Money, now: dateti
     is_active = (run.team == team) & run.active_key.is_not(None)
     attempts: dict[str, list[Attempt]] = {}
     placed = select(tables.attempts).join(tables.runs).where(is_active).order_by(attempt.run_id, attempt.number)
-    for row in connection.execute(placed):
-        attempts.setdefault(row.run_id, []).append(rows.attempt_of(dict(row._mapping)))
-    active = [rows.run_of(dict(row._mapping)) for row in connection.execute(select(tables.runs).where(is_active))]
+    unreadable = UnreadableRows()  # named by whoever lists runs
+    for placement in unreadable.decode("attempts", _rows(connection, placed), rows.attempt_in):
+        attempts.setdefault(placement.run_id, []).append(placement)
+    ours = _rows(connection, select(tables.runs).where(is_active))
+    active = unreadable.decode("runs", ours, rows.run_in, run_key="id")
     own = [each for each in active if money_of_run(each, attempts.get(each.id, ())) is money]
     by_run = select(charge.run_id, sum_usd().label("usd")).join(tables.runs, run.id == charge.run_id).where(is_active)
     return team_month(
@@ -48,6 +52,10 @@ def read_team_month(connection: Connection, team: str, money: Money, now: dateti
         booked_by_run={row.run_id: row.usd for row in connection.execute(by_run.group_by(charge.run_id))},
         now=now,
     )
+
+
+def _rows(connection: Connection, query: Select[Any]) -> list[rows.Row]:
+    return [dict(row._mapping) for row in connection.execute(query)]
 
 
 def check_limit(connection: Connection, run: Run, limit: TeamLimit) -> None:

@@ -14,6 +14,7 @@ from ..retraining.judging import Judgement
 from ..retraining.occurrences import OccurrenceOutcome, OccurrenceRecord
 from . import tables
 from .changes import Subject
+from .rows import UnreadableRowError
 from .store import Store
 
 
@@ -144,4 +145,11 @@ def judgements(store: Store) -> list[Judgement]:
     """All judgements, oldest first."""
     query = select(tables.models).order_by(tables.models.c.judged_at, tables.models.c.version)
     with store.transaction(reads=True) as connection:
-        return [Judgement(**row._mapping) for row in connection.execute(query)]
+        found = [dict(row._mapping) for row in connection.execute(query)]
+    return store.unreadable.decode("models", found, _judgement_in, run_key="")
+
+
+def _judgement_in(row: Mapping[str, Any]) -> Judgement:
+    if not isinstance(row["judged_at"], datetime):
+        raise UnreadableRowError(f"judged_at is {row['judged_at']}")
+    return Judgement(**row)

@@ -17,7 +17,7 @@ from spotwise.cost_models.offer import Market, Pool
 from ..core.pool_exposure import PoolExposure
 from ..core.run import AttemptState, CostBasis, RunState
 from . import tables
-from .types import TimestampColumn, UsdColumn
+from .types import Damaged, TimestampColumn, UsdColumn
 
 _ZERO = Decimal(0)
 
@@ -116,6 +116,8 @@ def pool_exposures(connection: Connection, now: datetime) -> dict[Pool, PoolExpo
     )
     found: dict[Pool, PoolExposure] = {}
     for *key, hour_s, preemptions, seconds in connection.execute(query):
+        if isinstance(hour_s, Damaged):
+            continue  # named by whoever lists attempts
         before = found.get(Pool(*key), PoolExposure(0, 0.0))
         hours = before.hours + float(seconds) / float(hour_s)
         found[Pool(*key)] = PoolExposure(before.preemptions + int(preemptions), hours)

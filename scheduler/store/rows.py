@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Set
+import math
+from collections.abc import Callable, Mapping, Set
 from dataclasses import fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
+
+from sqlalchemy import Table
+from sqlalchemy.types import TypeDecorator
 
 from spotwise.cost_models.offer import Market, Offer, Pool
 
@@ -16,8 +20,23 @@ from ..core.run import Attempt, AttemptState, CostBasis, Run, RunKind, RunState
 from ..core.study import StudyRecord
 from ..core.study_json import study_to_json
 from ..node_agent.end_cause import EndCause
+from . import tables
+from .types import Damaged
 
 Row = Mapping[str, Any]
+Value = TypeVar("Value")
+
+_TABLES: dict[type[Any], Table] = {
+    Run: tables.runs,
+    Attempt: tables.attempts,
+    Charge: tables.charges,
+    Remaining: tables.remaining_table,
+}
+_SEEN_TYPES: dict[type[Any], set[tuple[type[Any], ...]]] = {}  # of rows that could be read
+
+
+class UnreadableRowError(ValueError):
+    """A row of the store does not hold what its table says."""
 
 
 def offer_row(offer: Offer) -> dict[str, Any]:
@@ -63,6 +82,26 @@ def run_row(run: Run) -> dict[str, Any]:
 def run_of(row: Row) -> Run:
     """The run in a row."""
     return Run(**{**_known(row, Run), "kind": RunKind(row["kind"]), "state": RunState(row["state"])})
+
+
+def run_in(row: Row) -> Run:
+    """The run in a row of its table. Raises UnreadableRowError."""
+    return read_row(Run, row, run_of)
+
+
+def attempt_in(row: Row) -> Attempt:
+    """The attempt in a row of its table. Raises UnreadableRowError."""
+    return read_row(Attempt, row, attempt_of)
+
+
+def charge_in(row: Row) -> Charge:
+    """The charge in a row of its table. Raises UnreadableRowError."""
+    return read_row(Charge, row, charge_of)
+
+
+def remaining_in(row: Row) -> Remaining:
+    """What is left of a run, in a row of its table. Raises UnreadableRowError."""
+    return read_row(Remaining, row, remaining_of)
 
 
 def attempt_row(attempt: Attempt) -> dict[str, Any]:
@@ -119,6 +158,47 @@ def remaining_of(row: Row) -> Remaining:
     market = None if row["market"] is None else Market(row["market"])
     of = None if row["chance_of"] is None else ChanceOf(row["chance_of"])
     return Remaining(**{**_known(row, Remaining), "market": market, "chance_of": of})
+
+
+def read_row(kind: type[Value], row: Row, decode: Callable[[Row], Value]) -> Value:
+    """The value in a row.
+
+    Raises:
+        UnreadableRowError: a cell holds what no such value has: another program wrote it, or it is damaged.
+    """
+    try:
+        value = decode(row)
+    except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+        raise UnreadableRowError(_damaged_cells(kind, row) or f"{type(error).__name__}: {error}") from error
+    if tuple(map(type, row.values())) not in _SEEN_TYPES.setdefault(kind, set()):  # asked of each row, so it is quick
+        wrong = _damaged_cells(kind, row)
+        if wrong:
+            raise UnreadableRowError(wrong)
+        _SEEN_TYPES[kind].add(tuple(map(type, row.values())))
+    return value
+
+
+def _damaged_cells(kind: type[Any], row: Row) -> str:
+    """The cells of another type than their column has, for people; "" without any."""
+    wrong = [
+        f"{name} is {found.found if isinstance(found, Damaged) else found!r}"
+        for name, found in row.items()
+        if isinstance(found, Damaged) or not _fits(found, _column_types(kind).get(name))
+    ]
+    return ", ".join(wrong)
+
+
+def _column_types(kind: type[Any]) -> Mapping[str, type[Any] | None]:
+    columns = _TABLES[kind].c
+    return {c.name: None if isinstance(c.type, TypeDecorator) else c.type.python_type for c in columns}
+
+
+def _fits(found: Any, expected: type[Any] | None) -> bool:
+    if found is None or expected is None:
+        return True
+    if expected is float:
+        return isinstance(found, int | float) and math.isfinite(found)
+    return isinstance(found, expected)
 
 
 def _value(member: StrEnum | None) -> str | None:

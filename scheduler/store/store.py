@@ -7,7 +7,7 @@ run is settled by leases, and every write that a supervisor makes carries its le
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +23,7 @@ from spotwise.cost_models.offer import Pool
 from ..accounting.ledger import Charge
 from ..accounting.team_month import Money, TeamMonth
 from ..core.clock import Clock, SystemClock
-from ..core.errors import NotFoundError, StoreError
+from ..core.errors import NotFoundError, StoreError, UnreadableRunError
 from ..core.event_kind import EventKind, event_kind
 from ..core.pool_exposure import PoolExposure
 from ..core.remaining import Remaining
@@ -37,6 +37,7 @@ from .leases import Lease
 from .limits import TeamLimit, check_limit, read_team_month
 from .queries import RunTotals
 from .schema import bring_up_to_date
+from .unreadable import UnreadableRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Store:
     def __init__(self, engine: Engine, history: ChangeLog) -> None:
         self._engine = engine
         self._reading = reading(engine)
+        self.unreadable = UnreadableRows()  # met so far, and passed over
         self.history = history  # for the store's own parts
         self.schema = bring_up_to_date(self._engine, self._reading, history)  # what that did
 
@@ -128,18 +130,28 @@ class Store:
         found = self._rows(select(tables.runs).where(same))
         if not found:  # it ended between the two statements
             return self.add_run(run, active_key)
-        return rows.run_of(found[0])
+        return self._only_run(found, run_id=run.id)
 
     def run(self, run_id: str) -> Run:
         """One run.
 
         Raises:
             NotFoundError: no run has this id.
+            UnreadableRunError: its row is damaged.
         """
         found = self._rows(select(tables.runs).where(tables.runs.c.id == run_id))
         if not found:
             raise NotFoundError(f"no run is called {run_id!r}: `spotwise status` lists all runs")
-        return rows.run_of(found[0])
+        return self._only_run(found, run_id=run_id)
+
+    def _only_run(self, found: Sequence[rows.Row], *, run_id: str) -> Run:
+        read = self._runs_of(found)
+        if not read:
+            raise UnreadableRunError(run_id, self.unreadable.of_runs().get(run_id, ""))
+        return read[0]
+
+    def _runs_of(self, found: Iterable[rows.Row]) -> list[Run]:
+        return self.unreadable.decode("runs", found, rows.run_in, run_key="id")
 
     def runs(
         self,
@@ -149,7 +161,7 @@ class Store:
         until: datetime | None = None,
         limit: int | None = None,
     ) -> list[Run]:
-        """Runs, oldest first.
+        """Runs, oldest first; those whose rows cannot be read are in ``unreadable``.
 
         Args:
             active: only those that are not final.
@@ -158,7 +170,7 @@ class Store:
             limit: only so many, the newest.
         """
         query = queries.runs(active=active, since=since, until=until, limit=limit)
-        return [rows.run_of(row) for row in reversed(self._rows(query))]
+        return self._runs_of(reversed(self._rows(query)))
 
     def run_totals(self, run_ids: Collection[str]) -> dict[str, RunTotals]:
         """Attempts, preemptions and booked money of each of these runs that has attempts."""
@@ -175,13 +187,13 @@ class Store:
         run, billed = tables.runs.c, queries.measured_runs(hour_s, cost_basis, limit)
         same = billed.where(run.job_name == job_name, run.job_yaml == job_yaml)  # the name has an index
         alike = billed.where(run.kind == kind.value)
-        found = {row["id"]: rows.run_of(row) for query in (same, alike) for row in self._rows(query)}
+        found = {run.id: run for query in (same, alike) for run in self._runs_of(self._rows(query))}
         return sorted(found.values(), key=lambda run: (run.submitted_at, run.id))
 
     def active_run(self, active_key: str) -> Run | None:
         """The active run of a job file; None if there is none."""
         found = self._rows(select(tables.runs).where(tables.runs.c.active_key == active_key))
-        return rows.run_of(found[0]) if found else None
+        return self._only_run(found, run_id=str(found[0]["id"])) if found else None
 
     def team_month(self, team: str, money: Money, now: datetime) -> TeamMonth:
         """What a team has spent this month of one kind of money, and what its active runs have set aside beyond."""
@@ -226,7 +238,8 @@ class Store:
     def lease_owner(self, run_id: str, now: datetime) -> str:
         """Who holds a run's lease; "" if nobody, or if it has expired."""
         found = self._rows(select(tables.leases).where(tables.leases.c.run_id == run_id))
-        return str(found[0]["owner"]) if found and found[0]["expires_at"] > now else ""
+        expires_at = found[0]["expires_at"] if found else None
+        return str(found[0]["owner"]) if isinstance(expires_at, datetime) and expires_at > now else ""
 
     # attempts and charges
 
@@ -247,7 +260,7 @@ class Store:
             since: only those that had not ended by then.
         """
         query = queries.attempts(_several(run_id), ids, active=active, since=since)
-        return [rows.attempt_of(row) for row in self._rows(query)]
+        return self.unreadable.decode("attempts", self._rows(query), rows.attempt_in)
 
     def pool_exposures(self, now: datetime) -> dict[Pool, PoolExposure]:
         """Preemptions and spot hours of each pool where an attempt ever came up."""
@@ -279,7 +292,7 @@ class Store:
             until: only charges that begin before. No charge spans a UTC midnight.
         """
         query = queries.charges(_several(run_id), since=since, until=until)
-        return [rows.charge_of(row) for row in self._rows(query)]
+        return self.unreadable.decode("charges", self._rows(query), rows.charge_in)
 
     def booked_usd(self, run_id: str) -> Decimal:
         """The sum of a run's charges."""
@@ -312,8 +325,7 @@ class Store:
 
     def events(self, run_id: str) -> list[RunEvent]:
         query = select(tables.events).where(tables.events.c.run_id == run_id).order_by(tables.events.c.id)
-        found = self._rows(query)
-        return [RunEvent(r["run_id"], r["at"], event_kind(r["kind"]), r["message"], r["attempt_id"]) for r in found]
+        return self.unreadable.decode("events", self._rows(query), _event_in, run_key="")
 
     # what is left
 
@@ -328,7 +340,7 @@ class Store:
     def remaining(self, run_id: str) -> Remaining | None:
         """What was left of a run when it was last estimated; None if it never was."""
         found = self._rows(select(tables.remaining_table).where(tables.remaining_table.c.run_id == run_id))
-        return rows.remaining_of(found[0]) if found else None
+        return next(iter(self.unreadable.decode("remaining", found, rows.remaining_in, run_key="")), None)
 
     # studies
 
@@ -342,7 +354,7 @@ class Store:
         query = select(tables.studies).order_by(tables.studies.c.created_at, tables.studies.c.id)
         if ids is not None:
             query = query.where(tables.studies.c.id.in_(ids))
-        return [study_from_json(json.loads(row["record"])) for row in self._rows(query)]
+        return self.unreadable.decode("studies", self._rows(query), _study_in, run_key="")
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -352,6 +364,16 @@ class Store:
     def _rows(self, query: Any) -> list[rows.Row]:
         with self.transaction(reads=True) as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def _event_in(row: rows.Row) -> RunEvent:
+    if not isinstance(row["at"], datetime):
+        raise rows.UnreadableRowError(f"at is {row['at']}")
+    return RunEvent(row["run_id"], row["at"], event_kind(row["kind"]), row["message"], row["attempt_id"])
+
+
+def _study_in(row: rows.Row) -> StudyRecord:
+    return study_from_json(json.loads(row["record"]))
 
 
 def _several(run_id: str | Collection[str] | None) -> Collection[str] | None:

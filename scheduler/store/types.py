@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import BigInteger, DateTime, Dialect, String, Text
 from sqlalchemy.types import TypeDecorator
@@ -15,7 +17,32 @@ _MICROS = Decimal(1_000_000)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")  # PostgreSQL refuses the first, UTF-8 the others
 
 
-class UsdColumn(TypeDecorator[Decimal]):
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """What stands in the place of a cell that does not hold what its column says: its row cannot be read."""
+
+    found: str
+
+
+class _Readable(TypeDecorator[Any]):
+    """Base of our columns: one damaged cell must not hide the rows around it, so that reading it never raises."""
+
+    __abstract__ = True
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        process = super().result_processor(dialect, coltype)
+
+        def read(value: Any) -> Any:
+            try:
+                return value if process is None else process(value)
+            except (ValueError, TypeError, ArithmeticError):
+                return Damaged(str(value)[:80])
+
+        return read
+
+
+class UsdColumn(_Readable):
     """An amount as whole micro-dollars: SQLite has no exact decimals, and integers add up in SQL."""
 
     impl = BigInteger
@@ -33,7 +60,7 @@ class UsdColumn(TypeDecorator[Decimal]):
         return None if value is None else (Decimal(value) / _MICROS).quantize(MICRO_USD)
 
 
-class DecimalColumn(TypeDecorator[Decimal]):
+class DecimalColumn(_Readable):
     """A price or another decimal, kept digit by digit as text."""
 
     impl = String
@@ -46,7 +73,7 @@ class DecimalColumn(TypeDecorator[Decimal]):
         return None if value is None else Decimal(value)
 
 
-class TimestampColumn(TypeDecorator[datetime]):
+class TimestampColumn(_Readable):
     """An aware moment, UTC in and out; SQLite keeps no zones."""
 
     impl = DateTime(timezone=True)
