@@ -177,7 +177,14 @@ def test_a_supervisor_starts_nothing_for_a_run_whose_rows_it_cannot_read(world: 
 def test_a_job_whose_stored_text_would_not_parse_is_refused_at_submission(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("spotwise.scheduler.execution.submission.without_secrets", lambda text: text + "envs: *gone\n")
+    monkeypatch.setattr("spotwise.scheduler.execution.submission.text_to_store", lambda *_: "envs: *gone\n")
     (home / "job.yaml").write_text("run: echo\n")
     refused = spotwise("plan", str(home / "job.yaml"), code=ExitCode.BAD_INPUT)
     assert "cannot be stored" in str(refused.exception)
+
+
+def test_an_anchor_below_secrets_that_a_variable_uses_is_a_job_that_runs(home: Path) -> None:
+    (home / "job.yaml").write_text("run: echo\nsecrets: {A: &tok hidden}\nenvs: {B: *tok}\n")
+    assert spotwise("submit", str(home / "job.yaml")).exception is None
+    assert "hidden" not in (home / "spotwise.db").read_bytes().decode(errors="replace")
+    assert GOOD in spotwise("status").stdout
