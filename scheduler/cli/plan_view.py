@@ -15,6 +15,7 @@ from ..planning.warm_start_text import expected_text
 from .responsive_table import ResponsiveTable, stacked
 
 SHOWN_REJECTIONS = 12  # offers that do not fit at all: the rest are counted
+WORTH_SAYING = 1.03  # expected over stated work
 LEAST_WHY = 24  # characters of a line: in fewer, reasons are hard to read
 
 
@@ -40,6 +41,8 @@ def _print_head(plan: Plan, console: Console) -> None:
     console.print(Text(f"{plan.job_name}  ({plan.kind}, policy {plan.policy})", style="bold"))
     hours = "unknown" if plan.work.hours is None else f"{plan.work.hours:.2f} h"
     console.print(f"work        {hours}: {plan.work.source}", highlight=False)
+    if (unsure := _unsure_work(plan)) is not None:
+        console.print(f"            {unsure}", highlight=False)
     if plan.trial_memory is not None:
         console.print(f"memory      {plan.trial_memory.text}", highlight=False)
     if plan.deadline_hours is not None:
@@ -49,6 +52,16 @@ def _print_head(plan: Plan, console: Console) -> None:
     if plan.cost_basis == "emulated":
         text = f"emulated market: no real money; 1 market hour lasts {plan.hour_s} s on this machine"
         console.print(text, style="yellow", highlight=False)
+
+
+def _unsure_work(plan: Plan) -> str | None:
+    """Why costs are those of more work than is stated; None where that makes no difference."""
+    work = plan.work
+    if work.hours is None or work.expected_hours is None or work.expected_hours < WORTH_SAYING * work.hours:
+        return None
+    more = work.expected_hours / work.hours - 1
+    off = f"it may be more or less by a factor of {work.factor:.1f}"
+    return f"{off}: on average that is {work.expected_hours:.2f} h, {100 * more:.0f} % more, and costs are of that"
 
 
 def _table(plan: Plan, options: list[Option]) -> ResponsiveTable:

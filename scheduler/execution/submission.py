@@ -32,7 +32,7 @@ from ..planning.past_attempts import read_past_attempts
 from ..planning.plan import Plan, make_plan
 from ..planning.plan_json import plan_json
 from ..planning.remote_checks import check_remote, remote_notes
-from ..planning.trial_duration import disagreement, related_hours
+from ..planning.trial_duration import disagreement, related_hours, unused_times
 from ..planning.trial_gpu_memory import trial_memory
 from ..planning.warm_start import warm_start_of
 from ..planning.warm_start_text import prior_texts
@@ -85,11 +85,16 @@ def prepare(app: App, path: Path, given: GivenVariables | None = None) -> Prepar
     known = known.with_overhead(overhead_hours(job.kind, seen))
     found = _priors(app, job)
     warm_start = warm_start_of(job, found)
-    hours = related_hours(job, warm_start, app.store.attempts([each.study.id for each in found]), known)
+    ran = app.store.attempts([each.study.id for each in found])
+    hours = related_hours(job, warm_start, ran, known)
+    unused = "" if hours is not None else unused_times(job, warm_start, ran, known)
     memory = trial_memory(related.study for related in found)
     plan = make_plan(
         job,
-        replace(work_of(job, measure(text, seen), hours), gpu_memory_gib=memory.needed_gib if memory else None),
+        replace(
+            work_of(job, measure(text, seen), hours, unused=unused),
+            gpu_memory_gib=memory.needed_gib if memory else None,
+        ),
         known,
         now,
         team_money_left=team_money_left(app, job.team, now),

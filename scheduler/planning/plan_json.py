@@ -21,6 +21,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "kind": plan.kind,
         "policy": plan.policy,
         "work_hours": plan.work.hours,
+        "work_expected_hours": plan.work.expected_hours,
         "work_source": plan.work.source,
         "work_reference": plan.work.reference,
         "work_sigma": plan.work.sigma,

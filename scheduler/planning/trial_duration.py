@@ -90,11 +90,16 @@ class _Law:
 def past_times(study: StudyRecord, *, hour_s: float, epochs: int | None) -> PastTimes | None:
     """The times of a study's whole trials; None where fewer than three were measured, as in most imports.
 
+    Where fewer than three were whole, those that were stopped early count too, by the epoch.
+
     Args:
         hour_s: wall clock of a billed hour when it ran.
         epochs: of the new sweep's trials: a past one of more or fewer counts by the epoch. None: as long as it was.
     """
-    done = [t for t in study.trials if t.state is TrialState.COMPLETED and math.isfinite(t.seconds) and t.seconds > 0]
+    timed = [t for t in study.trials if math.isfinite(t.seconds) and t.seconds > 0]
+    done = [t for t in timed if t.state is TrialState.COMPLETED]
+    if len(done) < LEAST_TIMES and epochs:
+        done += [t for t in timed if t.state is TrialState.PRUNED and t.epoch]
     if len(done) < LEAST_TIMES:
         return None
     hours = tuple(t.seconds / hour_s * (epochs / t.epoch if epochs and t.epoch else 1.0) for t in done)
@@ -236,6 +241,36 @@ def fitting_times(
     studies: Sequence[StudyRecord], attempts: Iterable[Attempt], known: MarketSnapshot, epochs: int | None
 ) -> list[PastTimes]:
     """The times of studies that ran at this market's pace: emulated hours say nothing about real ones."""
+    found = [past_times(s, hour_s=float(known.hour_s), epochs=epochs) for s in _at_this_pace(studies, attempts, known)]
+    return [times for times in found if times is not None]
+
+
+def unused_times(job: JobSpec, warm_start: WarmStart | None, attempts: Iterable[Attempt], known: MarketSnapshot) -> str:
+    """Why the related studies of a sweep do not say how long its trials take, for people; "" where there are none.
+
+    Only where ``related_hours`` knows nothing.
+    """
+    if job.sweep is None or warm_start is None or not warm_start.studies:
+        return ""
+    past = [related.study for related in warm_start.studies]
+    at_pace = {study.id for study in _at_this_pace(past, attempts, known)}
+    epochs = job.work.epochs if job.work else None
+    reasons = []
+    for study in past:
+        if study.id not in at_pace:
+            why = "ran at another pace: an emulated hour says nothing of a real one, nor of another market's"
+        elif past_times(study, hour_s=float(known.hour_s), epochs=epochs) is None:
+            unless = "" if epochs else ", or those stopped early where work.epochs is stated"
+            why = f"has times of fewer than {LEAST_TIMES} whole trials{unless}"
+        else:
+            why = "ran on machines whose speeds nobody has compared"
+        reasons.append(f"{study.id} {why}")
+    return f"related studies do not say how long trials take: {'; '.join(reasons)}"
+
+
+def _at_this_pace(
+    studies: Sequence[StudyRecord], attempts: Iterable[Attempt], known: MarketSnapshot
+) -> list[StudyRecord]:
     kinds: dict[str, set[tuple[float, CostBasis]]] = {}
     for attempt in attempts:
         kinds.setdefault(attempt.run_id, set()).add((float(attempt.hour_s), attempt.cost_basis))
@@ -244,8 +279,8 @@ def fitting_times(
     for study in studies:
         ran = kinds.get(study.id) or {_told(study)}
         if ran == {here} or (here[1] is not CostBasis.EMULATED and all(_is_real(kind) for kind in ran)):
-            found.append(past_times(study, hour_s=here[0], epochs=epochs))
-    return [times for times in found if times is not None]
+            found.append(study)
+    return found
 
 
 def disagreement(job: JobSpec, found: TrialHours | None) -> list[str]:

@@ -20,6 +20,7 @@ NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
 STATED_SIGMA = 0.5  # a person's figure is within a factor of 1.9 four times in five
 SWEEP_SIGMA = 0.7  # and early stopping adds to that: how many trials stay promising is not known beforehand
 MEASURED_SIGMA = 0.2  # one run of the same job file; more runs by the spread among them, but never below half of this
+_FOUR_IN_FIVE = 1.2816  # standard deviations to either side that hold 80 % of a normal distribution
 _UNBOUNDED = "the sweep is bounded by its budget or deadline, not by trials"
 _WORK = frozenset({Category.PRODUCTIVE, Category.PRUNED, Category.IDLE})
 
@@ -34,6 +35,16 @@ class WorkEstimate:
     sigma: float = 0.0  # how well they are known: standard deviation of the logarithm of true over given hours
     gpu_memory_gib: float | None = None  # that a trial must have of a GPU; None: nobody knows
 
+    @property
+    def expected_hours(self) -> float | None:
+        """The mean of what it may be: above ``hours``, which is the middle, since work has no upper end."""
+        return None if self.hours is None else self.hours * math.exp(0.5 * self.sigma**2)
+
+    @property
+    def factor(self) -> float:
+        """By which the true work is above or below ``hours`` at most, four times in five."""
+        return math.exp(_FOUR_IN_FIVE * self.sigma)
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -45,13 +56,18 @@ class Measured:
     sigma: float
 
 
-def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None = None) -> WorkEstimate:
-    """The best figure there is: measured beats stated, stated beats what trials of related studies took."""
+def work_of(
+    job: JobSpec, measured: Measured | None, related: TrialHours | None = None, *, unused: str = ""
+) -> WorkEstimate:
+    """The best figure there is: measured beats stated, stated beats what trials of related studies took.
+
+    ``unused``: why related studies say nothing, for people.
+    """
     if measured is not None:
         source = f"measured in {counted(measured.runs, 'earlier run')} of this job file"
         return WorkEstimate(measured.work_hours, source, measured.accelerator, measured.sigma)
     if job.work is None or job.work.hours is None:
-        return _work_of_related(job, related)
+        return _work_of_related(job, related, unused)
     if job.sweep is None:
         return WorkEstimate(job.work.hours, "work.hours of the job file", job.work.reference, STATED_SIGMA)
     if job.sweep.most_trials is None:
@@ -60,9 +76,10 @@ def work_of(job: JobSpec, measured: Measured | None, related: TrialHours | None 
     return WorkEstimate(hours, formula, job.work.reference, SWEEP_SIGMA)
 
 
-def _work_of_related(job: JobSpec, related: TrialHours | None) -> WorkEstimate:
+def _work_of_related(job: JobSpec, related: TrialHours | None, unused: str) -> WorkEstimate:
     if job.sweep is None or related is None:
-        return WorkEstimate(None, "add work.hours to the job file, or run it once")
+        advice = "add work.hours to the job file, or run it once"
+        return WorkEstimate(None, f"{advice}; {unused}" if unused else advice)
     if job.sweep.most_trials is None:
         return WorkEstimate(None, f"{_UNBOUNDED}; {related.text}")
     hours, formula = sweep_hours(job.sweep, related.mean, job.work.epochs if job.work else None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -17,7 +18,8 @@ from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.jobfile.job_spec import parse_job
 from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import Plan, make_plan
-from spotwise.scheduler.planning.work_estimate import WorkEstimate
+from spotwise.scheduler.planning.plan_json import plan_json
+from spotwise.scheduler.planning.work_estimate import STATED_SIGMA, WorkEstimate
 
 JOB = JOB_YAML + "deadline: 12h\n"
 OFFERS = (  # names that a narrow terminal can hold in one line
@@ -77,3 +79,33 @@ def test_an_offer_has_one_line_where_there_is_room() -> None:
     ]
     assert {"on-demand", "1.604"} < set(line.split())
     assert "USD more expected" in line
+
+
+def test_work_that_is_known_roughly_is_said_to_be_more_on_average() -> None:
+    """The middle of what it may be is not its mean: the costs shown are of 13 % more."""
+    found = plan()
+    rough = replace(found, work=replace(found.work, sigma=STATED_SIGMA))
+    text = " ".join(shown(rough, 100).split())
+    assert "more or less by a factor of 1.9: on average that is 2.27 h, 13 % more, and costs are of that" in text
+    assert plan_json(rough)["work_expected_hours"] == pytest.approx(2.27, abs=0.005)
+    assert "on average" not in shown(found, 100)
+
+
+@pytest.mark.parametrize(("seen", "policy", "then"), [(False, "auto", "goes on demand"), (False, "spot_only", "stops")])
+def test_a_checkpoint_that_nobody_has_seen_is_said_to_be_the_job_files_word(seen: bool, policy: str, then: str) -> None:
+    job = parse_job(JOB + f"policy: {policy}\n", source="job")
+    known = MarketSnapshot(
+        *(
+            OFFERS,
+            {},
+            {o.pool: HazardBelief(10, 200, "test") for o in OFFERS if o.is_spot},
+            Overheads(0.05, 0.05, 0.01),
+        ),
+        *(Decimal(3600), CostBasis.ESTIMATED),
+        one_machine=True,
+    )
+    work = WorkEstimate(2.0, "test", "T4")
+    notes = make_plan(job, work, known, T0, checkpoint_seen=seen).notes
+    assert len(notes) == 1
+    assert f"the run {then}" in notes[0]
+    assert make_plan(job, work, known, T0, checkpoint_seen=True).notes == ()

@@ -24,6 +24,7 @@ from spotwise.scheduler.planning.trial_duration import (
     past_times,
     related_hours,
     trial_hours,
+    unused_times,
 )
 from spotwise.scheduler.planning.warm_start import WarmStart
 from spotwise.scheduler.planning.work_estimate import (
@@ -228,6 +229,40 @@ def test_times_of_another_pace_do_not_count() -> None:
     assert len(fitting_times(past, [], market(), None)) == 1
     assert fitting_times([replace(past[0], cost_basis="emulated")], [], market(), None) == []
     assert fitting_times(past, [], market(20, CostBasis.EMULATED), None) == []
+
+
+def test_trials_that_were_stopped_early_tell_the_length_of_whole_ones_by_the_epoch() -> None:
+    """A related study of which asynchronous halving let two trials run to their end."""
+    past = study([3600.0] * 2 + [360.0] * 10)
+    trials = [replace(t, state=TrialState.PRUNED, epoch=1) if t.number > 1 else t for t in past.trials]
+    stopped = replace(past, trials=tuple(trials))
+    found = predicted(stopped, epochs=10)
+    assert found.mean == pytest.approx(1.0)
+    assert found.trials == 12
+    assert past_times(stopped, hour_s=3600, epochs=None) is None
+
+
+@pytest.mark.parametrize(
+    ("past", "why"),
+    [
+        (
+            study([3600.0] * 2),
+            "has times of fewer than 3 whole trials, or those stopped early where work.epochs is stated",
+        ),
+        (study(cost_basis="emulated"), "ran at another pace"),
+        (study(machines=(*T4, Machine("x", "y", "Unheard-of:1"))), "ran on machines whose speeds nobody has compared"),
+    ],
+)
+def test_a_related_study_whose_times_are_not_used_is_named_with_the_reason(past: StudyRecord, why: str) -> None:
+    job, found = sweep(""), warm_start(past)
+    assert related_hours(job, found, (), market()) is None
+    work = work_of(job, None, None, unused=unused_times(job, found, (), market()))
+    assert work.hours is None
+    assert f"past-0 {why}" in work.source
+
+
+def test_without_related_studies_there_is_no_reason_to_give() -> None:
+    assert unused_times(sweep(""), warm_start(), (), market()) == ""
 
 
 def test_a_run_keeps_the_work_that_it_was_planned_with() -> None:
