@@ -6,6 +6,7 @@ cd "$(dirname "$0")"
 command -v spotwise >/dev/null || { echo "spotwise is not installed here: start this with \`make demo\`" >&2; exit 1; }
 home="${SPOTWISE_DEMO_HOME:-$(mktemp -d "${TMPDIR:-/tmp}/spotwise-demo.XXXXXX")}"
 export SPOTWISE_HOME="$home" SPOTWISE_SETTINGS="$PWD/configs/settings.yaml"
+export SPOTWISE_SAME_DRAWS=1 # its machines live as long each time: the story stays the same
 out="${SPOTWISE_DEMO_OUT:-.}"
 
 bold='' dim='' plain=''

@@ -48,7 +48,7 @@ MARGIN_HOURS = 0.25  # billed; several looks of the supervisor, and a checkpoint
 MARGIN_OF_WORK = 0.02  # of the work left: predictions are never exact
 SAVING_WORTH_A_MOVE = 0.05  # from one spot pool to another: their estimates are not as exact as that
 WORTH_ASKING = 0.02  # least chance of spot capacity at which a pool is asked for it
-LEAST_HOLD_HOURS = 0.5  # billed; spot is held so long before on-demand capacity that refused is tried again
+LEAST_HOLD_HOURS = 0.5  # billed; spot that works is held so long before it is given up for little
 WORTH_SAYING_USD = 0.005  # less is no difference
 
 
@@ -144,11 +144,11 @@ class MeetDeadline:
         return _fall_back(situation, guard)
 
     def _on_safe_spot(self, situation: Situation, current: Offer, guard: Guard) -> Decision:
-        """Stay, unless something else is worth the move: estimates are not exact enough for small differences."""
+        """Stay, unless something else is worth the move."""
         choices = self._weighed(situation, guard)
         better = [each for each in choices if _key(each) == current.key or self._is_to_be_had(each, situation)]
         best, mine = _least(better), _of(current, choices)
-        if best is None or mine is None or best is mine or best.cost_usd > (1 - SAVING_WORTH_A_MOVE) * mine.cost_usd:
+        if best is None or mine is None or best is mine or not _is_worth_a_move(best, mine, situation):
             return Stay(f"{holds(situation, current)}; {_slack(situation, guard)}")
         if best.candidate is None:
             return self._wait(_why(best, choices, situation, guard), situation, guard)
@@ -171,10 +171,16 @@ class MeetDeadline:
         return wait(situation, why, self._cooldown_hours, where.slack_hours - where.restart_hours)
 
     def _is_to_be_had(self, choice: Weighed, situation: Situation) -> bool:
-        """Capacity in hand is not given up for a pool that just preempted the run or had nothing."""
+        """Capacity in hand is not given up for a pool that just preempted the run or had nothing.
+
+        That a cooldown has ended is no news of the pool either: spot capacity is first held for as long as one lasts.
+        """
         to = choice.candidate
         if to is None or not to.offer.is_spot:
             return True
+        holds_spot = situation.current is not None and situation.current.is_spot
+        if holds_spot and to.refused_at is not None and situation.current_age_hours < self._cooldown_hours:
+            return False
         return not was_refused(to) and not is_cooling(to, situation, self._cooldown_hours)
 
     def _weighed(self, situation: Situation, guard: Guard) -> list[Weighed]:
@@ -206,6 +212,20 @@ def _where(situation: Situation, guard: Guard) -> DeadlineMargin:
 
 def _slack(situation: Situation, guard: Guard) -> str:
     return f"{_where(situation, guard).slack_hours:.1f} h of slack"
+
+
+def _is_worth_a_move(best: Weighed, mine: Weighed, situation: Situation) -> bool:
+    """Whether what a move saves is more than what the estimates are unsure of.
+
+    The restart there is in what the new place costs. Spot capacity that has only just been started is worth that much
+    more: what was paid to start it would have been paid for nothing.
+    """
+    saved = mine.cost_usd - best.cost_usd
+    if best.candidate is not None:
+        hours = best.candidate.restart_hours
+        price = float(best.candidate.offer.price_usd_per_hour) * situation.nodes
+        saved -= price * hours if situation.current_age_hours < hours + LEAST_HOLD_HOURS else 0.0
+    return saved >= SAVING_WORTH_A_MOVE * mine.cost_usd
 
 
 def _least(choices: Sequence[Weighed]) -> Weighed | None:

@@ -44,6 +44,7 @@ from .market_file import load_market
 from .observation import has_ended, never_started, observation, sessions, settled
 
 NODE_MODULE = "spotwise.scheduler.engines.local.node"
+SAME_DRAWS = "SPOTWISE_SAME_DRAWS"  # environment variable; not empty: the emulated market draws by job, not by run
 _NODE_START_S = 60.0  # a node that has not detached itself by then is stuck
 _CENTURY_S = 100 * 365 * 86_400.0
 _ADVISOR_EVENTS = 1.0  # what an advisor states weighs as much as one preemption seen
@@ -56,9 +57,17 @@ class LocalEngine:
     one_machine = True  # whatever an offer names, it is this machine that trains, as one node
 
     def __init__(
-        self, home: Path, market: EmulatedMarket | None, clock: Clock, *, price_usd_per_hour: Decimal = Decimal(0)
+        self,
+        home: Path,
+        market: EmulatedMarket | None,
+        clock: Clock,
+        *,
+        price_usd_per_hour: Decimal = Decimal(0),
+        same_draws: bool = False,
     ) -> None:
+        """``same_draws``: the n-th attempt of a job lives equally long in every run of it, so that a demo repeats."""
         self.market = market
+        self._same_draws = same_draws
         self.hour_s = market.hour_s if market else Decimal(3600)
         self.cost_basis = CostBasis.EMULATED if market else CostBasis.ESTIMATED
         self._home = home
@@ -125,7 +134,7 @@ class LocalEngine:
             capacity_at = market.capacity_at(pool, now)
             if not self._is_available(request.offer, now):
                 raise CapacityError(f"{pool} has no spot capacity now; choose another pool or wait")
-            notice_at = market.preemption_at(pool, _draw(request), now) if request.offer.is_spot else None
+            notice_at = market.preemption_at(pool, self._draw(request), now) if request.offer.is_spot else None
         return NodeRequest(
             attempt_id=request.attempt_id,
             pool=str(pool),
@@ -141,6 +150,13 @@ class LocalEngine:
             asked_at_steady_s=steady,
             boot=boot_id(),
         )
+
+    def _draw(self, request: LaunchRequest) -> str:
+        """Names an instance's fate: by its run, or by its job and attempt number where a story is to be told again."""
+        if not self._same_draws:
+            return request.attempt_id
+        job = request.run_id.rpartition("-")[0] or request.run_id
+        return f"{job}{request.attempt_id.removeprefix(request.run_id)}"
 
     def _is_available(self, offer: Offer, at: datetime) -> bool:
         if self.market is None or not offer.is_spot:
@@ -161,7 +177,8 @@ def create_engine(settings: Settings, clock: Clock) -> LocalEngine:
     """
     local = settings.local
     market = load_market(local.market) if local.market else None
-    return LocalEngine(settings.home, market, clock, price_usd_per_hour=local.price_usd_per_hour)
+    same_draws = bool(os.environ.get(SAME_DRAWS))
+    return LocalEngine(settings.home, market, clock, price_usd_per_hour=local.price_usd_per_hour, same_draws=same_draws)
 
 
 def _this_machine(price: Decimal) -> Offer:
@@ -189,12 +206,6 @@ def _after(start: datetime, seconds: float | None) -> datetime | None:
     if seconds is None or seconds > _CENTURY_S:
         return None
     return start + timedelta(seconds=max(seconds, 0.0))
-
-
-def _draw(request: LaunchRequest) -> str:
-    """Names an instance's fate by job and attempt number, not by the run's random part: demos repeat themselves."""
-    job = request.run_id.rpartition("-")[0] or request.run_id
-    return f"{job}{request.attempt_id.removeprefix(request.run_id)}"
 
 
 def _folder(handle: Handle) -> AttemptFolder:

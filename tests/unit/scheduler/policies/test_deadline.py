@@ -208,6 +208,26 @@ def test_spot_is_held_where_there_is_nothing_to_fall_back_on(world, spot, on_dem
         )
 
 
+@pytest.mark.parametrize(
+    ("held_hours", "other_price", "refused_hours_ago", "moves"),
+    [
+        (0.001, "0.03", 1.001, False),  # placed 4 s ago; another pool's cooldown has ended: that is no news of it
+        (2.0, "0.03", 1.001, True),  # held for longer than a cooldown; 7 % are saved
+        (2.0, "0.03", 0.9, False),  # still cooling
+        (0.001, "0.03", None, False),  # what has just been paid to start this one would be lost
+        (2.0, "0.03", None, True),
+        (2.0, "0.10", None, False),  # 1 %: the estimates are not that exact
+    ],
+)
+def test_spot_in_hand_is_left_for_a_pool_that_pays_for_the_move(
+    *, world, spot, on_demand, held_hours, other_price, refused_hours_ago, moves
+) -> None:
+    held = spot("held", 4, price="0.40")
+    other = spot("other", 4, price=other_price, refused_hours_ago=refused_hours_ago)
+    there = world.having(held, other, on_demand("od", 9)).holding(held, age_hours=held_hours).with_hours_left(40)
+    assert isinstance(decide(there), Move) is moves
+
+
 # holding on demand
 
 

@@ -17,8 +17,11 @@ from spotwise.cost_models.offer import Pool
 from spotwise.scheduler.core.clock import ManualClock
 from spotwise.scheduler.core.errors import CapacityError, EngineError
 from spotwise.scheduler.core.run import CostBasis
+from spotwise.scheduler.engines.local import engine as local_engine
 from spotwise.scheduler.engines.local.engine import LocalEngine
+from spotwise.scheduler.engines.local.folder import AttemptFolder
 from spotwise.scheduler.engines.local.market import EmulatedMarket, Outage, Spells, Weibull
+from spotwise.scheduler.jobfile.settings import Settings
 
 ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)
 OUTAGE = Outage(every=Weibull(2.0, 10.0), length=Weibull(1.5, 2.0))
@@ -136,6 +139,33 @@ def test_spot_is_refused_during_an_outage_and_nothing_is_left(at: Callable[[floa
     with pytest.raises(CapacityError, match="use1-az4"):
         engine.launch(make_request(home, spot_offer(engine), "true"))
     assert not (home / "attempts").exists()
+
+
+@pytest.mark.parametrize(("same_draws", "lives"), [(False, 2), (True, 1)])
+def test_each_run_of_a_job_meets_a_fate_of_its_own_unless_a_demo_is_to_repeat(
+    home: Path, monkeypatch: pytest.MonkeyPatch, *, same_draws: bool, lives: int
+) -> None:
+    """A nightly job would learn its pool's hazard from one draw, again and again."""
+    monkeypatch.setattr(local_engine, "_start_node", lambda *_args: None)
+    market = lively_market()
+    engine = LocalEngine(home, market, ManualClock(ANCHOR), same_draws=same_draws)
+    notices = set()
+    for run_id in ("nightly-aaaaaa", "nightly-bbbbbb"):
+        (home / run_id).mkdir()
+        request = make_request(home / run_id, spot_offer(engine), "true")
+        request = replace(request, run_id=run_id, attempt_id=f"{run_id}-a1")
+        engine.launch(request)
+        asked = AttemptFolder.of(request.folder, request.attempt_id).request()
+        assert asked is not None
+        notices.add(asked.notice_at)
+    assert len(notices) == lives
+
+
+def test_the_demo_repeats_because_its_environment_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, repeats in (("", False), ("1", True)):
+        monkeypatch.setenv(local_engine.SAME_DRAWS, value)
+        assert local_engine.create_engine(Settings(home=home), ManualClock())._same_draws is repeats
+    assert f"export {local_engine.SAME_DRAWS}=1" in (Path(__file__).parents[5] / "demo.sh").read_text()
 
 
 def test_a_broken_anchor_says_which_file_to_remove(at: Callable[[float], LocalEngine], home: Path) -> None:
