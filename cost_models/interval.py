@@ -55,6 +55,23 @@ def best_interval(checkpoint_hours: float, mean_lifetime_hours: float, work_hour
     return min(work_hours, max(shortest, daly(checkpoint_hours, mean_lifetime_hours)))
 
 
+def hours_to_save(start_hours: float, interval_hours: float, mean_lifetime_hours: float) -> float:
+    """Expected hours from a launch until a checkpoint is committed, starts over after preemptions included.
+
+    ``M (exp((S + I) / M) - 1)``: at a constant hazard, the mean time until ``S + I`` hours went by unbroken (Daly 2006,
+    equation 9 without its checkpoint). Never infinite: beyond a hundred lifetimes more makes no difference.
+
+    Args:
+        start_hours: S, from a launch until work goes on.
+        interval_hours: I, of work until the checkpoint.
+        mean_lifetime_hours: M, of a machine; may be infinite.
+    """
+    unbroken = start_hours + interval_hours
+    if math.isinf(mean_lifetime_hours):
+        return unbroken
+    return mean_lifetime_hours * math.expm1(min(unbroken / mean_lifetime_hours, 100.0))
+
+
 def _check(checkpoint_hours: float, mean_lifetime_hours: float) -> None:
     if not (0 <= checkpoint_hours < math.inf and mean_lifetime_hours > 0):
         raise CostModelError(

@@ -18,7 +18,7 @@ from ..core.clock import Clock
 from ..core.run import Attempt, Run
 from ..engines.base import Engine, LaunchRequest
 from ..jobfile.settings import Settings
-from ..policies.base import Situation, Wait
+from ..policies.base import Candidate, Situation, Wait
 from ..store import Store
 
 MONTH_S = 0.4  # wall clock; how long a team's month is remembered: within a round of the supervisor
@@ -74,6 +74,39 @@ class MoneyReader:
         """What the run may still cost beyond what its attempts have cost so far; None: nothing bounds it."""
         caps = [cap for cap in (self._own(run, attempts), self._of_team(run)) if cap is not None]
         return min(caps, key=lambda cap: cap.usd, default=None)
+
+    def affordable(
+        self, run: Run, attempts: Sequence[Attempt], situation: Situation
+    ) -> tuple[Situation, MoneyLeft | None]:
+        """The same with the candidates that the money left pays for; where there is none, the cap that is too near.
+
+        It has to pay for a start, the way to a checkpoint and a stop. What is started on less cannot be expected to
+        keep anything: the rest of a budget would go there for nothing, again and again. Of a team's money there must be
+        as much as a billed hour of work costs, or all work that is left: it becomes free bit by bit, and each bit would
+        go into another start. What was admitted may begin.
+        """
+        left = self.left(run, attempts)
+        if left is None or left.is_untouched or not situation.candidates:
+            return situation, None
+        within = tuple(c for c in situation.candidates if self._needed_usd(c, left, run, situation) < left.usd)
+        return replace(situation, candidates=within), None if within else left
+
+    def too_little(self, left: MoneyLeft, run: Run, situation: Situation) -> str:
+        """Says why nothing can be started any more, whatever the ``situation`` offers."""
+        if left.cap is not Cap.RUN:
+            return f"{left.budget} is spent"
+        needed = min(self._needed_usd(candidate, left, run, situation) for candidate in situation.candidates)
+        rest = f"{max(left.usd, _ZERO):.2f} USD are left of {left.budget}"
+        return (
+            f"{rest}: too little to start and reach a checkpoint, which is expected to cost {needed:.2f} USD at least"
+        )
+
+    def _needed_usd(self, candidate: Candidate, left: MoneyLeft, run: Run, situation: Situation) -> Decimal:
+        hours = candidate.save_hours + self._stopping_s / situation.hour_s
+        if left.cap is not Cap.RUN:
+            hours = max(hours, candidate.restart_hours + min(1.0, candidate.estimate.work_hours))
+        nodes = situation.nodes // run.hosts  # of the one host that would be started
+        return candidate.offer.price_usd_per_hour * nodes * Decimal(str(hours))
 
     def reached(self, run: Run, live: Sequence[Attempt]) -> MoneyLeft | None:
         """The cap whose rest just pays for stopping the live attempts at a checkpoint; None while there is more."""
@@ -145,8 +178,13 @@ class MoneyReader:
             self._months[key] = (now, month)
         return month
 
+    @property
+    def _stopping_s(self) -> float:
+        """Wall-clock seconds from the decision to stop an attempt until it is gone."""
+        return (self._settings.grace + 2 * self._settings.tick) / timedelta(seconds=1)
+
     def _stopping_usd(self, attempts: Iterable[Attempt]) -> Decimal:
         """What attempts cost from the decision to stop them until they are gone."""
-        seconds = Decimal(str((self._settings.grace + 2 * self._settings.tick) / timedelta(seconds=1)))
+        seconds = Decimal(str(self._stopping_s))
         live = (attempt for attempt in attempts if not attempt.state.is_final)
         return sum((a.offer.price_usd_per_hour * a.nodes * seconds / a.hour_s for a in live), _ZERO)

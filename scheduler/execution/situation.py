@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from spotwise.cost_models.offer import Offer, Pool
 
@@ -25,7 +24,7 @@ from ..planning.start_estimate import expected_hours
 from ..planning.work_estimate import MeasuredRuns, WorkEstimate, as_planned, measure, overhead_hours, work_of
 from ..policies.base import Decision, Move, Situation
 from ..store import Store
-from .money_left import Cap, MoneyLeft, MoneyReader
+from .money_left import MoneyReader
 from .workloads import Workload
 
 MARKET_S = 0.4  # wall clock; within a round of the supervisor
@@ -75,25 +74,6 @@ class SituationReader:
             evidence=evidence,
         )
         return situation, known
-
-    def spent(
-        self, run: Run, attempts: Sequence[Attempt], situation: Situation, known: MarketSnapshot
-    ) -> MoneyLeft | None:
-        """The cap that leaves too little to start the cheapest offer and stop it again; None where there is enough.
-
-        Of a team's money there must be as much as a billed hour of work costs beyond that, or all work that is left:
-        it becomes free bit by bit, and each bit would go into another start. What was admitted may begin.
-        """
-        left = self.money.left(run, attempts)
-        if left is None or left.is_untouched or not situation.candidates:
-            return None
-        cheapest = min(situation.candidates, key=lambda c: c.offer.price_usd_per_hour)
-        hours = known.overheads.provision_hours + known.overheads.restore_hours
-        if left.cap is not Cap.RUN:
-            hours += min(1.0, cheapest.estimate.work_hours)
-        nodes = situation.nodes // run.hosts  # of the one host that would be started
-        needed = cheapest.offer.price_usd_per_hour * nodes * Decimal(str(hours))
-        return left if left.usd <= needed else None
 
     def _known(self, engine: str) -> MarketSnapshot:
         """What is known of an engine's market; asked once for all runs of a round."""

@@ -248,12 +248,14 @@ class Supervisor:
         attempts = self._store.attempts(run.id)
         situation, known = self._situations.situation(run, job, workload, attempts, None)
         live = any(not attempt.state.is_final for attempt in attempts)
-        spent = self._situations.spent(run, attempts, situation, known)
+        possible = situation
+        situation, spent = self._situations.money.affordable(run, attempts, possible)
         if spent is not None and spent.cap is Cap.RESERVED:
-            self._wait(run, spent.until_some_is_free(situation), live)
+            self._wait(run, spent.until_some_is_free(possible), live)
             return
         if spent is not None:
-            self._give_up(run, Transition(RunState.STOPPED, f"{spent.budget} is spent"), live)
+            why = self._situations.money.too_little(spent, run, possible)
+            self._give_up(run, Transition(RunState.STOPPED, why), live)
             return
         decision = policy_named(job.policy, self._settings.cooldown_hours).decide(situation)
         self._outlook.save(run, job.policy, once_placed(decision, situation), self._leases[run.id])

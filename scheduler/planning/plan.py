@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from spotwise.checkpoints import Unit
 from spotwise.cost_models.estimate import Estimate, estimate
+from spotwise.cost_models.interval import hours_to_save
 from spotwise.cost_models.offer import Offer, Pool
 from spotwise.cost_models.selection import reject_reason
 
@@ -208,7 +209,18 @@ def make_situation(
         when = (refused or {}).get(offer.pool) if offer.is_spot else None
         tried_at = known.no_capacity_at.get(offer.key)
         available, history = known.available.get(offer.key), known.seen.get(offer.pool) if offer.is_spot else None
-        candidates.append(Candidate(offer, predicted, available, when, tried_at, known.restart_hours, history))
+        candidates.append(
+            Candidate(
+                offer,
+                predicted,
+                available,
+                refused_at=when,
+                no_capacity_at=tried_at,
+                restart_hours=known.restart_hours,
+                save_hours=_save_hours(predicted, known, offer, job.num_nodes * job.hosts, seen.save_hours),
+                seen=history,
+            )
+        )
     return Situation(
         now=now,
         deadline_at=deadline_at,
@@ -228,6 +240,17 @@ def make_situation(
         fruitless_hours=seen.fruitless_hours,
         checkpoint_seen=seen.checkpoint_seen,
     )
+
+
+def _save_hours(predicted: Estimate, known: MarketSnapshot, offer: Offer, nodes: int, at_least_hours: float) -> float:
+    """Expected from a start on this offer until a checkpoint is committed.
+
+    Where only the end is saved, a program that is told to leave still saves what it has: any work will do.
+    """
+    interval = min(predicted.checkpoint_interval_hours or 0.0, predicted.work_hours)
+    lifetime = known.hazard(offer).first_of(known.nodes(nodes)).mean_lifetime_hours
+    work = max(interval, min(at_least_hours, predicted.work_hours)) + known.overheads.checkpoint_hours
+    return hours_to_save(known.restart_hours, work, lifetime)
 
 
 def _at_risk_hours(candidates: Sequence[Candidate]) -> float:

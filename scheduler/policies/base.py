@@ -25,6 +25,7 @@ class Candidate:
     # When an attempt of any run last found it without capacity. It is then not available, but that may have changed.
     no_capacity_at: datetime | None = None
     restart_hours: float = 0.0  # billed; from a start there until work goes on
+    save_hours: float = 0.0  # billed; expected from a start there until a checkpoint is committed
     seen: AvailabilityHistory | None = None  # of spot capacity in this pool; clock: billed hours since ``EPOCH``
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spotwise.cost_models.errors import CostModelError
-from spotwise.cost_models.interval import SHORTEST_HOURS, best_interval, daly, young
+from spotwise.cost_models.interval import SHORTEST_HOURS, best_interval, daly, hours_to_save, young
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,17 @@ def test_without_hazard_the_whole_work_is_one_interval() -> None:
 def test_numbers_without_meaning_are_refused(checkpoint: float, mean_lifetime: float) -> None:
     with pytest.raises(CostModelError, match="checkpoint interval"):
         daly(checkpoint, mean_lifetime)
+
+
+@pytest.mark.parametrize(
+    ("start", "interval", "lifetime", "expected"),
+    [(0.5, 0.5, math.inf, 1.0), (0.5, 0.5, 1.0, math.e - 1.0), (0.5, 0.5, 1000.0, 1.0005)],
+)
+def test_getting_to_a_checkpoint_takes_longer_the_shorter_machines_live(
+    start: float, interval: float, lifetime: float, expected: float
+) -> None:
+    assert hours_to_save(start, interval, lifetime) == pytest.approx(expected, rel=1e-4)
+
+
+def test_getting_to_a_checkpoint_is_never_infinitely_far() -> None:
+    assert math.isfinite(hours_to_save(10.0, 10.0, 0.001))

@@ -128,3 +128,18 @@ def test_a_budget_that_ends_with_nothing_kept_is_not_said_to_end_at_a_checkpoint
     play(world, 3)
     assert world.run().state is RunState.STOPPED
     assert "with nothing kept" in world.run().end_reason
+
+
+@pytest.mark.parametrize(("budget", "attempts"), [("0.55", 1), ("0.75", 2), ("0.30", 0)])
+def test_an_attempt_that_cannot_reach_a_checkpoint_with_what_is_left_of_the_budget_is_not_started(
+    world, budget: str, attempts: int
+) -> None:
+    """Each epoch takes two hours, 0.40 USD; each machine is lost after one, with nothing kept."""
+    text = job_yaml(run="sleep 72000", policy="spot_only").replace("hours: 2", "hours: 20")
+    world.submit(text=text, budget_usd=Decimal(budget))
+    play(world, 6)
+    assert len(world.attempts()) == attempts
+    if attempts < 2:  # the second loss in vain ends it anyway
+        assert world.run().state is RunState.STOPPED
+        assert "too little to start and reach a checkpoint" in world.run().end_reason
+    assert world.spent() <= attempts * SPOT * Decimal("1.2")
