@@ -139,6 +139,7 @@ def status(context: Context, run_id: str | None, as_json: bool, watch: bool, lim
     """Show the newest runs and all active ones, or one run with its attempts, trials and reasons."""
     from .runs_view import NEWEST, listed_runs, readable, run_lines, status_table
     from .status_view import RunWatcher, run_detail, status_json
+    from .supervision_view import print_supervision, unsupervised_since, with_supervision
 
     app = context.app()
     store, now = app.store, app.clock.now()
@@ -150,15 +151,22 @@ def status(context: Context, run_id: str | None, as_json: bool, watch: bool, lim
         return watch_run(app, run_id, _console(), context.settings)
     if run_id is not None:
         view = RunWatcher(store, run_id).look(now)
-        _print_json(status_json(view)) if as_json else _console().print(run_detail(view))
+        if as_json:
+            _print_json(with_supervision(status_json(view), unsupervised_since(store, now)))
+        else:
+            _console().print(run_detail(view))
+            print_supervision(store, now, _console(), run_id)
         return 0
     runs = listed_runs(store, limit if as_json else limit or NEWEST)
     if as_json:
-        shown = readable(store, runs, lambda run: status_json(RunWatcher(store, run.id).look(now)))
+        since = unsupervised_since(store, now)
+        of_run = lambda run: with_supervision(status_json(RunWatcher(store, run.id).look(now)), since)  # noqa: E731
+        shown = readable(store, runs, of_run)
         passed_over = [{"run": run, "why": why} for run, why in sorted(store.unreadable.of_runs().items())]
         _print_json({"runs": shown, "unreadable": passed_over})
     elif runs:
         _console().print(status_table(run_lines(store, runs, now)))
+        print_supervision(store, now, _console())
         if older := store.count("runs") - len(runs):
             print(f"{counted(older, 'older run')} not shown: --limit shows more")
     elif not store.unreadable.of_runs():

@@ -6,10 +6,13 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import psutil
 
 from ..store import Store
+
+_START_TIME = 19  # of the fields behind the name in /proc/PID/stat: see proc(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +21,12 @@ class SupervisorProcess:
 
     host: str
     pid: int
-    created: str  # seconds since the epoch, two decimals
+    created: str  # clock ticks since the machine booted; elsewhere than on Linux seconds since the epoch, two decimals
 
     @classmethod
     def of(cls, process: psutil.Process) -> SupervisorProcess:
         """A process of this machine. Raises ``psutil.NoSuchProcess`` where it has ended."""
-        return cls(socket.gethostname(), process.pid, f"{process.create_time():.2f}")
+        return cls(socket.gethostname(), process.pid, _created(process))
 
     @classmethod
     def parse(cls, owner: str) -> SupervisorProcess | None:
@@ -37,6 +40,15 @@ class SupervisorProcess:
         return f"{self.host} {self.pid} {self.created}"
 
 
+def _created(process: psutil.Process) -> str:
+    """When it was created, on a clock that nobody sets: psutil's own moves with the wall clock."""
+    try:
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        return fields[_START_TIME]
+    except (OSError, IndexError):
+        return f"{process.create_time():.2f}"
+
+
 def me() -> str:
     """This process, as the owner of leases."""
     return str(SupervisorProcess.of(psutil.Process(os.getpid())))
@@ -45,7 +57,7 @@ def me() -> str:
 def free_if_dead(store: Store, run_id: str, now: datetime) -> None:
     """Free a run whose supervisor died on this machine at once, instead of when its lease expires."""
     owner = store.lease_owner(run_id, now)
-    if owner and _is_dead_here(owner):
+    if owner and is_dead_here(owner):
         store.release(run_id, owner)
 
 
@@ -55,7 +67,8 @@ def is_driven(store: Store, run_id: str, now: datetime) -> bool:
     return store.lease_owner(run_id, now) != ""
 
 
-def _is_dead_here(owner: str) -> bool:
+def is_dead_here(owner: str) -> bool:
+    """Whether a lease's owner is a process of this machine that has ended; False where nobody can tell."""
     named = SupervisorProcess.parse(owner)
     if named is None or named.host != socket.gethostname():
         return False

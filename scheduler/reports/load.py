@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ..execution.context import App
+from ..execution.supervision import unsupervised_since
 from ..retraining.judging import Judgement
 from ..store.nights import judgements
 from .data import ModelRow, ReportData
@@ -23,8 +24,9 @@ def report_data(app: App) -> ReportData:
     named = {prior for study in studies if study.id in ids for prior in study.priors}
     left = {run.id: store.remaining(run.id) for run in runs if run.deadline_at is not None and not run.state.is_final}
     budgets = {name: team.monthly_budget_usd for name, team in app.settings.teams.items()}
+    now = app.clock.now()
     return ReportData(
-        now=app.clock.now(),
+        now=now,
         runs=tuple(runs),
         attempts=tuple(attempt for attempt in attempts if attempt.run_id not in unreadable),
         charges=tuple(charge for charge in charges if charge.run_id not in unreadable),
@@ -32,6 +34,7 @@ def report_data(app: App) -> ReportData:
         models=tuple(model for model in _models(judgements(store)) if model.run_id not in unreadable),
         past=tuple(study for study in studies if study.id in named),
         remaining={run_id: each for run_id, each in left.items() if each is not None},
+        unsupervised=unsupervised_since(store, now),
         team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
         unreadable=tuple(sorted(unreadable)),
     )

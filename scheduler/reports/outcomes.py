@@ -92,6 +92,7 @@ def _run_line(run: Run, charges: Sequence[Charge], attempts: Sequence[Attempt], 
         work_kept_share=work_kept(spend),
         spend=spend,
         end_reason=run.end_reason,
+        unsupervised_since=data.unsupervised.get(run.id),
         code="" if code is None else code.text,
     )
 

@@ -248,6 +248,7 @@ class RunLine:
     work_kept_share: float | None  # work that survived preemptions, of all work paid for
     spend: Spend
     end_reason: str
+    unsupervised_since: datetime | None  # of a run that is open: nobody moves or stops what it may hold
     code: str  # which code it executes, and of which commit; "" where nobody knows
 
 

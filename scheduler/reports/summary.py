@@ -33,6 +33,7 @@ def _sentences(section: Section, usd: Usd) -> Iterator[str]:
     total = section.total
     spent = f"{counted(len(section.runs), 'run')} booked {usd(total.booked_usd)}"
     yield spent + (f", and {usd(total.running_usd)} more is running." if total.running_usd else ".")
+    yield from _supervision_sentences(section, usd)
     net = section.net
     if net.share is not None:
         verb = "saved" if net.saved_usd >= 0 else "lost"
@@ -45,6 +46,18 @@ def _sentences(section: Section, usd: Usd) -> Iterator[str]:
         yield f"{counted(section.preemptions, 'preemption')} destroyed {lost} of work; {kept} of all work was kept."
     yield from _past_sentences(section, usd)
     yield from _budget_sentences(section, usd)
+
+
+def _supervision_sentences(section: Section, usd: Usd) -> Iterator[str]:
+    """What is called running of them is what their machines cost if they are still there."""
+    since = [run.unsupervised_since for run in section.runs if run.unsupervised_since is not None]
+    running = sum((run.spend.running_usd for run in section.runs if run.unsupervised_since is not None), Decimal(0))
+    if since:
+        verb = "is" if len(since) == 1 else "are"
+        yield (
+            f"{counted(len(since), 'run')} {verb} not supervised, since {min(since):%Y-%m-%d %H:%M} UTC: nobody moves "
+            f"or stops what {usd(running)} of running cost stand for. Start spotwise supervise."
+        )
 
 
 def _past_sentences(section: Section, usd: Usd) -> Iterator[str]:

@@ -11,10 +11,11 @@ from ..core.deadline import DeadlineState
 from ..core.run import RunState
 from ..core.text import counted
 from .formats import NOTHING, Usd, hours, label, number, percent, signed_percent, when, yes_no
-from .report import BudgetState, Section, Spend, SpendNode, StudyCost
+from .report import BudgetState, RunLine, Section, Spend, SpendNode, StudyCost
 
 _IN_TIME = {DeadlineState.MET: "yes", DeadlineState.MISSED: "no", DeadlineState.IN_DANGER: "unlikely"}
 _BUDGET_TONE = {BudgetState.OVER: "bad", BudgetState.AT_RISK: "warn", BudgetState.WITHIN: "good"}
+NOT_SUPERVISED = "not supervised"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +148,19 @@ def run_grid(section: Section, usd: Usd) -> Grid:
         lines=tuple(
             Line(
                 (
-                    *(run.run_id, label(run.state), str(run.attempts), str(run.preemptions)),
+                    *(run.run_id, _state_cell(run), str(run.attempts), str(run.preemptions)),
                     *(percent(run.work_kept_share), in_time(run.deadline)),
                     *(usd(run.spend.booked_usd), percent(run.spend.saved_share)),
                 ),
-                tone="bad" if run.state is RunState.FAILED else "",
+                tone="bad" if run.state is RunState.FAILED or run.unsupervised_since else "",
             )
             for run in section.runs
         ),
     )
+
+
+def _state_cell(run: RunLine) -> str:
+    return f"{label(run.state)}, {NOT_SUPERVISED}" if run.unsupervised_since else label(run.state)
 
 
 def in_time(state: DeadlineState | None) -> str:

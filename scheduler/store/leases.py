@@ -24,6 +24,24 @@ class Lease:
     fence: int
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseState:
+    """How a run's lease stands, whoever asks."""
+
+    run_id: str
+    owner: str  # "": nobody, or given up
+    fence: int  # 0: nobody ever held it
+    expires_at: datetime
+
+
+def of_active_runs(connection: Connection) -> list[LeaseState]:
+    """Of each run that has not ended."""
+    lease = tables.leases
+    query = select(lease).join(tables.runs, tables.runs.c.id == lease.c.run_id)
+    found = connection.execute(query.where(tables.runs.c.active_key.is_not(None)).order_by(lease.c.run_id))
+    return [LeaseState(row.run_id, row.owner, row.fence, row.expires_at) for row in found]
+
+
 def create(connection: Connection, run_id: str, now: datetime) -> None:
     """A run starts with a lease that nobody holds."""
     connection.execute(insert(tables.leases).values(run_id=run_id, owner="", fence=0, expires_at=now))

@@ -33,7 +33,7 @@ from ..core.study_json import study_from_json
 from . import leases, queries, rows, tables, writes
 from .changes import Actor, Change, ChangeLog, read_changes
 from .database import connect, reading, without_password
-from .leases import Lease
+from .leases import Lease, LeaseState
 from .limits import TeamLimit, check_limit, read_team_month
 from .queries import RunTotals
 from .schema import bring_up_to_date
@@ -234,6 +234,11 @@ class Store:
     def release(self, run_id: str, owner: str) -> None:
         with self.transaction() as connection:
             leases.free(connection, run_id, owner)
+
+    def active_leases(self) -> list[LeaseState]:
+        """How the lease of each active run stands."""
+        with self.transaction(reads=True) as connection:
+            return leases.of_active_runs(connection)
 
     def lease_owner(self, run_id: str, now: datetime) -> str:
         """Who holds a run's lease; "" if nobody, or if it has expired."""
