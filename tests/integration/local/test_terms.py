@@ -70,7 +70,7 @@ def test_impossible_terms_are_refused_with_the_nearest_possible(
 def test_team_budget_counts_what_active_runs_have_reserved(here: Installation) -> None:
     """A second job that fits the month's budget alone does not fit beside the first."""
     here.market(pool("a"))
-    here.settings(local={"market": "market.yaml"}, teams={"vision": {"monthly_budget": "3 USD"}})
+    here.settings(local={"market": "market.yaml"}, teams={"vision": {"monthly_budget": "5 USD"}})
     keys = {"team": "vision", "work": {"epochs": 500, "hours": 8}}
     first = here.submit(here.job(here.train("--epochs 500"), **keys))
     said = here.cli("submit", here.job(name="other", **keys), code=3)
