@@ -14,6 +14,7 @@ from .console import console as _console
 from .console import print_json as _print_json
 from .context import FILE, Context
 from .exit_codes import run_command as _run
+from .gc_command import gc
 from .store_commands import history, migrate
 from .studies_commands import studies
 from .variables import with_variables
@@ -208,25 +209,6 @@ def doctor(context: Context, engine: str | None, as_json: bool) -> int:
 
 
 @cli.command()
-@click.argument("clusters", nargs=-1)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON; ends nothing without --yes.")
-@click.pass_obj
-def gc(context: Context, clusters: tuple[str, ...], yes: bool, as_json: bool) -> int:
-    """End SkyPilot clusters that no attempt needs any more; with CLUSTERS, those.
-
-    Exit codes: 0 nothing is left that should be ended, 4 something is.
-    """
-    from .gc import clear, clear_json, confirmed
-
-    if as_json:
-        document, code = clear_json(context.app(), clusters, may_end=yes)
-        _print_json(document)
-        return code
-    return clear(context.app(), clusters, _console(), may_end=lambda question: yes or confirmed(question))
-
-
-@cli.command()
 @click.argument("config", type=FILE)
 @click.option("--force", is_flag=True, help="Retrain although no trigger fires.")
 @click.option("--print-cron", is_flag=True, help="Print the crontab line for this file and leave.")
@@ -327,7 +309,7 @@ def backtest(
     return 0
 
 
-for _command in (cancel, history, migrate, studies):
+for _command in (cancel, gc, history, migrate, studies):
     cli.add_command(_command)
 
 

@@ -30,6 +30,7 @@ from ..jobfile.job_spec import EarlyStopping, JobSpec, parse_job
 from ..tuning.study.study_record import to_record
 from ..tuning.study.study_state import StudyFeed, TrialPhase, TrialView
 from ..tuning.study.sweep_task import StoppingRule, SweepTask
+from ..tuning.study.trial_checkpoints import trial_checkpoints_url
 from ..tuning.study.trial_worth import StopRule
 from .run_code import source_folder
 from .run_secrets import read_secrets
@@ -206,6 +207,16 @@ def checkpoint_url(run: Run, job: JobSpec | None = None) -> str:
     return to or f"{run.storage or run.folder}/checkpoints"
 
 
+def trial_checkpoint_url(run: Run, job: JobSpec, number: int) -> str:
+    """Where the checkpoints of a sweep's trial lie."""
+    return trial_checkpoints_url(run.folder, _sweeps_checkpoints(run, job), number)
+
+
+def _sweeps_checkpoints(run: Run, job: JobSpec) -> str | None:
+    """None: beside the trials."""
+    return _checkpoint_to(run, job) or (f"{run.storage}/checkpoints" if run.storage else None)
+
+
 def _checkpoint_to(run: Run, job: JobSpec) -> str | None:
     """Where the job file wants checkpoints, a folder a run; a relative path counts from the work folder."""
     to = job.checkpoint.to
@@ -237,7 +248,8 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
         search=sweep.search,
         seed=sweep.seed,
         keep=job.checkpoint.keep,
-        checkpoint_to=_checkpoint_to(run, job) or (f"{run.storage}/checkpoints" if run.storage else None),
+        keep_trials=sweep.keep_trials,
+        checkpoint_to=_sweeps_checkpoints(run, job),
         priors=tuple(priors),
         stop_when=None if stop is None else StopRule(stop.gain_below, float(stop.per_usd)),
     )

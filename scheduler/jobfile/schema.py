@@ -284,6 +284,10 @@ class Sweep(Part):
     parallel: Fewer = Field(default=1, description="How many trials run at once on each host.")
     hosts: Fewer = Field(default=1, description="How many hosts work on it at once, each on machines of its own.")
     space: Annotated[dict[str, ParamSpec], AfterValidator(_space)] = Field(description="The hyperparameters, by name.")
+    keep_trials: Count | None = Field(
+        default=None,
+        description="Of how many of the best trials checkpoints stay; default: all but stopped ones.",
+    )
     search: Literal["model", "grid"] = Field(
         default="model",
         description="model: what past studies and this one's trials promise most of. grid: each configuration once.",

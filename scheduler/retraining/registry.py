@@ -61,6 +61,17 @@ _CARD_JSON = TypeAdapter(ModelVersion)
 _POINTER_JSON = TypeAdapter(_Pointer)
 
 
+def champions(home: Path) -> frozenset[str]:
+    """The runs that trained the champions of all models under a home.
+
+    Raises:
+        StoreError: a champion cannot be read.
+    """
+    registry = Registry(home)
+    names = [path.parent.name for path in (home / "registry").glob("*/champion.json")]
+    return frozenset(found.run_id for found in map(registry.champion, names) if found is not None)
+
+
 class Registry:
     """Models under one home. Whoever calls ``promote`` or ``prune`` holds ``lock(model)``."""
 

@@ -30,6 +30,7 @@ from ...core.clock import SystemClock
 from ...core.errors import InputError
 from ..study.events import StudyLog
 from ..study.sweep_task import SweepTask
+from .checkpoint_remover import CheckpointRemover
 from .event_upload import EventUpload
 from .ray_workdir import RayWorkdir
 from .recovery import recover
@@ -59,6 +60,7 @@ class Host:
         self._clock = SystemClock()
         self._preempted = False
         self._scratch = RayWorkdir(task.folder, task.host)
+        self._remover = CheckpointRemover(task, self._say)
 
     def run(self) -> int:
         """Run until the sweep is complete, broken or preempted. Once Ray has started, it leaves from here."""
@@ -96,6 +98,7 @@ class Host:
         with ThreadPoolExecutor(1) as pool:  # signals reach the main thread, which must be free to act on them
             tuning = pool.submit(self._tune, sweep)
             while not tuning.done() and sweep.broken is None and not self._preempted:
+                self._remover.follow(sweep.study)
                 time.sleep(POLL_S)
             if self._preempted:
                 self._leave_preempted(sweep)
@@ -151,6 +154,8 @@ class Host:
             return BROKEN
         if self._task.host not in sweep.study.finished_hosts:
             sweep.finish()
+        self._remover.follow(sweep.study)
+        self._remover.wait()
         early = f", {sweep.study.end_reason}" if sweep.study.end_reason else ""
         share = "" if self._task.hosts == 1 else f" as far as host {self._task.host} of {self._task.hosts} goes"
         self._say(f"sweep {self._task.run_id} is complete{share}: {len(sweep.study.trials)} trials{early}")

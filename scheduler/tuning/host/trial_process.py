@@ -15,6 +15,7 @@ import psutil
 
 from ...node_agent.processes import filters, programs, roots, terminate
 from ..study.sweep_task import SweepTask, TrialFolder
+from ..study.trial_checkpoints import trial_checkpoints_url
 from . import die_with_parent
 from .process_id import note_processes, noted_processes
 
@@ -24,12 +25,11 @@ _TAIL_BYTES = 8192
 def trial_environment(task: SweepTask, number: int, params: Mapping[str, Any]) -> dict[str, str]:
     """What the process finds in its environment beyond the host's own."""
     folder = task.trial_folder(number)
-    checkpoints = f"{task.checkpoint_to.rstrip('/')}/trials/{number:04d}" if task.checkpoint_to else folder.checkpoints
     contract = {
         "SPOTWISE_RUN_ID": task.run_id,
         "SPOTWISE_TRIAL_ID": f"{number:04d}",
         "SPOTWISE_ATTEMPT": str(task.attempt),
-        "SPOTWISE_CHECKPOINT_URL": str(checkpoints),
+        "SPOTWISE_CHECKPOINT_URL": trial_checkpoints_url(task.folder, task.checkpoint_to, number),
         "SPOTWISE_CHECKPOINT_EVERY": task.checkpoint_every,
         "SPOTWISE_CHECKPOINT_KEEP": str(task.keep),
         "SPOTWISE_PROGRESS_URL": str(folder.progress),

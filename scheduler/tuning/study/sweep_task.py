@@ -55,6 +55,7 @@ class SweepTask:
     seed: int | None = None
     checkpoint_every: str = ""  # "2 epochs"; empty: the training program's own default
     keep: int = 3
+    keep_trials: int | None = None  # of how many of the best trials checkpoints stay; None: of all but stopped ones
     checkpoint_to: str | None = None  # a path or URL; None: beside the trial
     gpus_per_trial: float | None = None  # None: the node's GPUs divided by ``parallel``
     host: int = 0  # which of the hosts at work this one is; it runs the trials whose number leaves this remainder
@@ -101,7 +102,7 @@ class SweepTask:
         return 1.0 if self.goal == "maximize" else -1.0
 
     def trial_folder(self, number: int) -> TrialFolder:
-        return TrialFolder(Path(self.folder) / "trials" / f"{number:04d}")
+        return TrialFolder.of(self.folder, number)
 
     def to_json(self) -> str:
         """The text of ``sweep.json``."""
@@ -149,6 +150,10 @@ class TrialFolder:
     """The files of one trial."""
 
     path: Path
+
+    @classmethod
+    def of(cls, run_folder: str, number: int) -> TrialFolder:
+        return cls(Path(run_folder) / "trials" / f"{number:04d}")
 
     @property
     def checkpoints(self) -> Path:
