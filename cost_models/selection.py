@@ -13,7 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .errors import CostModelError
-from .offer import Offer
+from .offer import Offer, Pool
 from .wanted_accelerators import wanted_accelerators
 
 Resources = Mapping[str, Any]  # as YAML gives it: checked key by key below
@@ -22,6 +22,8 @@ _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*(\+?)")
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*((?:[kmgtp](?:b|i|ib))?)\s*(\+?)", re.IGNORECASE)
 _IN_GIB = {"": 1.0, "k": 2.0**-20, "m": 2.0**-10, "g": 1.0, "t": 2.0**10, "p": 2.0**20}
 _CLOUD_NAMES = {"k8s": "kubernetes"}
+NAMED_WHOLE = frozenset({"kubernetes", "ssh"})  # a context's name may hold slashes, as those of EKS do
+_WITH_ZONES = frozenset({"aws", "gcp", "ibm", "oci", "runpod", "vsphere"})  # whose regions SkyPilot divides into zones
 
 
 def reject_reason(offer: Offer, resources: Resources | None) -> str | None:
@@ -78,25 +80,68 @@ def _market_reason(offer: Offer, use_spot: object) -> str | None:
     return "spot, and the job says use_spot: false" if use_spot is False and offer.is_spot else None
 
 
+def asked_place(resources: Resources) -> tuple[str, str, str]:
+    """Cloud, region and zone that resources without ``any_of`` ask for; "" for any.
+
+    ``infra: cloud/region/zone`` with ``*`` for any, or the older keys ``cloud``, ``region``, ``zone``. On Kubernetes
+    all that follows the cloud is one name: contexts of EKS hold slashes.
+    """
+    infra = str(resources.get("infra") or "").strip("/")
+    cloud, _, rest = infra.partition("/")
+    region, _, zone = (rest, "", "") if _cloud_name(cloud) in NAMED_WHOLE else rest.partition("/")
+    asked = {"cloud": cloud, "region": region, "zone": zone}
+    found = [part if part not in ("", "*") else str(resources.get(key) or "") for key, part in asked.items()]
+    cloud, region, zone = ("" if part == "*" else part for part in found)
+    return _cloud_name(cloud), region, zone
+
+
+def asked_zones(offer: Offer, resources: Resources | None) -> list[str]:
+    """The zones that a job keeps an offer of a whole region to, in its order; [] where any zone will do."""
+    fitting = [choice for choice in _choices(resources or {}) if _first_reason(offer, choice) is None]
+    zones = [asked_place(choice)[2] for choice in fitting]
+    return [] if offer.pool.zone or "" in zones else list(dict.fromkeys(zones))
+
+
+def _cloud_name(cloud: str) -> str:
+    return _CLOUD_NAMES.get(cloud.lower(), cloud.lower())
+
+
 def _place_reason(offer: Offer, resources: Resources) -> str | None:
-    """``infra: cloud/region/zone`` with ``*`` for any, or the older keys ``cloud``, ``region``, ``zone``."""
-    asked = [*(str(resources.get("infra") or "").split("/", 2)), "", ""][:3]
-    for position, key in enumerate(("cloud", "region", "zone")):
-        wanted = asked[position] if asked[position] not in ("", "*") else str(resources.get(key) or "")
-        wanted = wanted.lower()
-        wanted = _CLOUD_NAMES.get(wanted, wanted) if key == "cloud" else wanted
+    asked = asked_place(resources)
+    for key, wanted in zip(("cloud", "region", "zone"), asked, strict=True):
         found = str(getattr(offer.pool, key))
-        if wanted in ("", "*", found.lower()):
+        if wanted.lower() in ("", found.lower()):
+            continue
+        if key == "zone" and _may_hold(offer.pool, wanted):
             continue
         hint = "; AWS prices name zones by zone id, so ask for the region" if _is_lettered(offer, key, wanted) else ""
         return f"{key} {found or 'none'}, not {wanted}{hint}"
     return None
 
 
+def _may_hold(pool: Pool, zone: str) -> bool:
+    """Whether an offer of a whole region includes this zone, by the zone's name: catalogs price regions."""
+    if pool.zone or pool.cloud not in _WITH_ZONES:
+        return False
+    zone, region = zone.lower(), pool.region.lower()
+    return region in zone or (pool.cloud == "aws" and zone.startswith(f"{_aws_short(region)}-az"))
+
+
+def _aws_short(region: str) -> str:
+    """How zone ids of AWS begin: ``use1`` in us-east-1, ``apne1`` in ap-northeast-1."""
+    *area, compass, number = region.split("-") if region.count("-") > 1 else ["", "", ""]
+    ends = (("north", "n"), ("south", "s"), ("central", "c"), ("east", "e"), ("west", "w"))
+    for word, letter in ends:
+        compass = compass.replace(word, letter)
+    return f"{area[0]}{''.join(word[0] for word in area[1:])}{compass}{number}"
+
+
 def _is_lettered(offer: Offer, key: str, wanted: str) -> bool:
     """True for an account's zone letter such as ``us-east-1a``, which means another zone in another account."""
     return (
-        key == "zone" and offer.pool.cloud == "aws" and re.fullmatch(rf"{offer.pool.region}[a-z]", wanted) is not None
+        key == "zone"
+        and offer.pool.cloud == "aws"
+        and re.fullmatch(rf"{re.escape(offer.pool.region)}[a-z]", wanted.lower()) is not None
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import InputError, RefusedError
-from ..engines.skypilot.tasks import config_on, is_of, mounts, passed_on, pinned
+from ..engines.skypilot.tasks import config_on, in_order, is_of, mounts, passed_on, pinned
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import SkyPool
 from ..planning.plan import Option, Plan
@@ -107,26 +107,15 @@ def _can_do_it(option: Option) -> bool:
 
 
 def _resources(asked: Mapping[str, Any], options: Sequence[Option], pools: Sequence[SkyPool]) -> dict[str, Any]:
-    """What all offers share stands once, before the list of places."""
     kept = {key: asked[key] for key in _KEPT if key in asked}
-    places = [_place(asked, option, pools) for option in options]
-    if len(places) == 1:
-        return {**places[0], **kept}
-    shared = {
-        key: value for key, value in places[0].items() if key != "infra" and all(_has(p, key, value) for p in places)
-    }
-    ordered = [{key: value for key, value in place.items() if key not in shared} for place in places]
-    return {**shared, **kept, "ordered": ordered}
+    found = in_order([place for option in options for place in _places(asked, option, pools)])
+    last = {key: found.pop(key) for key in ("ordered",) if key in found}
+    return {**found, **kept, **last}
 
 
-def _has(place: Mapping[str, Any], key: str, value: Any) -> bool:
-    return key in place and bool(place[key] == value)
-
-
-def _place(asked: Mapping[str, Any], option: Option, pools: Sequence[SkyPool]) -> dict[str, Any]:
+def _places(asked: Mapping[str, Any], option: Option, pools: Sequence[SkyPool]) -> list[dict[str, Any]]:
     pool = next((pool for pool in pools if is_of(option.offer, pool)), None)
-    place = pinned(asked, option.offer, pool)
-    return {key: place[key] for key in sorted(place, key=_before)}
+    return [{key: place[key] for key in sorted(place, key=_before)} for place in pinned(asked, option.offer, pool)]
 
 
 def _before(key: str) -> int:

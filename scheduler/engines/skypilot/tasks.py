@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from spotwise.cost_models.offer import Offer, Pool
-from spotwise.cost_models.selection import reject_reason
+from spotwise.cost_models.selection import NAMED_WHOLE, asked_zones, reject_reason
 
 from ...jobfile.settings import SkyPool
 from ..base import LaunchRequest
@@ -46,7 +46,6 @@ _UNKNOWN_TO_SKYPILOT = frozenset({"version", "_policies"})  # it refuses a task 
 _NO_MARKETS = frozenset({"kubernetes", "slurm", "ssh"})  # SkyPilot knows no spot there: which pool it is says it
 _ON_THE_NODE = frozenset({"SPOTWISE_PROGRESS_URL", "SPOTWISE_PYTHON", "SPOTWISE_RUN_FOLDER"})  # the agent knows better
 _CLOUDS = {"k8s": "kubernetes"}
-_NAMED_WHOLE = frozenset({"kubernetes", "ssh"})  # a context's name may hold slashes, as those of EKS do
 
 _CONDA = '[ -z "$CONDA_EXE" ] || . "$(dirname "$(dirname "$CONDA_EXE")")/etc/profile.d/conda.sh"'
 
@@ -90,7 +89,7 @@ def sky_task(
         **task,
         "name": re.sub(r"[._-]{3,}", "-", request.attempt_id),  # more in a row are no name to SkyPilot
         "num_nodes": request.nodes,
-        "resources": pinned(request.task.get("resources") or {}, request.offer, pool),
+        "resources": in_order(pinned(request.task.get("resources") or {}, request.offer, pool)),
         "envs": _environment(request),
         **({"secrets": dict(request.secrets)} if request.secrets else {}),
         **({"file_mounts": file_mounts} if file_mounts else {}),
@@ -100,19 +99,46 @@ def sky_task(
     }
 
 
-def pinned(resources: Mapping[str, Any], offer: Offer, pool: SkyPool | None = None) -> dict[str, Any]:
-    """The job's ``resources`` on this offer, and nowhere else."""
-    kept = {key: value for key, value in resources.items() if key not in _PLACE | _OURS}
-    kept |= {key: value for key, value in _alternative(resources, offer).items() if key not in _PLACE | _OURS}
+def pinned(resources: Mapping[str, Any], offer: Offer, pool: SkyPool | None = None) -> list[dict[str, Any]]:
+    """The job's ``resources`` on this offer, and nowhere else: one place, or one for each zone that the job names."""
+    alternative = _alternative(resources, offer)
+    kept = {key: value for key, value in {**resources, **alternative}.items() if key not in _PLACE | _OURS}
     place: dict[str, Any] = {"infra": infra(offer)}
     if offer.accelerator:
         place["accelerators"] = offer.accelerators()
     if offer.pool.cloud not in _NO_MARKETS:
         place["use_spot"] = offer.is_spot
+    if labels := {**_labels(resources), **_labels(alternative)}:
+        kept["labels"] = labels
     if pool is None and offer.pool.instance_type:
         place["instance_type"] = offer.pool.instance_type
         kept = {key: value for key, value in kept.items() if key not in ("cpus", "memory")}  # it says them
-    return {**_whole_node(pool), **kept, **place}
+    zones = asked_zones(offer, resources) or [""]
+    return [{**_whole_node(pool), **kept, **place, "infra": _within(place["infra"], zone)} for zone in zones]
+
+
+def in_order(places: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """``resources`` that try these places one after the other. What all of them share stands once.
+
+    Labels that differ stand with each place and nowhere else: SkyPilot lays a choice's labels into the ones that stand
+    beside the list, where the choices after it find them.
+    """
+    if len(places) == 1:
+        return dict(places[0])
+    shared = {k: v for k, v in places[0].items() if k != "infra" and all(_has(place, k, v) for place in places)}
+    return {**shared, "ordered": [{k: v for k, v in place.items() if k not in shared} for place in places]}
+
+
+def _has(place: Mapping[str, Any], key: str, value: Any) -> bool:
+    return key in place and bool(place[key] == value)
+
+
+def _labels(resources: Mapping[str, Any]) -> Mapping[str, Any]:
+    return resources.get("labels") or {}
+
+
+def _within(place: str, zone: str) -> str:
+    return f"{place}/{zone}" if zone else place
 
 
 def _whole_node(pool: SkyPool | None) -> dict[str, Any]:
@@ -124,7 +150,7 @@ def _whole_node(pool: SkyPool | None) -> dict[str, Any]:
 def infra(offer: Offer) -> str:
     """Where an offer is, as SkyPilot writes it."""
     pool = offer.pool
-    parts = (pool.cloud, pool.region) if pool.cloud in _NAMED_WHOLE else (pool.cloud, pool.region, pool.zone)
+    parts = (pool.cloud, pool.region) if pool.cloud in NAMED_WHOLE else (pool.cloud, pool.region, pool.zone)
     return "/".join(part for part in parts if part)
 
 
@@ -137,7 +163,7 @@ def pool_of(pool: SkyPool) -> Pool:
     """A pool of the settings, as statistics know it. On Kubernetes its name stands where a zone would."""
     cloud, _, place = pool.infra.strip("/").partition("/")
     cloud = _CLOUDS.get(cloud.lower(), cloud.lower())
-    region, _, zone = (place, "", pool.name or "") if cloud in _NAMED_WHOLE else place.partition("/")
+    region, _, zone = (place, "", pool.name or "") if cloud in NAMED_WHOLE else place.partition("/")
     return Pool(cloud, region, zone, pool.accelerators or "cpu")
 
 

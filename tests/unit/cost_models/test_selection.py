@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from spotwise.cost_models.errors import CostModelError
-from spotwise.cost_models.offer import Market, Offer
-from spotwise.cost_models.selection import reject_reason
+from spotwise.cost_models.offer import Market, Offer, Pool
+from spotwise.cost_models.selection import asked_zones, reject_reason
 
 MakeOffer = Callable[..., Offer]
 
@@ -74,6 +75,61 @@ REJECTED: list[tuple[dict[str, object], str]] = [
 @pytest.mark.parametrize("resources", ALLOWED, ids=str)
 def test_allowed(make_offer: MakeOffer, resources: dict[str, object] | None) -> None:
     assert reject_reason(make_offer(), resources) is None
+
+
+EKS = "arn:aws:eks:us-east-1:123456789012:cluster/gpus"
+
+
+@pytest.mark.parametrize(
+    ("cloud", "region", "resources", "zones"),
+    [
+        ("gcp", "us-central1", {"infra": "gcp/us-central1/us-central1-a"}, ["us-central1-a"]),
+        ("gcp", "us-central1", {"infra": "gcp/*/us-central1-a"}, ["us-central1-a"]),
+        ("gcp", "us-central1", {"cloud": "gcp", "zone": "us-central1-a"}, ["us-central1-a"]),
+        ("gcp", "us-central1", {"zone": "US-Central1-A"}, ["US-Central1-A"]),
+        ("aws", "us-east-1", {"infra": "aws/us-east-1/us-east-1a"}, ["us-east-1a"]),
+        ("aws", "us-east-1", {"zone": "use1-az6"}, ["use1-az6"]),
+        ("aws", "ap-northeast-1", {"zone": "apne1-az4"}, ["apne1-az4"]),
+        ("aws", "us-gov-west-1", {"zone": "usgw1-az1"}, ["usgw1-az1"]),
+        ("aws", "us-west-2", {"zone": "us-west-2-lax-1a"}, ["us-west-2-lax-1a"]),
+        ("oci", "us-sanjose-1", {"zone": "bxtG:US-SANJOSE-1-AD-1"}, ["bxtG:US-SANJOSE-1-AD-1"]),
+        (
+            "gcp",
+            "r1",
+            {"infra": "gcp", "any_of": [{"zone": "r1-b"}, {"zone": "r2-a"}, {"zone": "r1-a"}]},
+            ["r1-b", "r1-a"],
+        ),
+        ("gcp", "r1", {"infra": "gcp", "any_of": [{"zone": "r1-b"}, {"region": "r1"}]}, []),
+        ("gcp", "r1", {"infra": "gcp/r1"}, []),
+        ("kubernetes", EKS, {"infra": f"k8s/{EKS}"}, []),
+        ("kubernetes", EKS, {"infra": f"Kubernetes/{EKS}"}, []),
+        ("kubernetes", EKS, {"cloud": "kubernetes", "region": EKS}, []),
+        ("kubernetes", EKS, {"infra": "kubernetes/*"}, []),
+    ],
+)
+def test_a_zone_of_an_offers_region_is_kept_to_and_a_context_is_one_name(
+    make_offer: MakeOffer, cloud: str, region: str, resources: dict[str, object], zones: list[str]
+) -> None:
+    """Catalogs price regions, so that a zone is never an offer's own."""
+    offer = replace(make_offer(), pool=Pool(cloud, region, "", "m"))
+    assert reject_reason(offer, resources) is None
+    assert asked_zones(offer, resources) == zones
+
+
+@pytest.mark.parametrize(
+    ("cloud", "region", "resources", "reason"),
+    [
+        ("gcp", "us-central1", {"zone": "us-east4-a"}, "zone none, not us-east4-a"),
+        ("aws", "us-east-1", {"zone": "use2-az1"}, "zone none, not use2-az1"),
+        ("aws", "us-east-1", {"infra": "aws/us-east-2/us-east-1a"}, "region us-east-1, not us-east-2"),
+        ("azure", "eastus", {"zone": "eastus-1"}, "zone none, not eastus-1"),  # SkyPilot knows no zones there
+        ("kubernetes", EKS, {"infra": "k8s/arn:aws:eks"}, f"region {EKS}, not arn:aws:eks"),
+    ],
+)
+def test_a_zone_elsewhere_is_not_had(
+    make_offer: MakeOffer, cloud: str, region: str, resources: dict[str, object], reason: str
+) -> None:
+    assert reject_reason(replace(make_offer(), pool=Pool(cloud, region, "", "m")), resources) == reason
 
 
 @pytest.mark.parametrize(("resources", "reason"), REJECTED, ids=str)

@@ -23,6 +23,7 @@ from spotwise.scheduler.engines.skypilot.tasks import (
     as_skypilot_runs_it,
     attempt_of,
     cluster_name,
+    in_order,
     infra,
     is_of,
     pinned,
@@ -184,14 +185,14 @@ def test_every_offer_finds_its_own_pool_again() -> None:
 
 def test_a_pool_of_the_settings_on_a_cloud_is_asked_for_as_spot() -> None:
     pool = SkyPool.model_validate({"infra": "lambda/us", "market": "spot", "price_usd_per_hour": "1"})
-    assert pinned({}, pool_offers([pool])[0], pool) == {"infra": "lambda/us", "use_spot": True}
+    assert pinned({}, pool_offers([pool])[0], pool) == [{"infra": "lambda/us", "use_spot": True}]
 
 
 # resources
 
 
 def of(resources: dict[str, Any], where: Offer = GCP) -> dict[str, Any]:
-    kept = pinned(resources, where)
+    (kept,) = pinned(resources, where)
     return {key: kept[key] for key in kept.keys() - {"infra", "accelerators", "instance_type", "use_spot"}}
 
 
@@ -221,12 +222,12 @@ def test_an_instance_type_says_cpus_and_memory_and_a_pool_of_the_settings_does_n
     wanted = {"cpus": "4+", "memory": "16+"}
     assert of(wanted) == {}
     where = pool_offer("A100:1")
-    assert pinned(wanted, where, POOLS[1]) == {"infra": "slurm/hpc/spot", "accelerators": "A100:1", **wanted}
+    assert pinned(wanted, where, POOLS[1]) == [{"infra": "slurm/hpc/spot", "accelerators": "A100:1", **wanted}]
 
 
 def test_a_machine_without_accelerators_is_asked_for_none() -> None:
     where = offer(pool=Pool("aws", "us-east-1", "", "m6i.large"), accelerator=None, accelerator_count=0)
-    assert "accelerators" not in pinned({}, where)
+    assert "accelerators" not in pinned({}, where)[0]
 
 
 # everything else
@@ -299,3 +300,42 @@ def test_a_wheel_that_nodes_see_does_not_travel_along() -> None:
     task = sky_task(request(offer()), replace(WHEEL, on_nodes=there), ["psutil==7.0.0"])
     assert "file_mounts" not in task
     assert f'-m zipfile -e "{there}"' in task["run"]
+
+
+# zones and labels
+
+ANYWHERE = offer(pool=Pool("gcp", "us-central1", "", "n1-standard-8", "T4:1"))
+
+
+def test_a_zone_that_the_job_names_is_kept_to() -> None:
+    (place,) = pinned({"infra": "gcp/us-central1/us-central1-a"}, ANYWHERE)
+    assert place["infra"] == "gcp/us-central1/us-central1-a"
+
+
+def test_of_several_zones_skypilot_tries_one_after_the_other() -> None:
+    asked = {"infra": "gcp", "any_of": [{"zone": "us-central1-f"}, {"zone": "us-east4-a"}, {"zone": "us-central1-a"}]}
+    resources = task_of(request(ANYWHERE, task={"resources": asked}))["resources"]
+    assert resources == {
+        "accelerators": "T4:1",
+        "use_spot": True,
+        "instance_type": "n1-standard-8",
+        "ordered": [{"infra": f"gcp/us-central1/us-central1-{letter}"} for letter in "fa"],
+    }
+
+
+def test_a_choice_has_the_labels_beside_the_list_and_its_own_and_none_of_the_others() -> None:
+    asked = {
+        "labels": {"team": "vision", "cost": "base"},
+        "any_of": [{"infra": "aws", "labels": {"only": "aws"}}, {"infra": "gcp", "labels": {"cost": "gcp"}}],
+    }
+    assert of(asked, ANYWHERE)["labels"] == {"team": "vision", "cost": "gcp"}
+    assert asked["labels"] == {"team": "vision", "cost": "base"}
+
+
+def test_labels_that_differ_stand_with_each_place_and_nowhere_else() -> None:
+    """SkyPilot lays a choice's labels into those beside the list, where the choices after it find them."""
+    places = [{"infra": "aws", "labels": {"a": "1"}, "x": 1}, {"infra": "gcp", "labels": {"b": "1"}, "x": 1}]
+    assert in_order(places) == {
+        "x": 1,
+        "ordered": [{"infra": "aws", "labels": {"a": "1"}}, {"infra": "gcp", "labels": {"b": "1"}}],
+    }
