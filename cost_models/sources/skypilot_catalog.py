@@ -9,6 +9,9 @@ from decimal import Decimal
 
 from ..offer import Market, Offer, Pool
 
+FINEST_PRICE = Decimal("1E-8")  # USD an hour: finer than any list price, and far coarser than a float's noise
+MOST_USD = 1e9  # an hour: what is more is a fault of the catalog
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogRow:
@@ -67,5 +70,13 @@ def _open_accelerators(row: CatalogRow) -> str:
 
 
 def _usd(price: float | None) -> Decimal | None:
-    """The decimal that the catalog's file holds: the shortest that reads as this float."""
-    return None if price is None or price <= 0 else Decimal(repr(price))
+    """The decimal that the catalog's file holds: sums of two floats, as GCP's 3.7800000000000002, are rounded back."""
+    return None if price is None else clean_price(price)
+
+
+def clean_price(usd: float) -> Decimal | None:
+    """A price that travelled as a binary fraction, as the decimal that was meant; None for what is no price."""
+    if not 0 < usd < MOST_USD:
+        return None
+    found = Decimal(repr(usd)).quantize(FINEST_PRICE)
+    return Decimal(f"{found.normalize():f}") if found else None

@@ -115,7 +115,7 @@ def _price(attempt: Attempt, pieces: Sequence[Span]) -> Iterator[Charge]:
             share=_round(piece.share),
             hours=_round(node_hours),
             category=piece.category,
-            offer=attempt.offer,
+            offer=attempt.billed,
             amount_usd=_round(hours * price) - _round(before * price),
             on_demand_usd=None
             if on_demand is None

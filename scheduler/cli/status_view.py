@@ -330,7 +330,7 @@ def _attempts(view: RunView) -> ResponsiveTable:
     narrow.add_column(stacked("market", "state"), no_wrap=True)
     narrow.add_column(stacked("hours", "USD"), justify="right", no_wrap=True)
     for attempt in view.attempts:
-        number, place = str(attempt.number), str(attempt.offer.pool)
+        number, place = str(attempt.number), str(attempt.billed.pool)
         market, state = attempt.offer.market.value.replace("_", "-"), _state(attempt.state.value)
         hours, usd = _hours_and_cost(view, attempt)
         why = attempt.end_reason if attempt.state.is_final else f"placed: {attempt.reason}"

@@ -86,7 +86,14 @@ class Attempt:
     host: int = 0  # which of a sweep's hosts it is; 0 for all else
     checkpoint_every: str = ""  # what the program is told: "2 epochs", "4.2 minutes"; "": its own default
     migrating: bool = False  # we asked it to leave in order to continue elsewhere
+    landed_zone: str = ""  # where its machines came up, if the offer leaves that open and the engine found it out
     epochs_kept: int = 0  # epochs in the last committed checkpoint: progress, for the crash limit
+
+    @property
+    def billed(self) -> Offer:
+        """What is paid for: its offer, in the zone where its machines came up."""
+        pool = self.offer.pool
+        return replace(self.offer, pool=replace(pool, zone=pool.zone or self.landed_zone))
 
     def evolve(self, **changes: object) -> Attempt:
         return replace(self, **changes)  # type: ignore[arg-type]

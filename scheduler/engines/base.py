@@ -78,6 +78,8 @@ class Observation:
     exit_code: int | None = None
     message: str = ""  # for people: nothing is decided by it
     unreadable: str = ""  # for people: the first line of its files that could not be read; "": all could
+    zone: str = ""  # where its machines are, if the engine found that out
+    price_usd_per_hour: Decimal | None = None  # of one node there, where it is not the offer's
 
 
 NEVER_LAUNCHED = Observation(Phase.ENDED, cause=EndCause.WITHDRAWN, message="never launched")

@@ -58,10 +58,11 @@ class SituationReader:
         planned = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
         work = learned(planned, _observed(job, planned, known, attempts, points=workload.points(), now=now))
         money = self.money.left(run, attempts)
+        offers = fit(job, work, known)[0]
         situation = make_situation(
             job,
             work,
-            spread(fit(job, work, known)[0], attempts, known) if live is None else fit(job, work, known)[0],
+            spread(offers, attempts, known) if live is None else as_billed(offers, live),
             known,
             now,
             deadline_at=run.deadline_at,
@@ -158,6 +159,12 @@ def once_placed(decision: Decision, situation: Situation) -> Situation:
         return situation
     restart_hours = next((c.restart_hours for c in situation.candidates if c.offer == decision.offer), 0.0)
     return replace(situation, current=decision.offer, current_age_hours=0.0, starting_hours=restart_hours)
+
+
+def as_billed(offers: Sequence[Offer], live: Attempt) -> list[Offer]:
+    """The offers, what is held among them at the price that is paid for it where it landed."""
+    held = live.offer if live.landed_zone else None
+    return [held if held is not None and offer.key == held.key else offer for offer in offers]
 
 
 def _age_hours(attempt: Attempt, now: datetime) -> float:

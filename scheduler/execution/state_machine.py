@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from spotwise.checkpoints import EXIT_PREEMPTED
@@ -39,7 +39,7 @@ def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
     started = attempt.started_at
     if seen.started_at is not None:
         started = max(_credible(seen.started_at, attempt, now) or launched, launched)
-    known = attempt.evolve(launched_at=launched, started_at=started)
+    known = _landed(attempt, seen).evolve(launched_at=launched, started_at=started)
     if seen.phase is not Phase.ENDED:
         running = seen.phase is Phase.RUNNING
         return known.evolve(state=AttemptState.RUNNING if running else attempt.state)
@@ -55,6 +55,17 @@ def _credible(moment: datetime | None, attempt: Attempt, now: datetime) -> datet
     if moment is None or not attempt.launched_at - _LARGEST_SKEW <= moment <= now + _LARGEST_SKEW:
         return None
     return moment
+
+
+def _landed(attempt: Attempt, seen: Observation) -> Attempt:
+    """In the zone where its machines came up, at the price there: the offer's may be that of a cheaper one."""
+    offer, price = attempt.offer, seen.price_usd_per_hour
+    zone = seen.zone or attempt.landed_zone
+    if price is not None and price != offer.price_usd_per_hour:
+        on_demand = offer.on_demand_usd_per_hour if offer.is_spot else price
+        source = f"price in {zone or offer.pool.place}, found when it was up"
+        offer = replace(offer, price_usd_per_hour=price, on_demand_usd_per_hour=on_demand, source=source)
+    return attempt.evolve(offer=offer, landed_zone=zone)
 
 
 def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:

@@ -44,8 +44,7 @@ class StopSignals:
         self._timeouts, self._is_leaving = timeouts, False
         self._sigterm_at: datetime | None = None
         self._seen: set[str] = set()
-        left_s = _FOREVER_S if task.stop_after_s is None else max(task.stop_after_s - BOOT_S, task.stop_after_s / 2)
-        self._budget_ends_at = now() + timedelta(seconds=min(max(left_s, 0.0), _FOREVER_S))
+        self._began_at = now()
 
     def listen(self) -> None:
         """Hear SIGTERM from now on."""
@@ -91,10 +90,18 @@ class StopSignals:
 
     def _handle_budget(self, machine: StoppableNode, now: datetime) -> None:
         """Normally the supervisor stops an attempt a moment earlier; this holds when none lives."""
-        if now >= self._budget_ends_at and self._is_first("budget"):
+        if now >= self._budget_ends_at() and self._is_first("budget"):
             machine.record(NodeEventName.TERMINATING, now, grace_s=self._task.stop_grace_s)
             machine.write_log("the budget is spent: asked to save and leave")
             self._leave(machine, EndCause.TERMINATED, now, self._task.stop_grace_s)
+
+    def _budget_ends_at(self) -> datetime:
+        """Sooner where the scheduler has found that the machine costs more than it knew."""
+        told = self._sync.limit
+        limits = [self._task.stop_after_s, None if told is None else told.stop_after_s]
+        stop_after_s = min((limit for limit in limits if limit is not None), default=_FOREVER_S)
+        left_s = max(stop_after_s - BOOT_S, stop_after_s / 2)
+        return self._began_at + timedelta(seconds=min(max(left_s, 0.0), _FOREVER_S))
 
     def _handle_peers(self, machine: StoppableNode, now: datetime) -> None:
         """Not where this node leaves anyway: the others leave with it, and must not shorten its time to save."""

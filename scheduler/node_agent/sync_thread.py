@@ -22,7 +22,7 @@ from .exchange import Exchange
 from .message_format import NodeMessageError
 from .node_name import NodeName
 from .peers import NodeState, Peers
-from .task import StopRequest
+from .task import SpendingLimit, StopRequest
 from .timeouts import Timeouts
 
 _RETRY_S = 1.0
@@ -39,6 +39,7 @@ class SyncThread(threading.Thread):
         super().__init__(name="sync", daemon=True)
         self.peers = Peers(node.rank, nodes, timeouts, time.monotonic())
         self.stop_request: StopRequest | None = None
+        self.limit: SpendingLimit | None = None
         self.first_has_ended = False  # for the other nodes, once they are over: node 0 has written its last event
         self._exchange, self._node, self._timeouts, self._now = exchange, node, timeouts, now
         self._attempt = exchange.folder / node.attempt
@@ -112,8 +113,10 @@ class SyncThread(threading.Thread):
 
     def _read(self) -> None:
         states = {rank: f"{self._node.attempt}/node-{rank}.json" for rank in self.peers.ranks}
-        self._exchange.pull([f"{self._node.attempt}/terminate.json", *states.values(), *self._awaited()])
+        told = [f"{self._node.attempt}/terminate.json", *([] if self.limit else [f"{self._node.attempt}/limit.json"])]
+        self._exchange.pull([*told, *states.values(), *self._awaited()])
         self.stop_request = _stop_request(self._attempt / "terminate.json", self._now()) or self.stop_request
+        self.limit = self.limit or _limit(self._attempt / "limit.json")
         read = {rank: self._state_in(self._exchange.folder / name) for rank, name in states.items()}
         self.peers.update({rank: state for rank, state in read.items() if state is not None}, time.monotonic())
         if self._awaited():
@@ -155,6 +158,13 @@ class SyncThread(threading.Thread):
         except NodeMessageError as fault:
             self._warn_once("understand", fault)
             return None
+
+
+def _limit(path: Path) -> SpendingLimit | None:
+    try:
+        return SpendingLimit.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def _stop_request(path: Path, now: datetime) -> StopRequest | None:

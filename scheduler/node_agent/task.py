@@ -1,6 +1,7 @@
-"""What the scheduler asks of an attempt's nodes (``request.json``), and how they are told to stop (``terminate.json``).
+"""What the scheduler asks of an attempt's nodes (``request.json``), and what they are told later: for how long the
+money lasts where a machine costs more than was known (``limit.json``), and to stop (``terminate.json``).
 
-Both lie in ``attempts/<attempt id>/`` below the run's URL. Neither holds the job's environment: that may hold secrets,
+All lie in ``attempts/<attempt id>/`` below the run's URL. None holds the job's environment: that may hold secrets,
 and reaches the nodes through the engine.
 """
 
@@ -73,6 +74,24 @@ class NodeTask:
             )
         except UnreadableError as error:
             raise NodeTaskError(f"{source} is no request for a node ({error}); cancel the run, submit again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingLimit:
+    """For how long the money lasts, at the price of where the machines came up."""
+
+    stop_after_s: float  # seconds from the agent's start, in place of the request's where it is less
+
+    def to_json(self) -> str:
+        return json.dumps({"stop_after_s": self.stop_after_s, "format": FORMAT})
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> SpendingLimit | None:
+        """None for what is none: the request's own limit holds."""
+        try:
+            return cls(Fields.of(data).number("stop_after_s"))
+        except UnreadableError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def _row(run: Run, attempts: Sequence[Attempt], charges: Sequence[Charge], now: 
 def _bar(run: Run, attempt: Attempt, charges: Sequence[Charge], now: datetime) -> Bar:
     end = max(attempt.ended_at or now, attempt.launched_at)
     lost = _union((c.start, c.end) for c in charges if c.category is Category.LOST_WORK)
-    pool = attempt.offer.pool
+    pool = attempt.billed.pool
     began = min((c.start for c in charges if c.category is not Category.OVERHEAD), default=attempt.started_at)
     return Bar(
         attempt_id=attempt.id,

@@ -111,6 +111,7 @@ attempts = Table(
     Column("checkpoint_every", String, nullable=False),
     Column("migrating", Boolean, nullable=False),
     Column("epochs_kept", Integer, nullable=False),
+    Column("landed_zone", String, nullable=False, server_default=""),
     UniqueConstraint("run_id", "number"),
 )
 

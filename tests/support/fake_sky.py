@@ -13,7 +13,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 import zipfile
@@ -30,6 +29,7 @@ from spotwise.scheduler.engines.skypilot.sky import (
     Cluster,
     ClusterState,
     Failure,
+    Landing,
     RequestState,
     SkyUnreachableError,
 )
@@ -67,6 +67,7 @@ class FakeSky:
         self.tasks: dict[str, Mapping[str, Any]] = {}  # by cluster: the newest task
         self.refusals: dict[str, Failure] = {}  # by infra, such as "slurm/aws/spot"
         self.hanging: set[str] = set()  # infra that never comes up
+        self.landings: dict[str, Landing] = {}  # by cluster: what the cost report says of it
         self.is_down = False  # the API server
         self.cloud_is_down = False  # it cannot be asked for the truth
         self.clusters_: dict[str, FakeCluster] = {}
@@ -110,6 +111,10 @@ class FakeSky:
     def clusters(self) -> dict[str, Cluster]:
         self._called("clusters")
         return {name: cluster.book for name, cluster in list(self.clusters_.items())}
+
+    def landed(self, cluster: str) -> Landing | None:
+        self._called("landed", cluster)
+        return self.landings.get(cluster)
 
     def look_closer(self, cluster: str) -> Cluster | None:
         self._called("look_closer", cluster)
@@ -234,7 +239,7 @@ def _bake(home: Path, digest: str, wheel: Path) -> None:
     base = Path(sys.executable).resolve()
     packages = env / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     packages.mkdir(parents=True, exist_ok=True)
-    (packages / "spotwise.pth").write_text(f"{library}\n{sysconfig.get_path('purelib')}\n")
+    (packages / "spotwise.pth").write_text(f"{library}\n{Path(psutil.__file__).parents[1]}\n")
     (env / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
     (env / "bin").mkdir(exist_ok=True)
     with suppress(FileExistsError):

@@ -23,7 +23,7 @@ from spotwise.scheduler.node_agent.processes import FOLDER_VARIABLE
 
 PATIENCE_S = 60.0
 POOL = Pool("aws", "us-east-1", "use1-az4", "g4dn.xlarge")
-QUICK = RoundTimes(round_s=0.1, silent_s=3.0, noticed_s=1.5, settling_s=3.0, look_again_s=0.3)
+QUICK = RoundTimes(round_s=0.1, silent_s=3.0, noticed_s=1.5, settling_s=3.0, look_again_s=0.3, ask_again_s=0.1)
 EXACTLY = 1e6  # a Weibull of this shape is its scale, always
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from ...node_agent.end_cause import EndCause
 from ...node_agent.events import NodeEvent, NodeEventName
@@ -18,7 +20,7 @@ from ...node_agent.log_message import StorageNotSeen
 from ...node_agent.program_end import ProgramEnd
 from ...node_agent.task import StopRequest
 from ..base import Observation, Phase
-from .sky import Cluster, ClusterState, Failure, RequestState
+from .sky import Cluster, ClusterState, Failure, Landing, RequestState
 
 SLACK = timedelta(seconds=30)  # an agent that was told to leave has this long beyond its grace to say that it has
 DOWN_AGAIN = timedelta(seconds=30)  # from a request to end the cluster that came to nothing to the next
@@ -83,6 +85,8 @@ class Facts:
     failure: Failure | None = None
     cluster: Cluster | None = None  # in SkyPilot's books
     up_at: datetime | None = None  # when billing began, once it was ever up
+    offered: Decimal | None = None  # the catalog's price of the region; None: its price is no question of the zone
+    landing: Landing | None = None  # where it came up, once SkyPilot said so
     leaving: EndInProgress | None = None  # as written down earlier
     down: RequestState | None = None  # the newest request to end the cluster
     down_at: datetime | None = None  # when that was asked for
@@ -94,6 +98,11 @@ class Facts:
     def agent(self) -> dict[str, NodeEvent]:
         """The first event of each name."""
         return {event.name: event for event in reversed(self.events)}
+
+    @property
+    def wants_landing(self) -> bool:
+        """Whether its price is still to be found out."""
+        return self.up_at is not None and self.offered is not None and self.landing is None
 
     @property
     def is_launching(self) -> bool:
@@ -147,7 +156,13 @@ def closed(facts: Facts, leaving: EndInProgress) -> Observation:
         cause=leaving.cause,
         exit_code=leaving.exit_code,
         message=leaving.message,
+        **_where(facts),
     )
+
+
+def _where(facts: Facts) -> dict[str, Any]:
+    landing = facts.landing
+    return {} if landing is None else {"zone": landing.zone, "price_usd_per_hour": landing.price_usd_per_hour}
 
 
 def _billed_until(facts: Facts, leaving: EndInProgress) -> datetime:
@@ -283,7 +298,8 @@ def _seen(facts: Facts, leaving: EndInProgress | None) -> Observation:
     started = _time_of(facts, NodeEventName.STARTED)
     phase = Phase.RUNNING if started else Phase.PROVISIONING
     message = "" if leaving is None else leaving.message
-    return Observation(phase, _launched_at(facts), started, _time_of(facts, NodeEventName.NOTICE), message=message)
+    notice = _time_of(facts, NodeEventName.NOTICE)
+    return Observation(phase, _launched_at(facts), started, notice, message=message, **_where(facts))
 
 
 def _launched_at(facts: Facts) -> datetime | None:

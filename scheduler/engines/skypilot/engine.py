@@ -35,7 +35,7 @@ from .offers import OfferBook
 from .public import PublicSky
 from .rounds import Rounds, RoundTimes
 from .sky import Sky
-from .tasks import Wheel, as_skypilot_runs_it, cluster_name, requirement_names, sky_task
+from .tasks import Wheel, as_skypilot_runs_it, cluster_name, is_of, requirement_names, sky_task
 from .wheel import build_wheel, wheel_digest
 
 FIRST_LOOK_S = 5.0  # how long the supervisor waits for the first look at an attempt
@@ -60,6 +60,7 @@ class SkyPilotEngine:
             autostop=settings.skypilot.autostop,
             task_of=self.task_of,
             cluster_of=cluster_name,
+            is_listed=self._is_listed,
             pace=pace or RoundTimes(),
         )
 
@@ -115,6 +116,9 @@ class SkyPilotEngine:
         """The SkyPilot task that runs this attempt."""
         requirements = [_as_installed_here(name) for name in requirement_names(request)]
         return sky_task(request, self._wheel_for(request.run_url), requirements, self._settings.skypilot.pools)
+
+    def _is_listed(self, offer: Offer) -> bool:
+        return not any(is_of(offer, pool) for pool in self._settings.skypilot.pools)
 
     def _wheel_for(self, run_url: str) -> Wheel:
         """Into a folder that nodes see it is put once; copying it to each node takes SkyPilot seconds.

@@ -13,6 +13,7 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,10 @@ from spotwise.checkpoints.strict_json import LARGEST_SMALL, Fields, UnreadableEr
 from ...node_agent.end_cause import EndCause
 from ...node_agent.events import NodeEvent, parse_events
 from ...node_agent.message_format import NodeMessageError
-from ...node_agent.task import NodeTask, StopRequest
+from ...node_agent.task import NodeTask, SpendingLimit, StopRequest
 from ..base import Handle, Observation, Phase
 from .decide import EndInProgress
+from .sky import Landing
 
 FAULTS = (OSError, CheckpointError)  # what files at a URL may raise
 _TIMES = ("launched_at", "started_at", "notice_at", "ended_at")
@@ -37,6 +39,7 @@ class JournalEntry(StrEnum):
 
     LAUNCHING = "launching"  # SkyPilot was asked for it
     UP = "up"  # its cluster is up: billing has begun
+    LANDED = "landed"  # where it came up, and what it costs there
     LEAVING = "leaving"  # it is over, for this reason; its cluster may still be there
     DOWN = "down"  # SkyPilot was asked to end its cluster
     ENDED = "ended"  # nothing of it is left: what it is seen as for ever
@@ -49,7 +52,9 @@ class Journal:
     launch: str = ""  # id of the newest launch request
     launched_at: datetime | None = None  # when that was asked for
     launches: int = 0
+    offered: Decimal | None = None  # the catalog's price of the region; None: the price is no question of the zone
     up_at: datetime | None = None
+    landing: Landing | None = None
     leaving: EndInProgress | None = None
     down: str = ""  # id of the newest request to end the cluster
     down_at: datetime | None = None  # when that was asked for
@@ -61,20 +66,22 @@ class Journal:
         Raises:
             UnreadableError: the entry lacks what belongs to it.
         """
-        fields = Fields(event.data)
+        fields, changed = Fields(event.data), self
         match event.name:
             case JournalEntry.LAUNCHING:
-                launch = fields.text("request")
-                return replace(self, launch=launch, launched_at=event.time, launches=self.launches + 1)
+                changed = replace(self, launch=fields.text("request"), launched_at=event.time)
+                changed = replace(changed, launches=self.launches + 1, offered=_price(fields))
             case JournalEntry.UP:
-                return replace(self, up_at=fields.moment("at"))
+                changed = replace(self, up_at=fields.moment("at"))
+            case JournalEntry.LANDED:
+                changed = replace(self, landing=Landing(fields.text("zone"), _price(fields)))
             case JournalEntry.LEAVING:
-                return replace(self, leaving=_leaving(fields))
+                changed = replace(self, leaving=_leaving(fields))
             case JournalEntry.DOWN:
-                return replace(self, down=fields.text("request"), down_at=event.time)
+                changed = replace(self, down=fields.text("request"), down_at=event.time)
             case JournalEntry.ENDED:
-                return replace(self, ended=_observation(fields))
-        return self
+                changed = replace(self, ended=_observation(fields))
+        return changed
 
 
 class AttemptFiles:
@@ -113,6 +120,10 @@ class AttemptFiles:
 
     def request_stop(self, stop_request: StopRequest) -> None:
         self._storage.put(f"{self._path}/terminate.json", stop_request.to_json().encode())
+
+    def limit(self, limit: SpendingLimit) -> None:
+        """Tell its nodes for how long the money lasts, now that the price is known."""
+        self._storage.put(f"{self._path}/limit.json", limit.to_json().encode())
 
     def events(self) -> list[NodeEvent]:
         """What its first node's agent wrote down."""
@@ -207,7 +218,19 @@ def written(leaving: EndInProgress) -> dict[str, Any]:
 def written_end(end: Observation) -> dict[str, Any]:
     """What the journal's entry ``ended`` holds."""
     times = {name: _text(getattr(end, name)) for name in _TIMES}
-    return {**times, "cause": end.cause and end.cause.value, "exit_code": end.exit_code, "message": end.message}
+    where = {"zone": end.zone, "price_usd_per_hour": written_price(end.price_usd_per_hour)}
+    return {
+        **times,
+        **where,
+        "cause": end.cause and end.cause.value,
+        "exit_code": end.exit_code,
+        "message": end.message,
+    }
+
+
+def written_price(price: Decimal | None) -> str:
+    """A price as the journal holds it; "": none."""
+    return "" if price is None else str(price)
 
 
 def _leaving(fields: Fields) -> EndInProgress:
@@ -218,6 +241,16 @@ def _leaving(fields: Fields) -> EndInProgress:
         fields.text("message", ""),
         fields.flag("is_away", False),
     )
+
+
+def _price(fields: Fields) -> Decimal | None:
+    """Of one node; None where it was not known, or kept by no version before."""
+    text = fields.text("price_usd_per_hour", "")
+    try:
+        found = Decimal(text) if text else None
+    except InvalidOperation as error:
+        raise UnreadableError(f"price_usd_per_hour is {text!r}") from error
+    return None if found is None or not found.is_finite() or found <= 0 else found
 
 
 def _cause(fields: Fields) -> EndCause:
@@ -240,6 +273,8 @@ def _observation(fields: Fields) -> Observation:
         cause=_cause(fields),
         exit_code=fields.optional_whole("exit_code", low=-LARGEST_SMALL),
         message=fields.text("message", ""),
+        zone=fields.text("zone", ""),
+        price_usd_per_hour=_price(fields),
     )
 
 

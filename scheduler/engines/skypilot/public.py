@@ -15,17 +15,18 @@ from concurrent.futures import TimeoutError as StillRunning
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from spotwise.cost_models.sources.skypilot_catalog import CatalogRow
+from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, clean_price
 
 from ...core.ansi import plain
 from ...core.errors import EngineError
-from .sky import Cluster, ClusterState, Failure, RequestState, SkyUnreachableError, TaskRefusedError
+from .sky import Cluster, ClusterState, Failure, Landing, RequestState, SkyUnreachableError, TaskRefusedError
 
 T = TypeVar("T")
 
 ANSWER_S = 60.0  # starting a local server takes up to 30 s
 CLOUD_S = 180.0
 UPLOAD_S = 1800.0
+COST_DAYS = 2  # of SkyPilot's cost report: clusters that are up are in it however old they are
 LAST_LINES = 8
 MOST_CHARACTERS = 600  # of what SkyPilot says
 
@@ -123,6 +124,16 @@ class PublicSky:
             return {record["name"]: _cluster(record) for record in sky.get(sky.status(all_users=True))}
 
         return self._answer(call)
+
+    def landed(self, cluster: str) -> Landing | None:
+        def call() -> Landing | None:
+            import sky
+
+            reports = sky.get(sky.cost_report(days=COST_DAYS))
+            mine = [report for report in reports if report["name"] == cluster]
+            return _landing(max(mine, key=lambda report: report["launched_at"] or 0)) if mine else None
+
+        return self._answer(call, CLOUD_S)
 
     def look_closer(self, cluster: str) -> Cluster | None:
         def call() -> Cluster | None:
@@ -269,6 +280,17 @@ def _cause(error: BaseException) -> str:
 def _cluster(record: Mapping[str, Any]) -> Cluster:
     state = ClusterState(record["status"].value.lower())
     return Cluster(record["name"], state, datetime.fromtimestamp(record["launched_at"], UTC))
+
+
+def _landing(report: Mapping[str, Any]) -> Landing | None:
+    """What the server counts: its own catalogs know the zones, and the prices that an administrator has set.
+
+    None where it cannot be divided yet: nothing is counted in a cluster's first second.
+    """
+    resources, hours = report["resources"], (report["duration"] or 0) / 3600 * (report["num_nodes"] or 0)
+    if resources is None or hours <= 0:
+        return None
+    return Landing(resources.zone or "", clean_price((report["total_cost"] or 0.0) / hours))
 
 
 def _row(info: Any) -> CatalogRow:

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from spotwise.checkpoints.strict_json import Fields, UnreadableError
+from spotwise.cost_models.offer import Offer
 
 from ...core.clock import Clock
 from ...core.errors import EngineError
@@ -26,7 +27,8 @@ from ...node_agent.events import NodeEventName
 from ...node_agent.task import NodeTask
 from ..base import NEVER_LAUNCHED, Handle, LaunchRequest, Observation, Phase
 from .decide import CloserLook, Decision, EndInProgress, Facts, Step, closed, decide
-from .files import FAULTS, AttemptFiles, Journal, JournalEntry, LocalCopy, written, written_end
+from .files import FAULTS, AttemptFiles, Journal, JournalEntry, LocalCopy, written, written_end, written_price
+from .landing import LandingInquiry, limit_there
 from .sky import Cluster, ClusterState, Failure, RequestState, Sky, SkyUnreachableError, TaskRefusedError
 
 FORGET_S = 10.0  # attempts that nobody observes any more: less than a supervisor's lease lasts
@@ -44,6 +46,7 @@ class RoundTimes:
     noticed_s: float = 5.0  # once a preemption notice was seen
     settling_s: float = 90.0  # from a launch that is done to the first word of its agent
     look_again_s: float = 15.0
+    ask_again_s: float = 5.0  # where a machine came up
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class Watched:
     gone_at: datetime | None = None
     recorded_at: datetime | None = None  # when SkyPilot first wrote of the cluster that it has now
     errand: Future[None] | None = None  # a launch or a closer look that is under way
+    landing: LandingInquiry = field(default_factory=LandingInquiry)
     files: AttemptFiles = field(init=False)
 
     def __post_init__(self) -> None:
@@ -97,13 +101,19 @@ class Rounds:
         autostop: timedelta,
         task_of: Callable[[LaunchRequest], Mapping[str, object]],
         cluster_of: Callable[[str], str],
+        is_listed: Callable[[Offer], bool],
         pace: RoundTimes,
     ) -> None:
-        """``task_of``: the SkyPilot task of a request. ``cluster_of``: an attempt's cluster, by the attempt's id."""
+        """
+        Args:
+            task_of: the SkyPilot task of a request.
+            cluster_of: an attempt's cluster, by the attempt's id.
+            is_listed: whether an offer's price is a catalog's, of a whole region, and not one that the settings state.
+        """
         self._thread: threading.Thread | None = None
         self._sky, self._clock = sky, clock
         self._provision_timeout, self._autostop = provision_timeout, autostop
-        self._task_of, self._cluster_of = task_of, cluster_of
+        self._task_of, self._cluster_of, self._is_listed = task_of, cluster_of, is_listed
         self._pace = pace
         self._watched: dict[str, Watched] = {}
         self._changed = threading.Condition()
@@ -221,7 +231,7 @@ class Rounds:
         if world is None or watched.journal is None:
             return self._without_sky(watched, task, journal, now)
         facts = self._facts(watched, task, journal, world, now)
-        return self._carry_out(watched, facts, decide(facts))
+        return self._carry_out(watched, self._with_landing(watched, task, facts), decide(facts))
 
     def _without_sky(self, watched: Watched, task: NodeTask, journal: Journal, now: datetime) -> Observation:
         """What the agent itself says, while nobody can be asked to do anything."""
@@ -266,9 +276,25 @@ class Rounds:
             down=down,
             down_at=journal.down_at,
             gone_at=watched.gone_at,
+            offered=journal.offered,
+            landing=journal.landing,
             can_launch=watched.request is not None,
             storage=watched.handle.run_url.rpartition("/")[0],
         )
+
+    def _with_landing(self, watched: Watched, task: NodeTask, facts: Facts) -> Facts:
+        """Where its machines came up, as soon as SkyPilot can say: a region's zones have prices of their own."""
+        if not facts.wants_landing:
+            return facts
+        cluster = self._cluster_of(watched.handle.attempt_id)
+        found = watched.landing.answer(lambda: self._errands.submit(self._sky.landed, cluster), self._pace.ask_again_s)
+        if found is None:
+            return facts
+        if (limit := limit_there(task, facts.offered, found)) is not None:
+            watched.files.limit(limit)
+        price = written_price(found.price_usd_per_hour)
+        watched.note(JournalEntry.LANDED, facts.now, zone=found.zone, price_usd_per_hour=price)
+        return replace(facts, landing=found)
 
     def _listen(self, watched: Watched, launch: RequestState | None, now: datetime) -> None:
         """Silence is measured here, on this clock, from the last change: clocks of two machines never meet.
@@ -304,7 +330,9 @@ class Rounds:
             watched.note(
                 JournalEntry.DOWN, facts.now, request=self._sky.down(self._cluster_of(watched.handle.attempt_id))
             )
-        if leaving is not None and (step is Step.CLOSE or (step is Step.DOWN and leaving.cause is EndCause.PREEMPTED)):
+        if leaving is None or not (step is Step.CLOSE or (step is Step.DOWN and leaving.cause is EndCause.PREEMPTED)):
+            return decision.seen
+        if not facts.wants_landing or watched.landing.is_given_up:  # else it would be billed at another price
             end = closed(facts, leaving)
             watched.note(JournalEntry.ENDED, facts.now, **written_end(end))
             return end
@@ -325,7 +353,9 @@ class Rounds:
             refused = EndInProgress(cause, now, message=str(fault))
             watched.note(JournalEntry.LEAVING, now, **written(refused))
         else:
-            watched.note(JournalEntry.LAUNCHING, now, request=request)
+            offer = watched.request.offer
+            price = written_price(offer.price_usd_per_hour if self._is_listed(offer) else None)
+            watched.note(JournalEntry.LAUNCHING, now, request=request, price_usd_per_hour=price)
 
     def _look_closer_now_and_then(self, watched: Watched) -> None:
         """In between, a cloud that could not be asked still counts as one that cannot."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -47,6 +48,14 @@ class Cluster:
     name: str
     state: ClusterState
     launched_at: datetime  # moves on while it comes up
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """Where a cluster's machines are, and what SkyPilot's cost report counts for them."""
+
+    zone: str  # "" where the cloud has none
+    price_usd_per_hour: Decimal | None  # of one node; None: SkyPilot has no price for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,10 @@ class Sky(Protocol):
 
     def clusters(self) -> dict[str, Cluster]:
         """All clusters in SkyPilot's books, by name: one call for all. The books may be behind the clouds."""
+        ...
+
+    def landed(self, cluster: str) -> Landing | None:
+        """Where this cluster, up now or before, came up; None: that is not in SkyPilot's cost report (yet)."""
         ...
 
     def look_closer(self, cluster: str) -> Cluster | None:

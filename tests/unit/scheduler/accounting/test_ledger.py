@@ -18,6 +18,15 @@ from spotwise.scheduler.core.run import AttemptState
 prices = st.decimals("0.0001", "99.9999", places=4)
 
 
+def test_charges_are_of_the_zone_where_the_machines_came_up():
+    ended = attempt(
+        offer=offer(zone="", price="0.72"), landed_zone="us-east-1b", state=AttemptState.COMPLETED, ended_at=at(1)
+    )
+    (charge,) = book(ended, [Span(T0, at(1), Category.PRODUCTIVE)])
+    assert (charge.offer.pool.zone, charge.amount_usd) == ("us-east-1b", Decimal("0.72"))
+    assert charge.offer.key == "aws/us-east-1b/g4dn.xlarge/spot"
+
+
 @st.composite
 def cut_attempts(draw: st.DrawFn):
     """An ended attempt with its interval cut at random moments, each piece split into random shares."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from factories import T0, at, attempt, run
+from factories import T0, at, attempt, offer, run
 
 from spotwise.checkpoints import EXIT_PREEMPTED
+from spotwise.cost_models.offer import Market
 from spotwise.scheduler.core.run import AttemptState, RunState
 from spotwise.scheduler.engines.base import Observation, Phase
 from spotwise.scheduler.execution.state_machine import after, crashes_without_progress, observed
@@ -52,6 +53,23 @@ def test_the_machines_own_times_win_over_the_supervisors():
     seen = Observation(Phase.ENDED, at(0.2), at(0.3), None, at(1), EndCause.EXITED, 0)
     ended = observed(attempt(), seen, at(50))
     assert (ended.launched_at, ended.started_at, ended.ended_at) == (at(0.2), at(0.3), at(1))
+
+
+def test_an_attempt_is_paid_at_the_price_of_the_zone_where_its_machines_came_up():
+    listed = attempt(offer=offer(zone="", price="0.20"))
+    seen = Observation(Phase.RUNNING, T0, at(0.1), zone="us-east-1b", price_usd_per_hour=Decimal("0.72"))
+    landed = observed(listed, seen, at(1))
+    assert (landed.offer.price_usd_per_hour, landed.landed_zone) == (Decimal("0.72"), "us-east-1b")
+    assert landed.offer.pool == listed.offer.pool, "what is learned of the pool stays with it"
+    assert landed.offer.source == "price in us-east-1b, found when it was up"
+    assert landed.billed.pool.zone == "us-east-1b"
+    assert observed(landed, Observation(Phase.RUNNING, T0, at(0.1)), at(2)) == landed, "once known it stays known"
+
+
+def test_on_demand_what_is_paid_is_the_price_on_demand():
+    listed = attempt(offer=offer(zone="", market=Market.ON_DEMAND, price="0.50"))
+    seen = Observation(Phase.RUNNING, T0, at(0.1), zone="z", price_usd_per_hour=Decimal("0.60"))
+    assert observed(listed, seen, at(1)).offer.on_demand_usd_per_hour == Decimal("0.60")
 
 
 def test_times_are_kept_in_order_when_clocks_disagree():

@@ -10,7 +10,7 @@ import pytest
 from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.node_agent.events import NodeEventName
 from spotwise.scheduler.node_agent.stop_signals import StopSignals
-from spotwise.scheduler.node_agent.task import NodeTask
+from spotwise.scheduler.node_agent.task import NodeTask, SpendingLimit
 from spotwise.scheduler.node_agent.timeouts import Timeouts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,9 +30,10 @@ class Machine:
     def record(self, name: NodeEventName, at: datetime | None = None, **data: object) -> None: ...
 
 
-def reasons(stop_after_s: float | None) -> StopSignals:
+def reasons(stop_after_s: float | None, told_s: float | None = None) -> StopSignals:
     task = NodeTask("job-a1", "job", NOW, setup="", command="c", stop_after_s=stop_after_s, stop_grace_s=20.0)
-    quiet = SimpleNamespace(stop_request=None, peers=SimpleNamespace(fault=lambda: None))
+    limit = None if told_s is None else SpendingLimit(told_s)
+    quiet = SimpleNamespace(stop_request=None, limit=limit, peers=SimpleNamespace(fault=lambda: None))
     return StopSignals(task, cast("Any", quiet), Path("save"), Timeouts(), lambda: NOW)
 
 
@@ -52,6 +53,21 @@ def test_a_budget_ends_while_the_boot_can_still_be_paid(stop_after_s: float, lea
     assert machine.told == []
     watched.handle(machine, ends_at)
     watched.handle(machine, ends_at + timedelta(seconds=1))
+    assert machine.told == [(EndCause.TERMINATED, ends_at + timedelta(seconds=20))]
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "told_s", "leaves_after_s"),
+    [(3600.0, 1000.0, 880.0), (1000.0, 3600.0, 880.0), (None, 1000.0, 880.0), (3600.0, -5.0, 0.0)],
+)
+def test_a_machine_that_costs_more_than_was_known_leaves_earlier(
+    asked_s: float | None, told_s: float, leaves_after_s: float
+) -> None:
+    watched, machine = reasons(asked_s, told_s), Machine()
+    ends_at = NOW + timedelta(seconds=leaves_after_s)
+    watched.handle(machine, ends_at - timedelta(seconds=0.1))
+    assert machine.told == []
+    watched.handle(machine, ends_at)
     assert machine.told == [(EndCause.TERMINATED, ends_at + timedelta(seconds=20))]
 
 

@@ -18,7 +18,7 @@ from spotwise.scheduler.node_agent.exchange import Exchange, SharedFolder
 from spotwise.scheduler.node_agent.node_name import NodeName
 from spotwise.scheduler.node_agent.peers import NodeState
 from spotwise.scheduler.node_agent.sync_thread import SyncThread
-from spotwise.scheduler.node_agent.task import StopRequest
+from spotwise.scheduler.node_agent.task import SpendingLimit, StopRequest
 from spotwise.scheduler.node_agent.timeouts import Timeouts
 
 FIRST = NodeName("job-a1", 1, 0)
@@ -78,6 +78,15 @@ def test_a_stop_request_behind_a_url_is_seen_at_the_next_look(bucket: Away) -> N
     assert sync.stop_request is None
     bucket.storage.put(f"{FIRST.attempt}/terminate.json", STOP_REQUEST.to_json().encode())
     wait_until(lambda: sync.stop_request == STOP_REQUEST, "the stop request")
+    sync.stop()
+
+
+def test_a_limit_that_is_told_later_is_seen_at_the_next_look(bucket: Away) -> None:
+    sync = make_sync(bucket)
+    sync.start()
+    assert sync.limit is None
+    bucket.storage.put(f"{FIRST.attempt}/limit.json", SpendingLimit(90.0).to_json().encode())
+    wait_until(lambda: sync.limit == SpendingLimit(90.0), "the limit")
     sync.stop()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from spotwise.checkpoints.lent_packages import PACKAGES_VARIABLE
 from spotwise.scheduler.node_agent.place import Place
-from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, StopRequest
+from spotwise.scheduler.node_agent.task import NodeTask, NodeTaskError, SpendingLimit, StopRequest
 from spotwise.scheduler.node_agent.timeouts import Timeouts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,6 +48,22 @@ def test_a_stop_request_of_a_newer_format_still_is_one() -> None:
     readable = '{"asked_at": "2026-01-01T00:00:00+00:00", "grace_s": 5, "format": 2, "why": "maintenance"}'
     assert StopRequest.from_json(readable, seen_at=NOW) == StopRequest(NOW, 5.0)
     assert StopRequest.from_json('{"format": 2, "within": "5 s"}', seen_at=NOW) == StopRequest(NOW, 0.0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"stop_after_s": null}',
+        '{"stop_after_s": NaN}',
+        '{"stop_after_s": 1e999}',
+        '{"stop_after_s": [1]}',
+    ],
+)
+def test_a_limit_that_is_none_leaves_the_requests_own(text: str) -> None:
+    assert SpendingLimit.from_json(text) is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import psutil
@@ -19,12 +20,14 @@ from machines import (
     wait_for,
 )
 
-from spotwise.cost_models.offer import Market, Offer
+from spotwise.cost_models.offer import Market, Offer, Pool
 from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.base import Handle, Observation, Phase
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
-from spotwise.scheduler.engines.skypilot.sky import ClusterState, Failure, RequestState
+from spotwise.scheduler.engines.skypilot.landing import MOST_ASKS
+from spotwise.scheduler.engines.skypilot.sky import ClusterState, Failure, Landing, RequestState
 from spotwise.scheduler.node_agent.end_cause import EndCause
+from spotwise.scheduler.node_agent.task import SpendingLimit
 
 CLUSTER = "spotwise-job-x1-a1"
 SAVES = "trap 'echo saving; exit 75' TERM; echo began; while :; do sleep 0.05; done"
@@ -295,3 +298,49 @@ def test_one_round_asks_skypilot_once_however_many_attempts_there_are(scene: Sce
     calls = [call.split()[0] for call in scene.sky.calls]
     assert set(calls) == {"clusters"}, "nothing is under way, so nothing else is asked"
     assert len(calls) <= 25, "one a round of 0.1 s, not one an attempt"
+
+
+ZONE, PRICE = "us-east-1b", Decimal("0.7200")
+LISTED = Offer(Pool("aws", "us-east-1", "", "g4dn.xlarge"), Market.SPOT, Decimal("0.20"), None, "T4", 1)
+
+
+def listed(scene: Scene, command: str = SAVES, **changes: object) -> Handle:
+    url = str(scene.folder / "storage" / "job-x1")
+    return scene.engine.launch(make_request(scene.folder, LISTED, command, run_url=url, **changes))
+
+
+def test_an_attempt_is_billed_at_the_price_of_the_zone_where_it_came_up(scene: Scene) -> None:
+    scene.sky.landings[CLUSTER] = Landing(ZONE, PRICE)
+    handle = listed(scene)
+    scene.wait(lambda: scene.seen(handle).price_usd_per_hour == PRICE, "the price there")
+    assert scene.seen(handle).zone == ZONE
+    scene.sky.landings.clear()  # who looks later need not ask again
+    scene.engine = scene.another_engine()
+    scene.wait(lambda: scene.seen(handle).phase is Phase.RUNNING, "the new engine's look")
+    assert scene.seen(handle).price_usd_per_hour == PRICE
+    scene.sky.preempt(CLUSTER)
+    end = scene.ended(handle)
+    assert (end.zone, end.price_usd_per_hour) == (ZONE, PRICE)
+
+
+def test_an_attempt_that_is_over_at_once_waits_for_its_price_but_not_for_ever(scene: Scene) -> None:
+    handle = listed(scene, "true")
+    end = scene.ended(handle)
+    assert (end.exit_code, end.price_usd_per_hour) == (0, None)
+    assert scene.sky.calls.count(f"landed {CLUSTER}") == MOST_ASKS
+
+
+def test_the_money_lasts_less_long_where_the_machine_costs_more_though_no_supervisor_lives(scene: Scene) -> None:
+    scene.sky.landings[CLUSTER] = Landing(ZONE, PRICE)
+    handle = listed(scene, stop_after_s=3570.0, stop_grace_s=30.0)
+    scene.wait(lambda: any(scene.folder.rglob("limit.json")), "the limit")
+    (path,) = scene.folder.rglob("limit.json")
+    assert SpendingLimit.from_json(path.read_bytes()) == SpendingLimit(970.0), "1000 s cost what 3600 s would have"
+    scene.engine.terminate(handle, grace_s=0.0)
+    scene.ended(handle)
+
+
+def test_a_price_of_the_settings_is_no_question_of_the_zone(scene: Scene) -> None:
+    scene.sky.landings[CLUSTER] = Landing("spot", PRICE)
+    end = scene.ended(scene.launch("true"))
+    assert (end.price_usd_per_hour, f"landed {CLUSTER}" in scene.sky.calls) == (None, False)

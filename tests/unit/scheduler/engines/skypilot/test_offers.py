@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
@@ -101,6 +102,26 @@ def test_a_row_is_a_spot_and_an_on_demand_offer() -> None:
     }
     assert {offer.on_demand_usd_per_hour for offer in offers_of(ROW)} == {Decimal("0.526")}
     assert offers_of(ROW)[0].source == "SkyPilot's catalog, read 2026-03-01 12:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("price", "meant"),
+    [
+        (3.7800000000000002, "3.78"),  # GCP's: a machine's and its GPU's, added as floats
+        (0.1 + 0.2, "0.3"),
+        (1.0049999999999999, "1.005"),
+        (32.7726, "32.7726"),
+        (0.00001234, "0.00001234"),
+        (100.0, "100"),
+        (4e-9, None),
+        (math.nan, None),
+        (math.inf, None),
+        (-1.0, None),
+    ],
+)
+def test_a_price_is_the_decimal_that_was_meant(price: float, meant: str | None) -> None:
+    found = {o.market: str(o.price_usd_per_hour) for o in offers_of(replace(ROW, spot_usd_per_hour=price))}
+    assert found.get(Market.SPOT) == meant
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from spotwise.scheduler.engines.skypilot.public import PublicSky
-from spotwise.scheduler.engines.skypilot.sky import SkyUnreachableError, TaskRefusedError
+from spotwise.scheduler.engines.skypilot.sky import Landing, SkyUnreachableError, TaskRefusedError
 
 
 def sky_that(monkeypatch: pytest.MonkeyPatch, **calls: Any) -> PublicSky:
@@ -65,3 +66,43 @@ def test_last_lines_come_without_colours_and_without_empty_ones(monkeypatch: pyt
         output_stream.write("\x1b[36m(sky-cmd, pid=7)\x1b[0m one\x1b[K\n\n\x1b]0;title\x07two\n")
 
     assert sky_that(monkeypatch, tail_logs=tail_logs).last_lines("c") == ["(sky-cmd, pid=7) one", "two"]
+
+
+def cost_report(**changes: Any) -> dict[str, Any]:
+    report = {
+        "name": "c",
+        "launched_at": 100,
+        "duration": 72,
+        "num_nodes": 2,
+        "resources": SimpleNamespace(zone="us-east-1b"),
+        "total_cost": 0.72 * 2 * 72 / 3600,
+    }
+    return {**report, **changes}
+
+
+def landed(monkeypatch: pytest.MonkeyPatch, *reports: dict[str, Any]) -> Landing | None:
+    sky = sky_that(monkeypatch, cost_report=lambda days: "r", get=lambda _: list(reports))
+    return sky.landed("c")
+
+
+def test_where_a_cluster_landed_and_what_a_node_costs_there_is_in_the_cost_report(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    earlier = cost_report(launched_at=50, resources=SimpleNamespace(zone="us-east-1a"))
+    other = cost_report(name="d", launched_at=200)
+    assert landed(monkeypatch, other, earlier, cost_report()) == Landing("us-east-1b", Decimal("0.72"))
+
+
+@pytest.mark.parametrize("change", [{"resources": None}, {"duration": 0}, {"duration": None}, {"name": "d"}])
+def test_what_is_not_in_the_cost_report_yet_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    assert landed(monkeypatch, cost_report(**change)) is None
+
+
+@pytest.mark.parametrize("cost", [0.0, None])
+def test_a_cluster_that_skypilot_has_no_price_for_is_no_cluster_that_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, cost: float | None
+) -> None:
+    found = landed(monkeypatch, cost_report(total_cost=cost, resources=SimpleNamespace(zone=None)))
+    assert found == Landing("", None)
