@@ -51,6 +51,7 @@ class Offer:
     vcpus: float = 0.0
     memory_gib: float = 0.0
     source: str = ""  # where price and hazard come from, with its date
+    unsupported: frozenset[str] = frozenset()  # what is known not to be had there: see `features`
 
     @property
     def key(self) -> str:

@@ -2,17 +2,20 @@
 
 Semantics follow SkyPilot's YAML, with one difference: which market is used is the policy's choice, so ``use_spot:
 true`` (or none) allows both and only ``use_spot: false`` keeps a job on demand. Without ``accelerators`` any machine
-will do. Keys that do not narrow the choice of an offer (disk, image, ports, recovery, ...) are ignored here.
+will do. Disks, images, networks and ports leave out places that are known not to have them; keys that do not narrow the
+choice of an offer (sizes of disks, recovery, ...) are ignored here.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import Any
 
 from .errors import CostModelError
+from .features import feature_reason, image_reason, needed_by
 from .offer import Offer, Pool
 from .wanted_accelerators import wanted_accelerators
 
@@ -26,13 +29,16 @@ NAMED_WHOLE = frozenset({"kubernetes", "ssh"})  # a context's name may hold slas
 _WITH_ZONES = frozenset({"aws", "gcp", "ibm", "oci", "runpod", "vsphere"})  # whose regions SkyPilot divides into zones
 
 
-def reject_reason(offer: Offer, resources: Resources | None) -> str | None:
+def reject_reason(offer: Offer, resources: Resources | None, features: Collection[str] = ()) -> str | None:
     """Why an offer will not do; None where it will.
+
+    Args:
+        features: what the job needs of a place beyond its ``resources``: see `features`.
 
     Raises:
         CostModelError: a value that means nothing, such as ``cpus: many``.
     """
-    reasons = [_first_reason(offer, choice) for choice in _choices(resources or {})]
+    reasons = [_first_reason(offer, choice, features) for choice in _choices(resources or {})]
     if None in reasons:
         return None
     return " and ".join(dict.fromkeys(reason for reason in reasons if reason))
@@ -63,7 +69,7 @@ def _choices(resources: Resources) -> Iterator[Resources]:
         yield {**base, **alternative}
 
 
-def _first_reason(offer: Offer, resources: Resources) -> str | None:
+def _first_reason(offer: Offer, resources: Resources, features: Collection[str] = ()) -> str | None:
     checks = (
         _market_reason(offer, resources.get("use_spot")),
         _place_reason(offer, resources),
@@ -72,6 +78,8 @@ def _first_reason(offer: Offer, resources: Resources) -> str | None:
         _amount_reason(offer.vcpus, "vCPUs", resources.get("cpus"), _cpus),
         _amount_reason(offer.memory_gib, "GiB memory", resources.get("memory"), _memory_gib),
         _price_reason(offer, resources.get("max_hourly_cost")),
+        image_reason(offer, resources.get("image_id")),
+        feature_reason(offer, chain(features, needed_by(resources, offer))),
     )
     return next((reason for reason in checks if reason), None)
 

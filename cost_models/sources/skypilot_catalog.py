@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ class CatalogRow:
     memory_gib: float
     on_demand_usd_per_hour: float | None
     spot_usd_per_hour: float | None
+    unsupported: Sequence[str] = ()  # features that its cloud lacks, in SkyPilot's words
 
 
 def catalog_offers(rows: Iterable[CatalogRow], read_at: datetime) -> list[Offer]:
@@ -54,6 +55,7 @@ def _offers(row: CatalogRow, read_at: datetime) -> Iterator[Offer]:
             accelerator_count=row.accelerator_count,
             vcpus=row.vcpus,
             memory_gib=row.memory_gib,
+            unsupported=frozenset(row.unsupported),
             source=f"SkyPilot's catalog, read {read_at:%Y-%m-%d %H:%M} UTC",
         )
 

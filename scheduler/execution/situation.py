@@ -14,6 +14,7 @@ from ..core.work_point import WorkPoint
 from ..engines.base import Engine
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import Settings
+from ..node_agent.end_cause import EndCause
 from ..planning.market_snapshot import MarketSnapshot, gather
 from ..planning.measured_work import read_measured_runs
 from ..planning.observed_speed import ObservedWork, learned, observed_work, report_share
@@ -58,7 +59,7 @@ class SituationReader:
         planned = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
         work = learned(planned, _observed(job, planned, known, attempts, points=workload.points(), now=now))
         money = self.money.left(run, attempts)
-        offers = fit(job, work, known)[0]
+        offers = still_offered(fit(job, work, known)[0], attempts)
         situation = make_situation(
             job,
             work,
@@ -159,6 +160,12 @@ def once_placed(decision: Decision, situation: Situation) -> Situation:
         return situation
     restart_hours = next((c.restart_hours for c in situation.candidates if c.offer == decision.offer), 0.0)
     return replace(situation, current=decision.offer, current_age_hours=0.0, starting_hours=restart_hours)
+
+
+def still_offered(offers: Sequence[Offer], attempts: Sequence[Attempt]) -> list[Offer]:
+    """The offers without those that do not take the run's task as it is: they would give the same answer again."""
+    refused = {attempt.offer.key for attempt in attempts if attempt.end_cause is EndCause.NOT_OFFERED}
+    return [offer for offer in offers if offer.key not in refused]
 
 
 def as_billed(offers: Sequence[Offer], live: Attempt) -> list[Offer]:

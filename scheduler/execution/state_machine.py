@@ -74,6 +74,8 @@ def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
     match seen.cause:
         case EndCause.NO_CAPACITY:
             found = AttemptState.REFUSED, seen.message or f"no capacity in {place}"
+        case EndCause.NOT_OFFERED:
+            found = AttemptState.REFUSED, seen.message or f"{place} does not take this job"
         case EndCause.WITHDRAWN:
             found = AttemptState.REFUSED, seen.message or "given up before a machine was there"
         case EndCause.PREEMPTED:
@@ -94,6 +96,13 @@ def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
         case _:
             found = _exited(code)
     return found
+
+
+def nowhere(reason: str, attempts: Sequence[Attempt]) -> Transition:
+    """No placement is possible, and where places refused what was asked for, the last one's answer says more."""
+    refused = next((a for a in reversed(attempts) if a.end_cause is EndCause.NOT_OFFERED), None)
+    last = "" if refused is None else f"; {refused.offer.key} answered: {refused.end_reason}"
+    return Transition(RunState.FAILED, f"no placement is possible: {reason}{last}")
 
 
 def _exited(code: int | None) -> tuple[AttemptState, str]:

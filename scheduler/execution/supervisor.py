@@ -39,7 +39,7 @@ from .run_jobs import RunJobs
 from .run_notes import RunNotes
 from .run_secrets import forget_secrets, remove_left_over
 from .situation import SituationReader, checkpoint_every, once_placed
-from .state_machine import Transition, last_of_each_host, observed, of_all_hosts
+from .state_machine import Transition, last_of_each_host, nowhere, observed, of_all_hosts
 from .workloads import Workload
 
 _log = logging.getLogger(__name__)
@@ -264,7 +264,7 @@ class Supervisor:
         elif isinstance(decision, Move):
             self._start(run, host, len(attempts) + 1, decision, situation=situation, known=known)
         elif not isinstance(decision, Stay):
-            self._give_up(run, Transition(RunState.FAILED, f"no placement is possible: {decision.reason}"), live)
+            self._give_up(run, nowhere(decision.reason, attempts), live)
 
     def _give_up(self, run: Run, transition: Transition, live: bool) -> None:
         """End the run, unless other hosts of it go on: then this one is left out for now."""

@@ -16,4 +16,5 @@ class EndCause(StrEnum):
     WITHDRAWN = "withdrawn"  # given up by us before a machine was there: nothing is billed, nothing learned of capacity
     SETUP_FAILED = "setup_failed"  # the job's setup command failed; see exit_code
     LAUNCH_FAILED = "launch_failed"  # never came up, and not for want of capacity: trying elsewhere may not help
+    NOT_OFFERED = "not_offered"  # this place does not take what is asked for: nothing is billed, others may take it
     UNLAUNCHABLE = "unlaunchable"  # as it is asked for it can never run: trying again changes nothing

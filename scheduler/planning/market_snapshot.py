@@ -74,7 +74,7 @@ class MarketSnapshot:
         """The same, where offers that refused lately are not available; what the engine states counts more."""
         stated = {key: there for key, there in self.available.items() if key not in self.no_capacity_at}
         # Nothing that an emulated market said counts for a real one, and nothing of attempts that we gave up ourselves.
-        here = [a for a in attempts if a.cost_basis is self.cost_basis and not _was_withdrawn(a)]
+        here = [a for a in attempts if a.cost_basis is self.cost_basis and not _tells_no_capacity(a)]
         found = without_capacity(here, now, timedelta(seconds=cooldown_hours * float(self.hour_s)))
         found = {key: at for key, at in found.items() if key not in stated}
         available = {**stated, **dict.fromkeys(found, False)}
@@ -105,7 +105,7 @@ def without_capacity(attempts: Iterable[Attempt], now: datetime, cooldown: timed
     came_up: dict[str, datetime] = {}
     for attempt in attempts:
         key, at = attempt.offer.key, attempt.launched_at
-        if _was_withdrawn(attempt):
+        if _tells_no_capacity(attempt):
             continue
         if attempt.state is AttemptState.REFUSED:
             refused[key] = max(refused.get(key, at), attempt.ended_at or at)
@@ -114,9 +114,9 @@ def without_capacity(attempts: Iterable[Attempt], now: datetime, cooldown: timed
     return {key: at for key, at in refused.items() if now - at < cooldown and not came_up.get(key, at) > at}
 
 
-def _was_withdrawn(attempt: Attempt) -> bool:
-    """Whether we gave it up ourselves before a machine was there: that says nothing of capacity."""
-    return attempt.end_cause is EndCause.WITHDRAWN
+def _tells_no_capacity(attempt: Attempt) -> bool:
+    """Whether its end says nothing of capacity: given up by us, or refused for what it asked for."""
+    return attempt.end_cause in (EndCause.WITHDRAWN, EndCause.NOT_OFFERED)
 
 
 def _published(engine: Engine, pool: Pool) -> HazardBelief:

@@ -20,6 +20,7 @@ from ..policies.base import Candidate, Move, Situation, Stop
 from ..policies.fruitless import UNSEEN_LIMIT
 from .market_snapshot import MarketSnapshot
 from .rejection_reasons import reasons_against
+from .remote_checks import needed_features
 from .run_evidence import RunEvidence
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory, too_small
@@ -151,8 +152,9 @@ def fit(job: JobSpec, work: WorkEstimate, known: MarketSnapshot) -> tuple[list[O
     fitting: list[Offer] = []
     rejected: dict[Offer, str] = {}
     small: dict[Offer, str] = {}
+    features = needed_features(job)
     for offer in known.offers:
-        reason = reject_reason(offer, job.resources) or _unsafe(job, work, known, offer)
+        reason = reject_reason(offer, job.resources, features) or _unsafe(job, work, known, offer)
         if reason is None and work.hours is not None and known.speed(offer, work.reference) is None:
             reason = f"no measured speed of {offer.accelerator or 'a CPU'} against {work.reference}"
         if reason is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from spotwise.cost_models.features import AUTODOWN, MULTI_NODE, STORAGE_MOUNTING
 from spotwise.cost_models.offer import Offer
 
 from ..core.errors import InputError
@@ -32,6 +33,18 @@ def check_remote(job: JobSpec) -> None:
 def remote_notes(job: JobSpec, offers: Sequence[Offer]) -> list[str]:
     """What may be meant otherwise."""
     return [*_of_checkpoints(job), *_of_machines(job.resources or {}, offers)]
+
+
+def needed_features(job: JobSpec) -> list[str]:
+    """What the job needs of a place beyond its ``resources``, and the engine so that no machine is left over."""
+    several = [MULTI_NODE] if job.num_nodes > 1 else []
+    buckets = [mount for key in ("file_mounts", "storage_mounts") for mount in (job.sky.get(key) or {}).values()]
+    mounted = any(isinstance(mount, Mapping) and _mode(mount) != "COPY" for mount in buckets)
+    return [*several, *([STORAGE_MOUNTING] if mounted else []), AUTODOWN]
+
+
+def _mode(mount: Mapping[str, Any]) -> str:
+    return str(mount.get("mode") or "MOUNT").upper()
 
 
 def outlives_nodes(job: JobSpec) -> bool:

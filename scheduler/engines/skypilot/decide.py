@@ -27,6 +27,7 @@ DOWN_AGAIN = timedelta(seconds=30)  # from a request to end the cluster that cam
 # What a cause means where no machine ever came up; any other then means that there was no capacity.
 _WITHOUT_A_MACHINE = {
     EndCause.LAUNCH_FAILED: EndCause.LAUNCH_FAILED,
+    EndCause.NOT_OFFERED: EndCause.NOT_OFFERED,
     EndCause.UNLAUNCHABLE: EndCause.UNLAUNCHABLE,
     EndCause.TERMINATED: EndCause.WITHDRAWN,
     EndCause.WITHDRAWN: EndCause.WITHDRAWN,
@@ -198,8 +199,9 @@ def _failed_to_launch(facts: Facts) -> EndInProgress | None:
         return None  # an agent that speaks is up, whatever SkyPilot thinks of it
     if facts.failure is not None and facts.failure.of_capacity:
         return EndInProgress(EndCause.NO_CAPACITY, facts.now, message=facts.failure.message)
-    if facts.failure is not None and facts.failure.of_request and facts.cluster is None and facts.up_at is None:
-        return EndInProgress(EndCause.UNLAUNCHABLE, facts.now, message=facts.failure.message)
+    if facts.failure is not None and facts.cluster is None and facts.up_at is None and facts.failure.refused:
+        cause = EndCause.UNLAUNCHABLE if facts.failure.of_request else EndCause.NOT_OFFERED
+        return EndInProgress(cause, facts.now, message=facts.failure.message)
     if facts.failure is not None and not _needs_a_closer_look(facts):
         return _broken_launch(facts, facts.failure.message)
     if facts.launch is RequestState.GONE and facts.launches >= MOST_LAUNCHES and facts.cluster is None:

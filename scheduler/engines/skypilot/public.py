@@ -10,9 +10,10 @@ import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as StillRunning
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, clean_price
@@ -20,6 +21,7 @@ from spotwise.cost_models.sources.skypilot_catalog import CatalogRow, clean_pric
 from ...core.ansi import plain
 from ...core.errors import EngineError
 from .sky import Cluster, ClusterState, Failure, Landing, RequestState, SkyUnreachableError, TaskRefusedError
+from .tasks import anywhere
 
 T = TypeVar("T")
 
@@ -40,18 +42,37 @@ _SSH_FAILED = 255  # ssh's own exit code: the other side could not be reached
 # A process of the server that has not seen a Slurm cluster before asks it for its partitions. Where the login node
 # cannot be reached, SkyPilot 0.14.1 answers with a ValueError without an exit code: only the text tells it from others.
 _LOGIN_NODE_AWAY = re.compile(r"Failed to get partitions for cluster .*return code 255")
-_OF_THE_REQUEST = frozenset(
+# The task itself, wherever it is to run.
+_OF_THE_TASK = frozenset(
     {
-        "ValueError",
         "InvalidSkyPilotConfigError",
-        "NotSupportedError",
         "StorageModeError",
         "StorageNameError",
         "StorageSourceError",
         "StorageSpecError",
-        "UserRequestRejectedByPolicy",
     }
 )
+# The task in this place: another may have the image, the disk, the network, the volume, the rights. ValueError and
+# AssertionError are what SkyPilot's checks of zones, images and instance types raise.
+_OF_THE_PLACE = frozenset(
+    {
+        "AssertionError",
+        "AWSAzFetchingError",
+        "CloudUserIdentityError",
+        "InvalidCloudConfigs",
+        "InvalidCloudCredentials",
+        "KubernetesValidationError",
+        "NoCloudAccessError",
+        "NotSupportedError",
+        "ProvisionUnsupportedError",
+        "ResourcesMismatchError",
+        "UserRequestRejectedByPolicy",
+        "ValueError",
+        "VolumeNotFoundError",
+        "VolumeTopologyConflictError",
+    }
+)
+_ASKED_AT_LAUNCH = frozenset({"kubernetes", "slurm", "ssh"})  # what they have differs from cluster to cluster
 _STATES = {"SUCCEEDED": RequestState.DONE, "FAILED": RequestState.FAILED, "CANCELLED": RequestState.GONE}
 
 
@@ -68,7 +89,13 @@ class PublicSky:
             made = sky.Task.from_yaml_config(dict(task))
             return str(sky.launch(made, cluster, down=True, idle_minutes_to_autostop=autostop_minutes))
 
-        return self._answer(call, UPLOAD_S, refuses=_refused)
+        return self._answer(call, UPLOAD_S, refuses=partial(self._refusal, task))
+
+    def _refusal(self, task: Mapping[str, Any], error: BaseException) -> TaskRefusedError:
+        """Where the place may be to blame, the task is shown to SkyPilot without one: what is wrong then is its own."""
+        message, of_place = f"SkyPilot: {_in_one_line(error)}", _is_of_the_place(error)
+        for_good = _is_of_the_task(error) or (of_place and _is_refused(self._pool.submit(_validate, anywhere(task))))
+        return TaskRefusedError(message, for_good=for_good, of_place=of_place)
 
     def launches_of(self, cluster: str) -> list[str]:
         def call() -> list[str]:
@@ -205,7 +232,8 @@ class PublicSky:
             from sky.client import sdk  # sky.list_accelerators would look here, not at the server
 
             found = sdk.get(sdk.list_accelerators(clouds=list(clouds), all_regions=True))
-            return [_row(info) for infos in found.values() for info in infos]
+            lacks = {cloud: _unsupported(cloud) for cloud in clouds}
+            return [_row(info, lacks) for infos in found.values() for info in infos]
 
         return self._answer(call, CLOUD_S)
 
@@ -232,8 +260,23 @@ class PublicSky:
         raise SkyUnreachableError(f"SkyPilot: {_in_one_line(error)}") from error
 
 
-def _refused(error: BaseException) -> TaskRefusedError:
-    return TaskRefusedError(f"SkyPilot: {_in_one_line(error)}", for_good=_is_of_the_request(error))
+def _validate(task: Mapping[str, Any]) -> None:
+    """Show a task to SkyPilot, which looks at all but its place and starts nothing."""
+    import sky
+    from sky.client import sdk
+
+    with sky.Dag() as dag:
+        dag.add(sky.Task.from_yaml_config(dict(task)))
+    sdk.validate(dag)
+
+
+def _is_refused(validation: Future[None]) -> bool:
+    """Whether SkyPilot refuses a task, by the kind of its answer; without an answer nothing is known against it."""
+    try:
+        error = validation.exception(ANSWER_S)
+    except StillRunning:
+        return False
+    return error is not None and (_is_of_the_task(error) or _is_of_the_place(error))
 
 
 def _failure(error: BaseException | None) -> Failure:
@@ -243,12 +286,17 @@ def _failure(error: BaseException | None) -> Failure:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "ResourcesUnavailableError" in kinds:
         return Failure(of_capacity=True, message=_cause(error))
-    return Failure(_is_out_of_reach(error), _in_one_line(error), _is_of_the_request(error))
+    return Failure(_is_out_of_reach(error), _in_one_line(error), _is_of_the_task(error), _is_of_the_place(error))
 
 
-def _is_of_the_request(error: BaseException) -> bool:
-    """The task as it stands, not a machine or a moment. By name: a broken answer is a ValueError too, of a kind."""
-    return type(error).__name__ in _OF_THE_REQUEST and not _is_out_of_reach(error)
+def _is_of_the_task(error: BaseException) -> bool:
+    """The task as it stands, not a place, a machine or a moment."""
+    return type(error).__name__ in _OF_THE_TASK
+
+
+def _is_of_the_place(error: BaseException) -> bool:
+    """By name: a broken answer is a ValueError too, of a kind."""
+    return type(error).__name__ in _OF_THE_PLACE and not _is_out_of_reach(error)
 
 
 def _is_out_of_reach(error: BaseException) -> bool:
@@ -293,9 +341,27 @@ def _landing(report: Mapping[str, Any]) -> Landing | None:
     return Landing(resources.zone or "", clean_price((report["total_cost"] or 0.0) / hours))
 
 
-def _row(info: Any) -> CatalogRow:
+def _unsupported(cloud: str) -> tuple[str, ...]:
+    """What SkyPilot's own checks say that a cloud lacks; nothing where they would have to ask the cloud."""
+    import sky
+    from sky.clouds import CloudImplementationFeatures
+
+    if cloud in _ASKED_AT_LAUNCH:
+        return ()
+    named = sky.CLOUD_REGISTRY.from_str(cloud)
+    where, lacks = sky.Resources(cloud=named), []
+    for feature in CloudImplementationFeatures:
+        try:
+            named.check_features_are_supported(where, {feature})
+        except sky.exceptions.NotSupportedError:
+            lacks.append(str(feature.value))
+    return tuple(lacks)
+
+
+def _row(info: Any, lacks: Mapping[str, Sequence[str]]) -> CatalogRow:
+    cloud = str(info.cloud).lower()
     return CatalogRow(
-        cloud=str(info.cloud).lower(),
+        cloud=cloud,
         region=info.region or "",
         instance_type=info.instance_type or "",
         accelerator=info.accelerator_name,
@@ -304,6 +370,7 @@ def _row(info: Any) -> CatalogRow:
         memory_gib=_number(info.memory) or 0.0,
         on_demand_usd_per_hour=_number(info.price),
         spot_usd_per_hour=_number(info.spot_price),
+        unsupported=lacks.get(cloud, ()),
     )
 
 

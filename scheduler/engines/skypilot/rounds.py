@@ -349,8 +349,7 @@ class Rounds:
         try:
             request = under_way[0] if under_way else self._sky.launch(cluster, self._task_of(watched.request), minutes)
         except TaskRefusedError as fault:
-            cause = EndCause.UNLAUNCHABLE if fault.for_good else EndCause.LAUNCH_FAILED
-            refused = EndInProgress(cause, now, message=str(fault))
+            refused = EndInProgress(refusal(fault), now, message=str(fault))
             watched.note(JournalEntry.LEAVING, now, **written(refused))
         else:
             offer = watched.request.offer
@@ -379,6 +378,13 @@ class Rounds:
 def _state(world: SkyPilotState, request: str) -> RequestState | None:
     """What was asked for only after the books were read is under way."""
     return world.requests.get(request, RequestState.UNDER_WAY) if request else None
+
+
+def refusal(fault: TaskRefusedError) -> EndCause:
+    """What SkyPilot's no to a launch means for the attempt."""
+    if fault.for_good:
+        return EndCause.UNLAUNCHABLE
+    return EndCause.NOT_OFFERED if fault.of_place else EndCause.LAUNCH_FAILED
 
 
 def told_at(sign: bytes, now: datetime) -> datetime:

@@ -19,9 +19,10 @@ class SkyUnreachableError(EngineError):
 class TaskRefusedError(EngineError):
     """SkyPilot does not accept the task; nothing was started."""
 
-    def __init__(self, message: str, *, for_good: bool = True) -> None:
+    def __init__(self, message: str, *, for_good: bool = True, of_place: bool = False) -> None:
         super().__init__(message)
-        self.for_good = for_good  # the task as it is: asking again changes nothing
+        self.for_good = for_good  # the task as it is: asking again changes nothing, wherever
+        self.of_place = of_place  # the task in this place: asking again here changes nothing, elsewhere it may
 
 
 class RequestState(StrEnum):
@@ -65,6 +66,12 @@ class Failure:
     of_capacity: bool  # whether another place or a later moment may do
     message: str
     of_request: bool = False  # the task as it is can never be launched
+    of_place: bool = False  # the task as it is can not be launched in this place
+
+    @property
+    def refused(self) -> bool:
+        """Whether SkyPilot said no to what it was asked for: the same again gets the same answer."""
+        return self.of_request or self.of_place
 
 
 class Sky(Protocol):

@@ -40,6 +40,7 @@ SWEEP = ("numpy", "optuna", "ray[tune]", "scipy", "threadpoolctl")
 _PLACE = frozenset(
     {"any_of", "ordered", "cloud", "region", "zone", "infra", "use_spot", "instance_type", "accelerators"}
 )
+_OF_A_PLACE = _PLACE | {"disk_tier", "image_id", "local_disk", "network_tier", "volumes"}  # or what one may not have
 _OURS = frozenset({"job_recovery", "spot_recovery", "autostop", "max_hourly_cost"})  # and so are recovery and ending
 _REWRITTEN = frozenset({"resources", "file_mounts", "storage_mounts", "config"})  # never passed on as they are
 _UNKNOWN_TO_SKYPILOT = frozenset({"version", "_policies"})  # it refuses a task that has them
@@ -115,6 +116,12 @@ def pinned(resources: Mapping[str, Any], offer: Offer, pool: SkyPool | None = No
         kept = {key: value for key, value in kept.items() if key not in ("cpus", "memory")}  # it says them
     zones = asked_zones(offer, resources) or [""]
     return [{**_whole_node(pool), **kept, **place, "infra": _within(place["infra"], zone)} for zone in zones]
+
+
+def anywhere(task: Mapping[str, Any]) -> dict[str, Any]:
+    """The same task, whatever the place: what SkyPilot has against it then is no matter of where it runs."""
+    resources = {key: value for key, value in task["resources"].items() if key not in _OF_A_PLACE}
+    return {**{key: value for key, value in task.items() if key != "volumes"}, "resources": resources}
 
 
 def in_order(places: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from spotwise.checkpoints import EXIT_PREEMPTED
 from spotwise.cost_models.offer import Market
 from spotwise.scheduler.core.run import AttemptState, RunState
 from spotwise.scheduler.engines.base import Observation, Phase
-from spotwise.scheduler.execution.state_machine import after, crashes_without_progress, observed
+from spotwise.scheduler.execution.state_machine import after, crashes_without_progress, nowhere, observed
 from spotwise.scheduler.node_agent.end_cause import EndCause
 
 COMPLETED, FAILED, PREEMPTED = AttemptState.COMPLETED, AttemptState.FAILED, AttemptState.PREEMPTED
@@ -37,6 +37,7 @@ LOST, REFUSED, CANCELLED, MIGRATED = (
         (EndCause.VANISHED, None, False, LOST),
         (EndCause.NO_CAPACITY, None, False, REFUSED),
         (EndCause.WITHDRAWN, None, False, REFUSED),
+        (EndCause.NOT_OFFERED, None, False, REFUSED),
         (EndCause.SETUP_FAILED, 1, False, FAILED),
     ],
 )
@@ -70,6 +71,15 @@ def test_on_demand_what_is_paid_is_the_price_on_demand():
     listed = attempt(offer=offer(zone="", market=Market.ON_DEMAND, price="0.50"))
     seen = Observation(Phase.RUNNING, T0, at(0.1), zone="z", price_usd_per_hour=Decimal("0.60"))
     assert observed(listed, seen, at(1)).offer.on_demand_usd_per_hour == Decimal("0.60")
+
+
+def test_a_place_that_refuses_the_task_is_no_end_of_the_run_and_its_answer_is_told_where_no_other_is_left():
+    refused = attempt(state=REFUSED, end_cause=EndCause.NOT_OFFERED, end_reason="no such image")
+    assert after(run(), [refused], crash_limit=1).state is None
+    assert nowhere("no offer fits", [refused]).reason == (
+        f"no placement is possible: no offer fits; {refused.offer.key} answered: no such image"
+    )
+    assert nowhere("no offer fits", []).reason == "no placement is possible: no offer fits"
 
 
 def test_times_are_kept_in_order_when_clocks_disagree():

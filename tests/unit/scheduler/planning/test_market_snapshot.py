@@ -51,6 +51,7 @@ def came_up(hours, where=A, state=AttemptState.RUNNING):
         ([refused(0.5), attempt(offer=A, launched_at=at(0.6), state=AttemptState.LAUNCHING)], {A.key: at(0.5)}),
         ([refused(0.5), refused(0.7, B)], {A.key: at(0.5), B.key: at(0.7)}),
         ([refused(0.5, cause=EndCause.WITHDRAWN)], {}),
+        ([refused(0.5, cause=EndCause.NOT_OFFERED)], {}),
         ([refused(0.5, cause=None)], {A.key: at(0.5)}),  # of a version that did not keep the cause
     ],
 )

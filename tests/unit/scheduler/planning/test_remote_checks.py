@@ -11,7 +11,7 @@ from factories import offer
 from spotwise.scheduler.cli import main
 from spotwise.scheduler.core.errors import InputError
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.remote_checks import check_remote, remote_notes
+from spotwise.scheduler.planning.remote_checks import check_remote, needed_features, remote_notes
 
 T4, BARE = offer("a"), offer("b", accelerator=None, accelerator_count=0)
 
@@ -19,6 +19,21 @@ T4, BARE = offer("a"), offer("b", accelerator=None, accelerator_count=0)
 def job(to: str = "", more: str = ""):
     checkpoint = f"checkpoint: {{to: '{to}'}}\n" if to else ""
     return parse_job(f"run: x\n{checkpoint}{more}", source="job")
+
+
+@pytest.mark.parametrize(
+    ("more", "needed"),
+    [
+        ("", ["autodown"]),
+        ("num_nodes: 2\n", ["multi-node", "autodown"]),
+        ("file_mounts: {/data: 's3://bucket', /x: {source: 's3://b', mode: COPY}}\n", ["autodown"]),
+        ("file_mounts: {/data: {name: b}}\n", ["storage_mounting", "autodown"]),
+        ("file_mounts: {/data: {name: b, mode: mount_cached}}\n", ["storage_mounting", "autodown"]),
+        ("storage_mounts: {/data: {name: b}}\n", ["storage_mounting", "autodown"]),
+    ],
+)
+def test_what_a_job_needs_of_a_place_beyond_its_resources(more: str, needed: list[str]) -> None:
+    assert needed_features(job(more=more)) == needed
 
 
 @pytest.mark.parametrize("to", ["checkpoints", "./out", "~/checkpoints"])

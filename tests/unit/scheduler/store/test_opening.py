@@ -9,7 +9,7 @@ from old_homes import RUN_WITH_A_LOG, unpack
 
 from spotwise.scheduler.core.errors import ExitCode, StoreError, StoreTooNewError
 from spotwise.scheduler.store import Store
-from spotwise.scheduler.store.schema import VERSION_TABLE
+from spotwise.scheduler.store.schema import REVISION, VERSION_TABLE
 
 
 def test_a_file_that_is_no_database(tmp_path):
@@ -37,7 +37,9 @@ def test_a_store_of_a_newer_spotwise_is_left_alone(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0999'")  # noqa: S608 - a name of ours
         before = list(connection.iterdump())
-    with pytest.raises(StoreTooNewError, match=r"newer spotwise \(schema 999; this one knows 6\): upgrade") as error:
+    with pytest.raises(
+        StoreTooNewError, match=rf"newer spotwise \(schema 999; this one knows {int(REVISION)}\): upgrade"
+    ) as error:
         Store.open(f"sqlite:///{path}")
     assert error.value.exit_code is ExitCode.BAD_INPUT
     with sqlite3.connect(path) as connection:

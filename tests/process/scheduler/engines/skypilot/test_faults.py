@@ -165,6 +165,12 @@ def test_a_task_that_no_machine_can_run_is_no_launch_to_try_again(scene: Scene) 
     assert (end.cause, end.launched_at, end.message) == (EndCause.UNLAUNCHABLE, None, "no such key (ValueError)")
 
 
+def test_a_task_that_this_place_does_not_take_is_none_of_its_offers(scene: Scene) -> None:
+    scene.sky.refusals[SPOT] = Failure(False, "no such image (ValueError)", of_place=True)
+    end = scene.ended(scene.launch())
+    assert (end.cause, end.launched_at, end.message) == (EndCause.NOT_OFFERED, None, "no such image (ValueError)")
+
+
 def test_a_node_that_sees_another_folder_than_we_do_is_named(make_scene: Callable[..., Scene]) -> None:
     """Its agent finds no request under the path that was said to be shared."""
     scene = make_scene(provision_s=1.0)

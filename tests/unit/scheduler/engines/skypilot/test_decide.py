@@ -41,8 +41,10 @@ UNDER_WAY, DONE, FAILED, GONE = RequestState
 INIT, UP, STOPPED = (Cluster(NAME, state, T0) for state in ClusterState)
 NO_GPU, BAD_MOUNT = Failure(True, "no V100"), Failure(False, "no such file")
 BAD_TASK = Failure(False, "no such key (ValueError)", of_request=True)
+NOT_HERE = Failure(False, "no such image (ValueError)", of_place=True)
 WITHOUT_A_MACHINE = {
     EndCause.LAUNCH_FAILED: EndCause.LAUNCH_FAILED,
+    EndCause.NOT_OFFERED: EndCause.NOT_OFFERED,
     EndCause.UNLAUNCHABLE: EndCause.UNLAUNCHABLE,
     EndCause.TERMINATED: EndCause.WITHDRAWN,
     EndCause.WITHDRAWN: EndCause.WITHDRAWN,
@@ -203,6 +205,8 @@ def test_neither_agent_nor_stop_request_changes_how_it_is_ended(
     ("no capacity", {"launch": FAILED, "failure": NO_GPU}, EndCause.NO_CAPACITY),
     ("a launch that broke", {"launch": FAILED, "failure": BAD_MOUNT}, EndCause.LAUNCH_FAILED),
     ("a launch that no machine can mend", {"launch": FAILED, "failure": BAD_TASK}, EndCause.UNLAUNCHABLE),
+    ("a launch that this place cannot have", {"launch": FAILED, "failure": NOT_HERE}, EndCause.NOT_OFFERED),
+    ("that answer, on a machine", {**BROKE, "failure": NOT_HERE}, EndCause.LAUNCH_FAILED),
     ("the same words, on a machine", {**BROKE, "failure": BAD_TASK}, EndCause.LAUNCH_FAILED),
     ("nothing came up", {"launch": UNDER_WAY, "cluster": INIT, "now": minute(20)}, EndCause.NO_CAPACITY),
     ("it came up and nothing began", {**MUTE, "is_silent": False, "now": minute(20)}, EndCause.LAUNCH_FAILED),
@@ -478,7 +482,7 @@ class Place:
             case 3:
                 self.knows(launch=FAILED, failure=BAD_MOUNT, cluster=INIT)
             case 6:
-                self.knows(launch=FAILED, failure=BAD_TASK, cluster=None)
+                self.knows(launch=FAILED, failure=(BAD_TASK, NOT_HERE)[self.chance(2)], cluster=None)
             case 4 if self.patience > 0:
                 self.patience -= 1
                 self.knows(launch=GONE, cluster=(None, INIT)[self.chance(2)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from decimal import Decimal
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,26 @@ def sky_that(monkeypatch: pytest.MonkeyPatch, **calls: Any) -> PublicSky:
     return PublicSky()
 
 
+def sky_with_places(monkeypatch: pytest.MonkeyPatch, refusals: dict[str | None, Exception]) -> PublicSky:
+    """SkyPilot that refuses tasks by where they are to run; None: whatever the place."""
+
+    def from_yaml_config(task: dict[str, Any]) -> None:
+        if (refusal := refusals.get(task["resources"].get("infra"))) is not None:
+            raise refusal
+
+    class Dag:
+        def __enter__(self) -> Dag:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def add(self, _: object) -> None: ...
+
+    client = SimpleNamespace(sdk=SimpleNamespace(validate=lambda _: None))
+    monkeypatch.setitem(sys.modules, "sky.client", client)
+    return sky_that(monkeypatch, Task=SimpleNamespace(from_yaml_config=from_yaml_config), Dag=Dag, client=client)
+
+
 def refusing(error: Exception) -> Any:
     def refuse(*_: Any, **__: Any) -> Any:
         raise error
@@ -26,21 +47,39 @@ def refusing(error: Exception) -> Any:
     return SimpleNamespace(from_yaml_config=refuse)
 
 
+def error_of(name: str) -> Exception:
+    """One of SkyPilot's, of which only the name is looked at."""
+    return type(name, (Exception,), {})("no")
+
+
 @pytest.mark.parametrize(
-    ("error", "for_good"),
+    ("error", "for_good", "of_place"),
     [
-        (ValueError("no such key"), True),
-        (json.JSONDecodeError("broken answer", "", 0), False),
-        (PermissionError("the upload was cut"), False),
+        (error_of("StorageSourceError"), True, False),
+        (error_of("InvalidSkyPilotConfigError"), True, False),
+        (ValueError("no such zone"), False, True),
+        (AssertionError("this cloud has no zones"), False, True),
+        (error_of("NotSupportedError"), False, True),
+        (error_of("ResourcesMismatchError"), False, True),
+        (error_of("UserRequestRejectedByPolicy"), False, True),
+        (json.JSONDecodeError("broken answer", "", 0), False, False),
+        (PermissionError("the upload was cut"), False, False),
     ],
 )
-def test_only_a_task_that_is_wrong_in_itself_is_refused_for_good(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, for_good: bool
+def test_a_task_is_refused_for_good_where_it_is_wrong_in_itself_and_else_in_this_place(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, for_good: bool, of_place: bool
 ) -> None:
-    sky = sky_that(monkeypatch, Task=refusing(error))
+    sky = sky_with_places(monkeypatch, {"aws": error})
     with pytest.raises(TaskRefusedError, match=f"SkyPilot: .*{type(error).__name__}") as caught:
-        sky.launch("c", {}, 10)
-    assert caught.value.for_good is for_good
+        sky.launch("c", {"resources": {"infra": "aws", "disk_tier": "ultra"}}, 10)
+    assert (caught.value.for_good, caught.value.of_place) == (for_good, of_place)
+
+
+def test_what_skypilot_has_against_a_task_wherever_it_runs_is_the_tasks_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sky = sky_with_places(monkeypatch, {"aws": ValueError("no such key"), None: ValueError("no such key")})
+    with pytest.raises(TaskRefusedError) as caught:
+        sky.launch("c", {"resources": {"infra": "aws"}}, 10)
+    assert caught.value.for_good
 
 
 def test_a_server_that_is_not_there_refuses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,15 +89,53 @@ def test_a_server_that_is_not_there_refuses_nothing(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("error", "of_request"), [(ValueError("no such key"), True), (RuntimeError("it broke"), False)]
+    ("error", "of_request", "of_place"),
+    [
+        (error_of("StorageSpecError"), True, False),
+        (ValueError("no such image"), False, True),
+        (error_of("NotSupportedError"), False, True),
+        (RuntimeError("it broke"), False, False),
+    ],
 )
-def test_a_failed_launch_says_whether_the_task_is_to_blame(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, of_request: bool
+def test_a_failed_launch_says_whether_the_task_is_to_blame_or_the_place(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, of_request: bool, of_place: bool
 ) -> None:
     def get(_: str) -> None:
         raise error
 
-    assert sky_that(monkeypatch, get=get).failure("r").of_request is of_request
+    found = sky_that(monkeypatch, get=get).failure("r")
+    assert (found.of_request, found.of_place) == (of_request, of_place)
+
+
+def test_features_that_a_cloud_lacks_are_skypilots_own_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    class NotSupportedError(Exception): ...
+
+    class Feature(Enum):
+        MULTI_NODE = "multi-node"
+        OPEN_PORTS = "open_ports"
+
+    class Cloud:
+        def __init__(self, *lacks: Feature) -> None:
+            self.lacks = set(lacks)
+
+        def check_features_are_supported(self, _: object, features: set[Feature]) -> None:
+            if features & self.lacks:
+                raise NotSupportedError
+
+    clouds = {"aws": Cloud(), "runpod": Cloud(Feature.MULTI_NODE)}
+    row = {"instance_type": "m", "accelerator_name": "T4", "accelerator_count": 1, "cpu_count": 4, "memory": 16}
+    found = [SimpleNamespace(cloud=name, region="r", price=1.0, spot_price=None, **row) for name in ("AWS", "RunPod")]
+    sdk = SimpleNamespace(list_accelerators=lambda **_: "r", get=lambda _: {"T4": found})
+    monkeypatch.setitem(sys.modules, "sky.client", SimpleNamespace(sdk=sdk))
+    monkeypatch.setitem(sys.modules, "sky.clouds", SimpleNamespace(CloudImplementationFeatures=Feature))
+    sky = sky_that(
+        monkeypatch,
+        CLOUD_REGISTRY=SimpleNamespace(from_str=clouds.__getitem__),
+        Resources=lambda cloud: cloud,
+        exceptions=SimpleNamespace(NotSupportedError=NotSupportedError),
+    )
+    rows = sky.instance_types(["aws", "runpod"])
+    assert {one.cloud: one.unsupported for one in rows} == {"aws": (), "runpod": ("multi-node",)}
 
 
 def test_last_lines_come_without_colours_and_without_empty_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_a_login_node_out_of_reach_is_no_fault_of_the_task(monkeypatch: pytest.M
     asked = "sky.exceptions.CommandError: Command scontrol show partitions -o failed with return code"
     away = failure(monkeypatch, ValueError(f"Failed to get partitions for cluster gcp: {asked} 255. ssh: timed out"))
     assert away.of_capacity
-    assert not away.of_request
+    assert not away.refused
     broken = failure(monkeypatch, ValueError(f"Failed to get partitions for cluster gcp: {asked} 1."))
     assert not broken.of_capacity
-    assert broken.of_request
+    assert broken.of_place
