@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ..core.errors import InputError, RefusedError
-from ..engines.skypilot.tasks import config_on, in_order, is_of, mounts, passed_on, pinned
+from ..engines.skypilot.tasks import config_on, in_order, is_of, mounts, passed_on, pinned, with_hooks
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import SkyPool
 from ..planning.plan import Option, Plan
@@ -20,7 +20,6 @@ MOST_OFFERS = 20
 WIDTH = 120
 
 _MARKET_OF_POLICY = {"spot_only": True, "on_demand": False}  # whether it is spot
-_KEPT = ("job_recovery", "spot_recovery", "autostop", "max_hourly_cost")  # spotwise does these itself; SkyPilot may
 _ORDER = ("name", "workdir", "num_nodes", "resources", "file_mounts", "envs", "secrets", "setup", "run", "config")
 _PLACE = ("infra", "accelerators", "instance_type", "use_spot")
 
@@ -42,7 +41,7 @@ def exported(job: JobSpec, plan: Plan, pools: Sequence[SkyPool], now: datetime, 
             f"{source} is a sweep: its trials are no single SkyPilot task; `spotwise submit` runs them, and a copy "
             "without `sweep:` can be exported"
         )
-    options = considered(plan, pools)[: 1 if pin else MOST_OFFERS]
+    options = together(considered(plan, pools), job, pools)[: 1 if pin else MOST_OFFERS]
     if not options:
         reasons = sorted({option.reason for option in plan.options})[:5]
         raise RefusedError(f"{job.name} cannot be exported: no offer fits: {'; '.join(reasons) or 'there is none'}")
@@ -56,14 +55,41 @@ def considered(plan: Plan, pools: Sequence[SkyPool]) -> list[Option]:
     Which nodes of a Kubernetes context are meant is said once for a task, so pools by label stay out unless chosen.
     """
     is_spot = _MARKET_OF_POLICY.get(plan.policy)
-    labelled = {pool.name for pool in pools if pool.node_labels}
     allowed = [
         option
         for option in plan.options
         if option.chosen
-        or (_can_do_it(option) and is_spot in (None, option.offer.is_spot) and option.offer.pool.zone not in labelled)
+        or (_can_do_it(option) and is_spot in (None, option.offer.is_spot) and not _labels(option, pools))
     ]
     return sorted(allowed, key=lambda option: (not option.chosen, option.available is False))
+
+
+def together(options: Sequence[Option], job: JobSpec, pools: Sequence[SkyPool]) -> list[Option]:
+    """The options that one task can name beside the first.
+
+    Labels of nodes stand once for all of Kubernetes, and a volume lies in one place: SkyPilot refuses a task whole that
+    names another place beside it.
+    """
+    if not options:
+        return []
+    first = options[0].offer.pool
+    found = list(options)
+    if _labels(options[0], pools):
+        found = [option for option in found if option is options[0] or option.offer.pool.cloud != first.cloud]
+    if _has_volumes(job):
+        found = [o for o in found if (o.offer.pool.cloud, o.offer.pool.region) == (first.cloud, first.region)]
+    return found
+
+
+def _labels(option: Option, pools: Sequence[SkyPool]) -> Mapping[str, str]:
+    """By which its nodes are told from others of their cluster."""
+    return next((pool.node_labels for pool in pools if is_of(option.offer, pool)), {})
+
+
+def _has_volumes(job: JobSpec) -> bool:
+    """Whether it mounts volumes that lie somewhere already: one with a size is made where the task runs."""
+    volumes = (job.sky.get("volumes") or {}).values()
+    return any(not isinstance(volume, Mapping) or "size" not in volume for volume in volumes)
 
 
 def task_of(job: JobSpec, options: Sequence[Option], pools: Sequence[SkyPool]) -> dict[str, Any]:
@@ -81,7 +107,7 @@ def task_of(job: JobSpec, options: Sequence[Option], pools: Sequence[SkyPool]) -
         "secrets": dict.fromkeys(job.secrets),  # names only: values stay where they are
         "setup": job.setup,
         "run": job.run,
-        "config": config_on(job.sky.get("config") or {}, first),
+        "config": config_on(with_hooks(job.sky.get("config") or {}, job.resources or {}), first),
     }
     ordered = {key: task.pop(key) for key in _ORDER}
     last = {key: ordered.pop(key) for key in ("setup", "run", "config")}
@@ -107,15 +133,13 @@ def _can_do_it(option: Option) -> bool:
 
 
 def _resources(asked: Mapping[str, Any], options: Sequence[Option], pools: Sequence[SkyPool]) -> dict[str, Any]:
-    kept = {key: asked[key] for key in _KEPT if key in asked}
-    found = in_order([place for option in options for place in _places(asked, option, pools)])
-    last = {key: found.pop(key) for key in ("ordered",) if key in found}
-    return {**found, **kept, **last}
+    return in_order([place for option in options for place in _places(asked, option, pools)])
 
 
 def _places(asked: Mapping[str, Any], option: Option, pools: Sequence[SkyPool]) -> list[dict[str, Any]]:
     pool = next((pool for pool in pools if is_of(option.offer, pool)), None)
-    return [{key: place[key] for key in sorted(place, key=_before)} for place in pinned(asked, option.offer, pool)]
+    places = pinned(asked, option.offer, pool, with_recovery=True)
+    return [{key: place[key] for key in sorted(place, key=_before)} for place in places]
 
 
 def _before(key: str) -> int:

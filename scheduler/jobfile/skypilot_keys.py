@@ -70,11 +70,12 @@ _UNUSED_ON_SKYPILOT = {
     "version": "SkyPilot does not know it",
     "_policies": "SkyPilot does not know it",
 }
+_RECOVERS = "spotwise recovers the job itself, and after crash_limit crashes in a row without progress it gives up"
 _UNUSED_RESOURCES_ON_SKYPILOT = {
     "autostop": "nodes end themselves after skypilot.autostop of the settings",
-    "job_recovery": "spotwise recovers the job itself",
+    "job_recovery": _RECOVERS,
     "priority": "only SkyPilot's managed jobs act on it",
-    "spot_recovery": "spotwise recovers the job itself",
+    "spot_recovery": _RECOVERS,
 }
 _PARTLY_USED_RESOURCES_ON_SKYPILOT = {
     "ordered": "all are considered, and the policy chooses; only the order has no effect",

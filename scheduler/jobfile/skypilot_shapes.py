@@ -182,7 +182,12 @@ _RESOURCES: Mapping[str, Shape] = {
     "labels": _TEXTS,
     "accelerator_args": _mapping(_PLAIN, runtime_version=_TEXT, tpu_name=_TEXT, tpu_vm=_SWITCH),
     "image_id": _either(_TEXT, _mapping(_TEXT, allowed="a mapping of regions to images")),
-    "autostop": _either(_SWITCH, _TEXT, _whole(allowed="a whole number of minutes"), _ANY_MAPPING),
+    "autostop": _either(
+        _SWITCH,
+        _matching(r"(?i)\d+[mhdw]?", "whole minutes, hours, days or weeks, such as 10m or 2h"),
+        _whole(allowed="a whole number of minutes"),
+        _ANY_MAPPING,
+    ),
     "priority": _whole(-1000, 1000, "a whole number from -1000 to 1000"),
     "priority_class": _TEXT,
     "hooks": _list_of(_ANY_MAPPING),

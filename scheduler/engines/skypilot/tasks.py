@@ -85,12 +85,13 @@ def sky_task(
     digest = hashlib.sha256(" ".join([wheel.digest, *requirements]).encode()).hexdigest()[:12]
     names = {"wheel": wheel.on_nodes or place.replace("~", "$HOME"), "digest": digest}
     file_mounts = {**mounts(request.task), **({} if wheel.on_nodes else {place: str(wheel.path)})}
-    config = config_on(request.task.get("config") or {}, pool)
+    resources = request.task.get("resources") or {}
+    config = config_on(with_hooks(request.task.get("config") or {}, resources), pool)
     return {
         **task,
         "name": re.sub(r"[._-]{3,}", "-", request.attempt_id),  # more in a row are no name to SkyPilot
         "num_nodes": request.nodes,
-        "resources": in_order(pinned(request.task.get("resources") or {}, request.offer, pool)),
+        "resources": in_order(pinned(resources, request.offer, pool)),
         "envs": _environment(request),
         **({"secrets": dict(request.secrets)} if request.secrets else {}),
         **({"file_mounts": file_mounts} if file_mounts else {}),
@@ -100,10 +101,17 @@ def sky_task(
     }
 
 
-def pinned(resources: Mapping[str, Any], offer: Offer, pool: SkyPool | None = None) -> list[dict[str, Any]]:
-    """The job's ``resources`` on this offer, and nowhere else: one place, or one for each zone that the job names."""
+def pinned(
+    resources: Mapping[str, Any], offer: Offer, pool: SkyPool | None = None, *, with_recovery: bool = False
+) -> list[dict[str, Any]]:
+    """The job's ``resources`` on this offer, and nowhere else: one place, or one for each zone that the job names.
+
+    Args:
+        with_recovery: keep what spotwise does in SkyPilot's stead: recovery, ending when idle, a cap of the price.
+    """
     alternative = _alternative(resources, offer)
-    kept = {key: value for key, value in {**resources, **alternative}.items() if key not in _PLACE | _OURS}
+    without = _PLACE | {"hooks"} | (frozenset() if with_recovery else _OURS)
+    kept = {key: value for key, value in {**resources, **alternative}.items() if key not in without}
     place: dict[str, Any] = {"infra": infra(offer)}
     if offer.accelerator:
         place["accelerators"] = offer.accelerators()
@@ -208,6 +216,12 @@ def _environment(request: LaunchRequest) -> dict[str, str]:
     number = request.attempt_id.rpartition("-a")[2]
     ours = {"SPOTWISE_ATTEMPT_ID": request.attempt_id, "SPOTWISE_ATTEMPT": number, "SPOTWISE_RUN_URL": request.run_url}
     return {**env, **ours}
+
+
+def with_hooks(config: Mapping[str, Any], resources: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Hooks stand in ``config``: under ``resources``, where they once stood, SkyPilot takes them no more."""
+    hooks = resources.get("hooks")
+    return {**config, "hooks": [*(config.get("hooks") or ()), *hooks]} if hooks else config
 
 
 def config_on(config: Mapping[str, Any], pool: SkyPool | None) -> dict[str, Any]:

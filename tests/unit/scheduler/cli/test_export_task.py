@@ -232,6 +232,54 @@ def test_a_pool_of_labelled_nodes_brings_its_labels_and_stands_alone() -> None:
     assert found["config"]["aws"] == {"vpc_name": "training"}
 
 
+def test_beside_a_pool_of_labelled_nodes_stand_no_other_nodes_of_kubernetes() -> None:
+    """Labels of nodes stand once, for all of Kubernetes: other nodes do not have them."""
+    pools = [
+        SkyPool(infra="kubernetes/one", market="spot", price_usd_per_hour="0.01", accelerators="T4:1", name="cheap",
+                node_labels={"pool": "cheap"}),
+        SkyPool(infra="kubernetes/two", market="spot", price_usd_per_hour="0.02", accelerators="T4:1"),
+    ]  # fmt: skip
+    found = task(market=known([*pool_offers(pools), *OFFERS]), pools=pools)
+    infras = [place["infra"] for place in found["resources"]["ordered"]]
+    assert infras[0] == "kubernetes/one"
+    assert "kubernetes/two" not in infras
+    assert len(infras) == 1 + len(OFFERS)
+
+
+@pytest.mark.parametrize(
+    ("volume", "regions"),
+    [
+        ("shared", {"aws/us-east-2"}),
+        ("{name: shared}", {"aws/us-east-2"}),
+        ("{size: 100Gi}", {"aws/us-east-1", "aws/us-east-2", "gcp/us-east4"}),
+    ],
+)
+def test_a_volume_lies_in_one_place_and_so_does_its_task(volume: str, regions: set[str]) -> None:
+    resources = task(PLAIN + f"volumes: {{/mnt: {volume}}}\n")["resources"]
+    assert {place["infra"] for place in resources.get("ordered", [resources])} == regions
+
+
+def test_what_spotwise_does_itself_is_left_to_skypilot_as_each_choice_says() -> None:
+    text = PLAIN.replace(
+        "  job_recovery: {max_restarts_on_errors: 2}\n",
+        "  labels: {team: vision}\n  any_of:\n"
+        "  - {infra: aws, autostop: 10m, labels: {cost: a}}\n  - {infra: gcp, job_recovery: FAILOVER}\n",
+    )
+    resources = task(text)["resources"]
+    assert "labels" not in resources
+    for place in resources["ordered"]:
+        on_aws = place["infra"].startswith("aws")
+        assert place["labels"] == ({"team": "vision", "cost": "a"} if on_aws else {"team": "vision"})
+        assert (place.get("autostop"), place.get("job_recovery")) == (("10m", None) if on_aws else (None, "FAILOVER"))
+
+
+def test_hooks_stand_where_skypilot_takes_them() -> None:
+    text = PLAIN.replace("  job_recovery: {max_restarts_on_errors: 2}\n", "  hooks: [{run: echo bye}]\n")
+    found = task(text)
+    assert found["config"] == {"aws": {"vpc_name": "training"}, "hooks": [{"run": "echo bye"}]}
+    assert "hooks" not in found["resources"]
+
+
 # the command
 
 

@@ -339,3 +339,10 @@ def test_labels_that_differ_stand_with_each_place_and_nowhere_else() -> None:
         "x": 1,
         "ordered": [{"infra": "aws", "labels": {"a": "1"}}, {"infra": "gcp", "labels": {"b": "1"}}],
     }
+
+
+def test_hooks_of_resources_stand_in_the_config_where_skypilot_takes_them() -> None:
+    asked = {"resources": {"hooks": [{"run": "b"}]}, "config": {"hooks": [{"run": "a"}], "aws": {"vpc_name": "x"}}}
+    task = task_of(request(offer(), task=asked))
+    assert task["config"] == {"hooks": [{"run": "a"}, {"run": "b"}], "aws": {"vpc_name": "x"}}
+    assert "hooks" not in task["resources"]
