@@ -294,7 +294,7 @@ def test_without_skypilot_and_with_nothing_old_there_are_no_offers_but_a_reason(
     assert not desk.path.exists()
 
 
-KEPT = {"read_at": T0.isoformat(), "clouds": None, "rows": [asdict(ROW)]}
+KEPT = {"read_at": T0.isoformat(), "clouds": None, "rows": [json.loads(json.dumps(asdict(ROW)))]}
 DAMAGED = [
     "",
     "{",
@@ -350,7 +350,7 @@ def test_processes_that_read_at_once_do_not_spoil_each_others_file(desk: Desk) -
     for thread in both:
         thread.join(30)
     assert [path.name for path in desk.path.parent.iterdir()] == ["catalog.json"]
-    assert json.loads(desk.path.read_text())["rows"] == [asdict(ROW)]
+    assert json.loads(desk.path.read_text())["rows"] == [json.loads(json.dumps(asdict(ROW)))]
 
 
 @pytest.mark.parametrize(
