@@ -25,7 +25,8 @@ class WorkPoints:
             if record.event is ProgressEvent.PROGRESS and record.epoch and record.step:
                 self._steps_an_epoch = record.step / record.epoch
             kept = record.event in KEPT_EVENTS
-            self.points.append(WorkPoint(record.attempt, record.time, self._share(record), kept))
+            position = (record.epoch, record.step)
+            self.points.append(WorkPoint(record.attempt, record.time, self._share(record), kept, position))
 
     def _share(self, record: ProgressRecord) -> float | None:
         if self._steps:

@@ -14,3 +14,4 @@ class WorkPoint:
     at: datetime
     share: float | None  # of all work, done or kept; None: nobody knows how much there is
     is_kept: bool  # whether a checkpoint was committed then
+    position: tuple[int, int] = (0, 0)  # epochs and steps, in whatever the program counts; (0, 0): nothing, or unknown

@@ -43,10 +43,11 @@ class Outlook:
     def warn_of_loss(self, run: Run, ended: Attempt, *, policy: str, workload: Workload) -> None:
         """Say it where a spot machine was lost and the run keeps no more than before."""
         attempts = self._store.attempts(run.id)
-        lost = lost_in_vain(attempts)
+        points = workload.points()
+        lost = len(lost_in_vain(attempts, points))
         if not lost or ended.state not in TAKEN or not ended.offer.is_spot:
             return
-        seen = has_kept(attempts) or any(point.is_kept for point in workload.points())
+        seen = has_kept(attempts) or any(point.is_kept for point in points)
         self._notes.happened(run, EventKind.UNSAVED, warning(lost, policy, checkpoint_seen=seen), ended)
 
     def forget(self, run_id: str) -> None:

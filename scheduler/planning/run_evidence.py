@@ -44,7 +44,7 @@ def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: 
         kept: how much the run keeps now, on the scale of ``Attempt.epochs_kept``.
     """
     began = _began(attempts, points)
-    lost = _lost_in_vain(attempts, kept)
+    lost = [] if _keeps_more(attempts, kept) else lost_in_vain(attempts, points)
     worked = [_hours(began[a.number], a, now) for a in lost if a.number in began]
     live = [a for a in attempts if not a.state.is_final and a.number in began]
     return RunEvidence(
@@ -58,9 +58,16 @@ def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: 
     )
 
 
-def lost_in_vain(attempts: Sequence[Attempt]) -> int:
-    """How many spot machines were lost since the run last kept more than before, by its attempts alone."""
-    return len(_lost_in_vain(attempts, 0))
+def lost_in_vain(attempts: Sequence[Attempt], points: Sequence[WorkPoint]) -> list[Attempt]:
+    """The spot machines that were lost since the run last kept more than before, in epochs or in steps."""
+    further = _further(points)
+    best, lost = 0, list[Attempt]()
+    for attempt in attempts:
+        if attempt.epochs_kept > best or attempt.number in further:
+            best, lost = max(best, attempt.epochs_kept), []
+        elif attempt.state in TAKEN and attempt.offer.is_spot:
+            lost.append(attempt)
+    return lost
 
 
 def has_kept(attempts: Sequence[Attempt], kept: int = 0) -> bool:
@@ -68,14 +75,19 @@ def has_kept(attempts: Sequence[Attempt], kept: int = 0) -> bool:
     return kept > 0 or any(attempt.epochs_kept for attempt in attempts)
 
 
-def _lost_in_vain(attempts: Sequence[Attempt], kept: int) -> list[Attempt]:
-    best, lost = 0, list[Attempt]()
-    for attempt in attempts:
-        if attempt.epochs_kept > best:
-            best, lost = attempt.epochs_kept, []
-        elif attempt.state in TAKEN and attempt.offer.is_spot:
-            lost.append(attempt)
-    return [] if kept > best else lost
+def _keeps_more(attempts: Sequence[Attempt], kept: int) -> bool:
+    """Whether a live attempt has kept more than those before: what it keeps is written down when it ends."""
+    return kept > max((attempt.epochs_kept for attempt in attempts), default=0)
+
+
+def _further(points: Sequence[WorkPoint]) -> set[int]:
+    """Numbers of the attempts that kept a position beyond all that was kept before."""
+    best, further = (0, 0), set[int]()
+    for point in points:
+        if point.is_kept and point.position > best:
+            best = point.position
+            further.add(point.attempt)
+    return further
 
 
 def _began(attempts: Sequence[Attempt], points: Sequence[WorkPoint]) -> dict[int, datetime]:

@@ -62,7 +62,7 @@ def test_only_spot_machines_lost_since_something_was_last_kept_are_lost_in_vain(
         ended(7, 5, 6, AttemptState.MIGRATED, kept=3),
         ended(8, 6, 8, PREEMPTED, kept=3),
     ]
-    assert lost_in_vain(attempts) == 2
+    assert [each.number for each in lost_in_vain(attempts, [])] == [3, 8]
     found = evidence_of(attempts, [], 3, at(9))
     assert (found.fruitless, found.fruitless_hours, found.checkpoint_seen) == (2, 2.0, True)
     assert evidence_of(attempts, [], 4, at(9)).fruitless == 0  # a live attempt has kept more
@@ -79,3 +79,12 @@ def test_all_work_is_at_risk_until_a_checkpoint_was_seen() -> None:
     points = [WorkPoint(1, at(0.5), 0.0, False)]
     assert evidence_of([live], points, 0, at(3)).at_risk_hours == pytest.approx(2.5)
     assert evidence_of([live], [*points, WorkPoint(1, at(1), 0.1, True)], 1, at(3)).at_risk_hours == 0.0
+
+
+def test_steps_within_an_epoch_are_kept_work_as_well() -> None:
+    """One epoch of 400 steps: no epoch is ever kept before the end, and each machine gets further."""
+    points = [WorkPoint(n, at(n - 0.5), None, True, (0, 60 * n)) for n in (1, 2, 3)]
+    attempts = [ended(n, n - 1, n) for n in (1, 2, 3)]
+    assert lost_in_vain(attempts, points) == []
+    again = [*points, WorkPoint(4, at(3.5), None, True, (0, 180))]  # an older checkpoint, reached once more
+    assert [each.number for each in lost_in_vain([*attempts, ended(4, 3, 4)], again)] == [4]
