@@ -224,6 +224,17 @@ def parse_job(text: str, *, source: str) -> JobSpec:
     return _checked(_read(text, source), [])
 
 
+def labels_of(text: str, *, source: str) -> dict[str, str]:
+    """The labels of a job file that was checked when it was submitted, as written: ``no`` and ``0123`` stay so.
+
+    Raises:
+        JobFileError: the text is not YAML.
+    """
+    labels = _read(text, source).data.get("labels")
+    found = labels if isinstance(labels, dict) else {}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
 def text_to_store(
     text: str, job: JobSpec, given: GivenVariables = _NONE_GIVEN, environment: Mapping[str, str] = MappingProxyType({})
 ) -> str:

@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import yaml
-
 from spotwise.cost_models.offer import Market, Offer
 
 from ..accounting.ledger import Charge
 from ..accounting.team_month import Money, money_of, month_of
+from ..core.errors import JobFileError
 from ..core.run import Attempt, Run
+from ..jobfile.job_spec import labels_of
 from .as_json import utc_text
 from .data import ReportData
 
@@ -64,7 +64,8 @@ def focus_csv(data: ReportData) -> str:
     writer = csv.DictWriter(buffer, COLUMNS, restval="")
     writer.writeheader()
     runs = {run.id: run for run in data.runs}
-    labels = {run.id: _labels(run) for run in data.runs}
+    billed = {charge.run_id for charge in data.charges}
+    labels = {run.id: _labels(run) for run in data.runs if run.id in billed}
     attempts = {attempt.id: attempt for attempt in data.attempts}
     for charge in sorted(data.charges, key=lambda c: (c.start, c.run_id, c.attempt_id, c.seq)):
         row = focus_row(charge, runs[charge.run_id], attempts[charge.attempt_id], labels[charge.run_id])
@@ -169,17 +170,20 @@ def _tags(charge: Charge, run: Run) -> dict[str, str]:
 def _labels(run: Run) -> dict[str, str]:
     """``labels`` of the job file: the user's own tags. The file was checked at submission."""
     try:
-        job = yaml.safe_load(run.job_yaml)
-    except (yaml.YAMLError, ValueError, RecursionError):  # one damaged text must not take the whole file
+        return labels_of(run.job_yaml, source=run.id)
+    except JobFileError:  # one damaged text must not take the whole file
         return {}
-    labels = job.get("labels") if isinstance(job, dict) else None
-    return {str(key): str(value) for key, value in labels.items()} if isinstance(labels, dict) else {}
 
 
 def _resource(offer: Offer, attempt: Attempt) -> dict[str, Cell]:
     pool = offer.pool
-    kind = {"F_InstanceType": pool.instance_type, "F_CoreCount": offer.vcpus, "F_MemorySize": offer.memory_gib}
-    details = {key: value for key, value in (kind | {"F_GpuCount": offer.accelerator_count}).items() if value}
+    kind = {
+        "InstanceType": pool.instance_type,
+        "CoreCount": _whole(offer.vcpus),
+        "MemorySize": _whole(offer.memory_gib),  # GiB
+        "GpuCount": offer.accelerator_count,
+    }
+    details = {key: value for key, value in kind.items() if value}  # FOCUS's own keys: any other would begin with x_
     return {
         "AvailabilityZone": pool.zone or None,
         "RegionId": pool.region or None,
@@ -232,4 +236,14 @@ def _text(value: Cell) -> str:
         return f"'{value}" if value.startswith(_FORMULA) else value
     if value is None:
         return ""
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return _decimal(value) if isinstance(value, Decimal) else str(value)
+
+
+def _decimal(value: Decimal) -> str:
+    """A whole amount gets decimals too: a column that holds ``2`` is read as one of integers, in all its rows."""
+    text = f"{value:f}"
+    return text if "." in text else f"{text}.00"
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else value

@@ -15,12 +15,13 @@ import pytest
 from sample_report import BASE, emulated_data, mixed_data, sample_data
 
 from spotwise.scheduler.core.run import CostBasis
+from spotwise.scheduler.jobfile.job_spec import parse_job
 from spotwise.scheduler.reports import ReportData, focus_csv
 from spotwise.scheduler.reports.focus import COLUMNS, CUSTOM_COLUMNS, FOCUS_COLUMNS
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 EXACT_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
-NUMBER = re.compile(r"-?\d+(\.\d+)?")
+NUMBER = re.compile(r"-?\d+\.\d+")  # a whole number would make its column one of integers
 # FOCUS 1.2, usage rows without a commitment discount, reservation, invoice or correction.
 NULL = {
     *("CapacityReservationId", "CapacityReservationStatus", "ChargeClass", "InvoiceId"),
@@ -32,6 +33,7 @@ NUMBERS = {
     *("PricingQuantity", "ConsumedQuantity", "x_CapacityShare"),
     *("PricingCurrencyContractedUnitPrice", "PricingCurrencyEffectiveCost", "PricingCurrencyListUnitPrice"),
 }
+SKU_KEYS = {"InstanceType", "CoreCount", "MemorySize", "GpuCount"}  # of those that FOCUS 1.2 names
 ALLOWED = {
     "ChargeCategory": {"Usage"},
     "ChargeFrequency": {"Usage-Based"},
@@ -66,6 +68,7 @@ def faults(row: dict[str, str]) -> Iterator[str]:
     for column in ("Tags", "SkuPriceDetails"):
         if not all(isinstance(v, str | int | float | bool) for v in json.loads(row[column]).values()):
             yield f"{column} holds more than simple values"
+    yield from (f"SkuPriceDetails has the key {k}" for k in json.loads(row["SkuPriceDetails"]) if k not in SKU_KEYS)
     if bool(row["SubAccountId"]) != bool(row["SubAccountType"]):
         yield "SubAccountType goes with SubAccountId"
 
@@ -189,3 +192,34 @@ def test_a_run_without_team_and_labels_leaves_their_columns_null() -> None:
     row = rows_of(bare)[0]
     assert {row[c] for c in ("SubAccountId", "SubAccountType", "x_Team", "x_Project", "x_Owner")} == {""}
     assert "ticket" not in json.loads(row["Tags"])
+
+
+LABELS = """name: digits
+run: python train.py
+labels: {country: no, ticket: 0123, window: 12:30, ver: 1.10, on: off, big: 1_000, day: 2026-01-02, e: 1e3}
+"""
+
+
+def test_tags_keep_the_text_of_labels() -> None:
+    """A file's words are not numbers, times of day or truth values only because they look so."""
+    data = sample_data()
+    runs = tuple(run.evolve(job_yaml=LABELS) for run in data.runs)
+    tags = json.loads(rows_of(replace(data, runs=runs))[0]["Tags"])
+    told = {"country": "no", "ticket": "0123", "window": "12:30", "ver": "1.10", "on": "off"}
+    told |= {"big": "1_000", "day": "2026-01-02", "e": "1e3"}
+    assert {name: tags[name] for name in told} == told
+    assert parse_job(LABELS, source="job").labels == told
+
+
+def test_whole_prices_have_decimals() -> None:
+    data = sample_data()
+    charges = tuple(replace(c, offer=replace(c.offer, price_usd_per_hour=Decimal(2))) for c in data.charges)
+    assert {row["ContractedUnitPrice"] for row in rows_of(replace(data, charges=charges))} == {"2.00"}
+    large = tuple(replace(c, offer=replace(c.offer, price_usd_per_hour=Decimal("1E+2"))) for c in data.charges)
+    assert {row["ContractedUnitPrice"] for row in rows_of(replace(data, charges=large))} == {"100.00"}
+
+
+def test_details_of_a_price_are_in_the_keys_of_the_specification() -> None:
+    found = [json.loads(row["SkuPriceDetails"]) for row in rows_of(sample_data())]
+    assert all({"InstanceType", "CoreCount", "MemorySize"} <= set(details) <= SKU_KEYS for details in found)
+    assert any("GpuCount" in details for details in found)
