@@ -15,6 +15,7 @@ from .console import print_json as _print_json
 from .context import FILE, Context
 from .exit_codes import run_command as _run
 from .gc_command import gc
+from .notify import notify
 from .store_commands import history, migrate
 from .studies_commands import studies
 from .variables import with_variables
@@ -124,9 +125,11 @@ def submit(context: Context, job: Path, engine: str | None, *, watch: bool, agai
 def supervise(context: Context, until_idle: bool) -> int:
     """Drive all active runs; picks up whatever an earlier supervisor left."""
     from ..execution.supervisor import Supervisor
+    from ..notifications.notifier import Notifier
 
     app = context.app()
-    Supervisor(app.store, app.engine, app.settings, app.clock).run(until_idle=until_idle)
+    with Notifier(app.store, app.settings, app.clock):
+        Supervisor(app.store, app.engine, app.settings, app.clock).run(until_idle=until_idle)
     return 0
 
 
@@ -215,12 +218,15 @@ def doctor(context: Context, engine: str | None, as_json: bool) -> int:
 @click.pass_obj
 def nightly(context: Context, config: Path, force: bool, print_cron: bool) -> int:
     """Retrain if a trigger of CONFIG fires, and promote the model if it is better."""
+    from ..notifications.notifier import Notifier
     from .nightly import cron_text, retrain
 
     if print_cron:
         print(cron_text(context.app(), config))
         return 0
-    result = retrain(context.app(), config, context.settings, force=force, console=_console())
+    app = context.app()
+    with Notifier(app.store, app.settings, app.clock):  # of a promotion nobody but this process knows
+        result = retrain(app, config, context.settings, force=force, console=_console())
     print(result.message)
     return int(result.exit_code)
 
@@ -309,7 +315,7 @@ def backtest(
     return 0
 
 
-for _command in (cancel, gc, history, migrate, studies):
+for _command in (cancel, gc, history, migrate, notify, studies):
     cli.add_command(_command)
 
 

@@ -28,6 +28,7 @@ from . import skypilot_keys
 from .cross_checks import empty_variables, faults_between_keys, missing_workdir, past_deadline, workdir_of
 from .file_mounts import filled_in, missing_sources, with_whole_paths
 from .names import is_variable
+from .notify_spec import NotifyChannel
 from .quantities import Deadline, shown
 from .resource_checks import resource_faults, with_long_names
 from .schema import (
@@ -132,6 +133,9 @@ class JobKeys(Part):
     retrain: Retrain | None = Field(
         default=None, description="Makes it a retraining job: a model trained again and again."
     )
+    notify: tuple[NotifyChannel, ...] = Field(
+        default=(), description="Who is told what happens to the run, beside those whom the settings name."
+    )
     run: Annotated[StrictStr, Field(min_length=1)] = Field(description="Shell script that trains.")
     setup: StrictStr = Field(default="", description="Shell script that runs once on each new node.")
     workdir: StrictStr | None = Field(
@@ -181,7 +185,7 @@ class JobSpec(JobKeys):
 
 
 _TEXT_KEYS = frozenset({"name", "owner", "team", "project", "labels"})
-_PLAIN_KEYS = frozenset({"deadline", "budget", "policy", "checkpoint", "work", "sweep", "retrain", "code"})
+_PLAIN_KEYS = frozenset({"deadline", "budget", "policy", "checkpoint", "work", "sweep", "retrain", "code", "notify"})
 
 
 @dataclass(frozen=True, slots=True)

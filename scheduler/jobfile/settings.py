@@ -16,6 +16,7 @@ from spotwise.cost_models.estimate import Overheads
 from spotwise.cost_models.offer import Market
 
 from ..core.errors import JobFileError
+from .notify_spec import NotifyChannel
 from .quantities import parse_duration, shown
 from .schema import Count, MoneyField, Part, Word, ZoneField, example
 from .validation_errors import Fault, faults_of, without_null
@@ -147,6 +148,7 @@ class SettingsKeys(Part):
     )
     cooldown: DurationField = _lasting("1h", "Billed time that a pool is avoided after it preempted or refused a run.")
     nightly: NightlySettings = Field(default_factory=NightlySettings, description="Retraining jobs.")
+    notify: tuple[NotifyChannel, ...] = Field(default=(), description="Who is told what happens to all runs.")
 
 
 _DEFAULTS = SettingsKeys()
@@ -169,6 +171,7 @@ class Settings:
     crash_limit: int = _DEFAULTS.crash_limit
     cooldown: timedelta = _DEFAULTS.cooldown  # billed
     nightly: NightlySettings = field(default_factory=NightlySettings)
+    notify: tuple[NotifyChannel, ...] = ()
 
     @property
     def store_url(self) -> str:

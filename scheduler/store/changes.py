@@ -106,10 +106,11 @@ def read_changes(
     if since is not None:
         query = query.where(table.c.at >= since)
     found = [dict(row._mapping) for row in connection.execute(query)]
-    return [_change(row) for row in reversed(found) if isinstance(row["at"], datetime)]  # a damaged one has no place
+    return [change_of(row) for row in reversed(found) if isinstance(row["at"], datetime)]  # a damaged one has no place
 
 
-def _change(row: Mapping[Any, Any]) -> Change:
+def change_of(row: Mapping[Any, Any]) -> Change:
+    """The change in a row."""
     return Change(
         at=row["at"],
         actor=Actor(row["actor_user"], row["actor_host"], row["command"]),

@@ -215,6 +215,20 @@ changes = Table(  # each change of money or state, by whom and why: rows are app
     sqlite_autoincrement=True,  # no number is ever given twice
 )
 
+notifications = Table(  # messages to people; kept until a channel has taken them
+    "notifications",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("run_id", String),
+    Column("at", TimestampColumn, nullable=False),
+    Column("message", TextColumn, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", TimestampColumn, nullable=False),
+    Column("delivered_at", TimestampColumn, index=True),  # null: still to be delivered
+    Column("last_error", TextColumn, nullable=False),
+)
+
 _REFUSED = "BEGIN SELECT RAISE(ABORT, 'changes are appended only'); END"
 APPEND_ONLY = {  # by dialect
     "sqlite": (

@@ -116,9 +116,9 @@ def test_the_market_lies_relative_to_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("engin: local\n", "1: engin: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly; did you mean engine"),
-        ("home: /tmp\n", "1: home: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly"),
-        ("monthly_budget: 4\n", "1: monthly_budget: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly; did you mean teams.*.monthly_budget"),
+        ("engin: local\n", "1: engin: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean engine"),
+        ("home: /tmp\n", "1: home: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly, notify"),
+        ("monthly_budget: 4\n", "1: monthly_budget: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean teams.*.monthly_budget"),
         ("engine: locl\n", "1: engine: found 'locl'; allowed: auto, local, skypilot; did you mean local"),
         ("tick: 0s\n", "1: tick: found '0s'; allowed: more than 0s"),
         ("grace: 5\n", "1: grace: found 5; allowed: a duration such as 45s, 90m, 18h, 1h30m, 2d or 1w"),
