@@ -18,7 +18,7 @@ _PREEMPTED = (AttemptState.PREEMPTED.value, AttemptState.LOST.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class RunNotice:
     """One thing that happened to a run."""
 
     key: str  # the same event always has the same
@@ -28,7 +28,7 @@ class Notice:
     text: str
 
 
-def notice_of(change: Change) -> Notice | None:
+def notice_of(change: Change) -> RunNotice | None:
     """What a change of the history means to people; None where nobody need be told."""
     if change.run_id is None:
         return None
@@ -43,7 +43,7 @@ def notice_of(change: Change) -> Notice | None:
         "ended": f"{change.run_id} is {change.after}: {change.cause}",
         "promoted": f"{change.subject_id} was promoted: {change.cause}",
     }[event]
-    return Notice(f"{event}:{key}", event, change.run_id, change.at, text)
+    return RunNotice(f"{event}:{key}", event, change.run_id, change.at, text)
 
 
 def _event_of(change: Change) -> tuple[NotifiedEvent, str] | None:
@@ -65,7 +65,7 @@ def _attempt_event(change: Change) -> tuple[NotifiedEvent, str] | None:
     return ("moved", change.subject_id) if change.after == AttemptState.MIGRATED.value else None
 
 
-def budget_notices(run: Run, spent_usd: Decimal, now: datetime) -> list[Notice]:
+def budget_notices(run: Run, spent_usd: Decimal, now: datetime) -> list[RunNotice]:
     """One for the highest share of the budget that is reached."""
     if not run.budget_usd:
         return []
@@ -73,14 +73,14 @@ def budget_notices(run: Run, spent_usd: Decimal, now: datetime) -> list[Notice]:
     if not reached:
         return []
     text = f"{run.id} has spent {spent_usd:.2f} of {run.budget_usd:.2f} USD, {reached[-1]} % of its budget or more"
-    return [Notice(f"budget:{run.id}:{reached[-1]}", "budget", run.id, now, text)]
+    return [RunNotice(f"budget:{run.id}:{reached[-1]}", "budget", run.id, now, text)]
 
 
-def deadline_notices(run: Run, remaining: Remaining | None, now: datetime) -> list[Notice]:
+def deadline_notices(run: Run, remaining: Remaining | None, now: datetime) -> list[RunNotice]:
     """One when the deadline is more likely missed than met, and one when it is missed."""
     state = deadline_state(run, remaining, now)
     if run.deadline_at is None or state not in (DeadlineState.IN_DANGER, DeadlineState.MISSED):
         return []
     what = "is in danger" if state is DeadlineState.IN_DANGER else "is missed"
     text = f"{run.id}: the deadline {run.deadline_at:%Y-%m-%d %H:%M} UTC {what}"
-    return [Notice(f"deadline:{run.id}:{state.value}", "deadline", run.id, now, text)]
+    return [RunNotice(f"deadline:{run.id}:{state.value}", "deadline", run.id, now, text)]

@@ -20,7 +20,7 @@ from ..jobfile.settings import Settings
 from ..store import Store
 from ..store.outbox import Outbox, OutboxEntry
 from .delivery import DeliveryError, deliver
-from .notices import Notice, budget_notices, deadline_notices, notice_of
+from .notices import RunNotice, budget_notices, deadline_notices, notice_of
 
 _log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Notifier:
                 return
             self._leave.wait(self._every_s)
 
-    def _standing(self, run: Run) -> Iterable[Notice]:
+    def _standing(self, run: Run) -> Iterable[RunNotice]:
         now = self._clock.now()
         if run.budget_usd is not None:
             attempts = self._store.attempts(run.id)
@@ -116,7 +116,7 @@ class Notifier:
         if run.deadline_at is not None:
             yield from deadline_notices(run, self._store.remaining(run.id), now)
 
-    def _entries(self, run: Run, notice: Notice) -> list[OutboxEntry]:
+    def _entries(self, run: Run, notice: RunNotice) -> list[OutboxEntry]:
         message = json.dumps(message_of(run, notice))
         entries = []
         for channel in self._told_of(run):
@@ -143,7 +143,7 @@ class Notifier:
             return None
 
 
-def message_of(run: Run, notice: Notice) -> dict[str, Any]:
+def message_of(run: Run, notice: RunNotice) -> dict[str, Any]:
     """The message as JSON. Keys are stable."""
     return {
         "format": 1,
