@@ -3,6 +3,7 @@
 Needs nothing but the standard library to be imported; torch, numpy and fsspec are loaded where a program uses them.
 """
 
+from .best import BestBy, Better, parse_best_by
 from .checkpoint_manager import Restored
 from .errors import (
     CheckpointError,
@@ -14,7 +15,7 @@ from .errors import (
     StateError,
     StorageError,
 )
-from .folder import CheckpointFolder, latest_checkpoint
+from .folder import CheckpointFolder, best_checkpoint, latest_checkpoint
 from .manifest import Manifest
 from .progress import ProgressEvent, ProgressReader, ProgressRecord, ProgressWriter, read_progress, says_finished
 from .schedule import Every, TrainingPosition, Unit, parse_every
@@ -26,6 +27,8 @@ from .storage import Storage, storage_for
 __all__ = [
     "EXIT_PREEMPTED",
     "EXIT_UNSAVED",
+    "BestBy",
+    "Better",
     "CheckpointError",
     "CheckpointFolder",
     "CorruptError",
@@ -47,7 +50,9 @@ __all__ = [
     "StorageError",
     "TrainingPosition",
     "Unit",
+    "best_checkpoint",
     "latest_checkpoint",
+    "parse_best_by",
     "parse_every",
     "read_progress",
     "says_finished",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import BinaryIO, cast
 
+from .best import BestBy
 from .digest import FileDigest, HashingStream, copy_hashed, difference
 from .errors import CorruptError, NoSpaceError, SaveError, StorageError
 from .manifest import MANIFEST, Manifest, TrainingEnd, decode_manifest, encode_manifest
@@ -25,9 +26,11 @@ _log = logging.getLogger(__name__)
 class CheckpointFolder:
     """Checkpoints of one run, each a folder ``step-<9 digits>``. A folder without a manifest is no checkpoint."""
 
-    def __init__(self, storage: Storage, *, keep: int = 3) -> None:
+    def __init__(self, storage: Storage, *, keep: int = 3, keep_best: BestBy | None = None) -> None:
+        """``keep``: how many of the newest stay; ``keep_best``: what tells the one that stays besides."""
         self._storage = storage
         self._keep = keep
+        self._keep_best = keep_best
 
     @property
     def url(self) -> str:
@@ -111,13 +114,32 @@ class CheckpointFolder:
         """Remove what is no longer needed now that ``newest`` is committed: see ``surplus``."""
         names = self.names()
         committed = [name for name in names if self._storage_has_manifest(name)]
-        for name in surplus(names, committed, newest, self._keep):
+        usable = [name for name in committed if _step_of(name) <= _step_of(newest)]
+        best = {manifest.name for manifest in self.ranked(usable)[:1]}
+        for name in surplus(names, committed, newest, self._keep, best):
             self._storage.delete(f"{name}/{MANIFEST}")  # first, so that a crash leaves no manifest without its data
             self._storage.remove(name)
 
     def _require_inside(self, name: str) -> None:
         if not self._storage.holds(name):
             raise CorruptError(f"{self.url}/{name} is a link that leads out of the checkpoints.")
+
+    def best_value(self, up_to: str | None) -> float | None:
+        """Of ``keep_best``'s metric, the best among the checkpoints up to ``up_to``; larger is better.
+
+        None where there is none.
+        """
+        if self._keep_best is None or up_to is None:
+            return None
+        ranked = self.ranked([name for name in self.names() if _step_of(name) <= _step_of(up_to)])
+        return self._keep_best.value_of(ranked[0].metrics) if ranked else None
+
+    def ranked(self, names: Iterable[str] | None = None) -> list[Manifest]:
+        """Checkpoints of ends of epochs by ``keep_best``, the best first; unverified. ``names``: of these only."""
+        if self._keep_best is None:
+            return []
+        found = [self._manifest_or_none(name) for name in (self.names() if names is None else names)]
+        return self._keep_best.ranked(manifest for manifest in found if manifest is not None)
 
     def _write_file(self, name: str, write: Callable[[HashingStream], None]) -> FileDigest:
         with self._storage.create(name) as target:
@@ -154,21 +176,38 @@ class CheckpointFolder:
             return False
 
 
-def surplus(names: Iterable[str], committed: Iterable[str], newest: str, keep: int) -> list[str]:
+def surplus(
+    names: Iterable[str], committed: Iterable[str], newest: str, keep: int, besides: Iterable[str] = ()
+) -> list[str]:
     """Folders to remove, given all folders and those with a manifest. Never ``newest``, the one just committed.
+
+    What ``besides`` names stays in any case.
 
     Of the committed ones up to ``newest`` the last ``keep`` stay. Later ones were found damaged when this training
     continued from an earlier one, and folders without a manifest are what a crash has left: both go.
     """
     usable = [name for name in sorted(committed, key=_step_of) if _step_of(name) <= _step_of(newest)]
-    stay = {newest, *usable[-max(keep, 1) :]}
+    stay = {newest, *besides, *usable[-max(keep, 1) :]}
     return [name for name in names if name not in stay]
 
 
 def latest_checkpoint(url: str) -> Manifest | None:
     """The newest intact checkpoint under ``url``, verified by its hashes; None when there is none. Loads nothing."""
     folder = CheckpointFolder(storage_for(url))
-    for name in reversed(folder.names()):
+    return _first_intact(folder, reversed(folder.names()))
+
+
+def best_checkpoint(url: str, by: BestBy) -> Manifest | None:
+    """The best intact checkpoint of the end of an epoch under ``url``; None when none holds the metric.
+
+    Only what is still there can be the best: ``keep_best`` sees to it that the best of all is.
+    """
+    folder = CheckpointFolder(storage_for(url), keep_best=by)
+    return _first_intact(folder, [manifest.name for manifest in folder.ranked()])
+
+
+def _first_intact(folder: CheckpointFolder, names: Iterable[str]) -> Manifest | None:
+    for name in names:
         try:
             manifest = folder.verify(name)
         except CorruptError as fault:

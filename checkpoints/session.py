@@ -103,7 +103,8 @@ class Session:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         writes = settings.rank == 0
-        folder = CheckpointFolder(storage or storage_for(settings.checkpoint_url), keep=settings.keep)
+        storage = storage or storage_for(settings.checkpoint_url)
+        folder = CheckpointFolder(storage, keep=settings.keep, keep_best=settings.keep_best)
         self.hparams = dict(settings.hparams)
         self._every = settings.every
         self._clock = clock
@@ -118,6 +119,7 @@ class Session:
         self._known: WeakSet[Any] = WeakSet()  # loaders whose workers were warned of
         self.restored = self._manager.restore()
         self._manager.check()
+        self._keep_best, self._best = settings.keep_best, folder.best_value(up_to=self._manager.checkpoint)
         self._position = self.restored.position if self.restored else TrainingPosition()
         self._metrics = dict(self.restored.metrics) if self.restored else {}
         self._tried, self._tried_at = self._position, self._clock()  # the last attempt to save
@@ -201,8 +203,8 @@ class Session:
         self._position = TrainingPosition(self._position.epoch + 1, self._position.step + (not epoch.stepped))
         self._epoch = None
         self._write(ProgressEvent.PROGRESS, samples_per_second=self._speed(epoch))
-        last = self._total is not None and self._position.epoch >= self._total
-        if last or epoch.wanted or self._is_wanted() or self._was_saved_too_late():
+        last, best = self._total is not None and self._position.epoch >= self._total, self._is_best()
+        if last or best or epoch.wanted or self._is_wanted() or self._was_saved_too_late():
             self._save()
         if not last:
             self._leave_if_asked()
@@ -287,6 +289,14 @@ class Session:
         """Asked for or due; a request is used up by a save that was due anyway."""
         asked = self._save_request.arrived()
         return asked or self._is_due()
+
+    def _is_best(self) -> bool:
+        """Whether the epoch that has just ended is better than all that were, by the metric whose best is kept."""
+        value = self._keep_best.value_of(self._metrics) if self._keep_best else None
+        if value is None or (self._best is not None and value <= self._best):
+            return False
+        self._best = value
+        return True
 
     def _was_saved_too_late(self) -> bool:
         """Whether the newest checkpoint lies behind the last batch of the epoch that has just ended.

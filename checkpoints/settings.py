@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .best import BestBy, parse_best_by
 from .errors import SettingsError
 from .schedule import Every, Unit, parse_every
 
@@ -22,18 +23,20 @@ class SessionSettings:
     attempt: int = 1
     hparams: Mapping[str, Any] = field(default_factory=dict)
     rank: int = 0  # of this process among the ranks of one distributed training; only 0 writes
+    keep_best: BestBy | None = None  # a checkpoint that stays besides the newest; None: none does
     save_request: str | None = None  # a file; when it is touched, a checkpoint is saved and training goes on
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> SessionSettings:
         """Settings from ``SPOTWISE_*`` (and ``RANK`` as torchrun sets it). Raises ``SettingsError``."""
         checkpoint_url = (environ.get("SPOTWISE_CHECKPOINT_URL") or cls().checkpoint_url).rstrip("/")
-        every = environ.get("SPOTWISE_CHECKPOINT_EVERY")
+        every, best = environ.get("SPOTWISE_CHECKPOINT_EVERY"), environ.get("SPOTWISE_CHECKPOINT_KEEP_BEST")
         return cls(
             checkpoint_url=checkpoint_url,
             progress_url=environ.get("SPOTWISE_PROGRESS_URL") or f"{checkpoint_url}/progress.jsonl",
             every=parse_every(every) if every else cls().every,
             keep=_whole_number(environ, "SPOTWISE_CHECKPOINT_KEEP", default=3, least=1),
+            keep_best=parse_best_by(best) if best else None,
             attempt=_whole_number(environ, "SPOTWISE_ATTEMPT", default=1, least=0),
             hparams=_hparams(environ.get("SPOTWISE_HPARAMS") or "{}"),
             rank=_whole_number(environ, "RANK", default=0, least=0),
