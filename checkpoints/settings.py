@@ -11,6 +11,8 @@ from .best import BestBy, parse_best_by
 from .errors import SettingsError
 from .schedule import Every, Unit, parse_every
 
+KEEP_BEST_VARIABLE = "SPOTWISE_CHECKPOINT_KEEP_BEST"
+
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
@@ -30,7 +32,7 @@ class SessionSettings:
     def from_env(cls, environ: Mapping[str, str]) -> SessionSettings:
         """Settings from ``SPOTWISE_*`` (and ``RANK`` as torchrun sets it). Raises ``SettingsError``."""
         checkpoint_url = (environ.get("SPOTWISE_CHECKPOINT_URL") or cls().checkpoint_url).rstrip("/")
-        every, best = environ.get("SPOTWISE_CHECKPOINT_EVERY"), environ.get("SPOTWISE_CHECKPOINT_KEEP_BEST")
+        every, best = environ.get("SPOTWISE_CHECKPOINT_EVERY"), environ.get(KEEP_BEST_VARIABLE)
         return cls(
             checkpoint_url=checkpoint_url,
             progress_url=environ.get("SPOTWISE_PROGRESS_URL") or f"{checkpoint_url}/progress.jsonl",

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from spotwise.checkpoints.settings import KEEP_BEST_VARIABLE
+
 from ..core.errors import InputError, RefusedError
 from ..engines.skypilot.tasks import config_on, in_order, is_of, mounts, passed_on, pinned, with_hooks
 from ..jobfile.job_spec import JobSpec
@@ -121,7 +123,8 @@ def checkpoint_variables(job: JobSpec) -> dict[str, str]:
     every, keep = job.checkpoint.every, job.checkpoint.keep
     found = {"SPOTWISE_CHECKPOINT_URL": f"{str(job.checkpoint.to).rstrip('/')}/{job.name}"}
     found |= {"SPOTWISE_CHECKPOINT_EVERY": str(every)} if every is not None else {}
-    return found | ({"SPOTWISE_CHECKPOINT_KEEP": str(keep)} if keep != 3 else {})
+    found |= {"SPOTWISE_CHECKPOINT_KEEP": str(keep)} if keep != 3 else {}
+    return found | ({KEEP_BEST_VARIABLE: str(job.best_kept)} if job.best_kept else {})
 
 
 def _can_do_it(option: Option) -> bool:

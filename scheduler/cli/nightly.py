@@ -15,9 +15,9 @@ from ..core.run import Run
 from ..execution.context import App
 from ..execution.submission import prepare, start_supervisor, submit
 from ..execution.workloads import checkpoint_url
-from ..jobfile.job_spec import load_job
+from ..jobfile.job_spec import load_job, parse_job
 from ..retraining.cron import crontab_text
-from ..retraining.fetch import newest_checkpoint
+from ..retraining.fetch import judged_checkpoint
 from ..retraining.judging import FinishedRun
 from ..retraining.nightly import NightlyResult, run_nightly
 from ..retraining.occurrences import Occurrence
@@ -89,12 +89,13 @@ def _exists(app: App, run_id: str) -> bool:
 
 
 def _finished(app: App, run: Run) -> FinishedRun:
-    """How a run ended, with the newest intact checkpoint and the metrics of that very checkpoint.
+    """How a run ended, with the newest intact checkpoint, or the best where the gate asks for it, and its very metrics.
 
     The last line of the progress file may be about a later one that was damaged since: the gate judges what it
     promotes.
     """
-    newest = newest_checkpoint(checkpoint_url(run), Path(run.folder) / "fetched")
+    job = parse_job(run.job_yaml, source=run.id)
+    judged = judged_checkpoint(job, checkpoint_url(run, job), Path(run.folder) / "fetched")
     cost = app.store.booked_usd(run.id)
-    metrics = {} if newest is None else newest.metrics
-    return FinishedRun(run.id, run.state, metrics, None if newest is None else newest.folder, cost, run.end_reason)
+    metrics = {} if judged is None else judged.metrics
+    return FinishedRun(run.id, run.state, metrics, None if judged is None else judged.folder, cost, run.end_reason)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
 from spotwise.checkpoints.json_lines import SkippedLines, first_skipped
+from spotwise.checkpoints.settings import KEEP_BEST_VARIABLE
 
 from ..accounting.ledger import Charge, Span
 from ..accounting.time_spans import CapacityShare, epochs_kept, sweep_spans, training_spans
@@ -26,6 +27,7 @@ from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
 from ..core.work_point import WorkPoint
 from ..engines.base import LaunchRequest
+from ..jobfile.best_epoch import JudgedEpoch
 from ..jobfile.job_spec import EarlyStopping, JobSpec, parse_job
 from ..tuning.study.study_record import to_record
 from ..tuning.study.study_state import StudyFeed, TrialPhase, TrialView
@@ -83,6 +85,7 @@ class TrainingWorkload:
             "SPOTWISE_CHECKPOINT_URL": checkpoint_url(self._run, job),
             "SPOTWISE_PROGRESS_URL": self._progress_url,
             "SPOTWISE_CHECKPOINT_KEEP": str(job.checkpoint.keep),
+            **({KEEP_BEST_VARIABLE: str(job.best_kept)} if job.best_kept else {}),
         }
         return _request(self._run, job, attempt, job.run, env)
 
@@ -249,6 +252,8 @@ def write_sweep_task(run: Run, job: JobSpec, priors: Sequence[StudyRecord]) -> N
         seed=sweep.seed,
         keep=job.checkpoint.keep,
         keep_trials=sweep.keep_trials,
+        keep_best=str(job.best_kept or ""),
+        by_best_epoch=sweep.by is JudgedEpoch.BEST,
         checkpoint_to=_sweeps_checkpoints(run, job),
         priors=tuple(priors),
         stop_when=None if stop is None else StopRule(stop.gain_below, float(stop.per_usd)),

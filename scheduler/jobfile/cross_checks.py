@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from .best_epoch import keep_best_faults
 from .file_mounts import filled_in
 from .grid import count_of, grid_faults
 from .local_paths import beside, is_folder
@@ -21,6 +22,7 @@ from .yaml_reader import YamlFile
 
 def faults_between_keys(data: Mapping[str, Any]) -> Iterator[Fault]:
     """Keys that do not go together, and a sweep without an end."""
+    yield from keep_best_faults(data)
     sweep = data.get("sweep")
     if sweep is not None and "retrain" in data:
         yield Fault(("retrain",), "found beside sweep; allowed: one of sweep and retrain")

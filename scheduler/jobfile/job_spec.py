@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictStr, ValidationError
 
-from spotwise.checkpoints import Unit
+from spotwise.checkpoints import BestBy, Better, Unit
 
 from .. import policies
 from ..core.clock import SystemClock
@@ -25,6 +25,7 @@ from ..core.errors import JobFileError
 from ..core.masking import SHORTEST_SECRET
 from ..core.run import RunKind
 from . import skypilot_keys
+from .best_epoch import Judge, best_kept
 from .cross_checks import empty_variables, faults_between_keys, missing_workdir, past_deadline, workdir_of
 from .file_mounts import filled_in, missing_sources, with_whole_paths
 from .names import is_variable
@@ -177,6 +178,13 @@ class JobSpec(JobKeys):
     def hosts(self) -> int:
         """Sweep hosts that work on it at a time, each with all nodes it asks for."""
         return 1 if self.sweep is None else self.sweep.hosts
+
+    @property
+    def best_kept(self) -> BestBy | None:
+        """What tells the checkpoint that stays besides the newest ones; None where none does."""
+        terms = self.sweep or (self.retrain.gate if self.retrain is not None else None)
+        judge = None if terms is None else Judge(terms.metric, Better(terms.goal), terms.by)
+        return best_kept(self.checkpoint.keep_best, judge)
 
     @property
     def declares_checkpoint(self) -> bool:

@@ -26,6 +26,7 @@ from spotwise.checkpoints import Every
 
 from ..core.configurations import configuration_count
 from . import quantities
+from .best_epoch import JudgedEpoch, KeepBest, parse_keep_best
 from .conditions import condition_faults
 from .names import NAME_PATTERN, NAME_RULE, is_name
 from .quantities import Deadline, shown
@@ -108,6 +109,7 @@ MoneyField = Annotated[
     Decimal, PlainValidator(quantities.parse_money), example(["string", "number"], "40 USD", pattern=r"^[^-]*$")
 ]
 EveryField = Annotated[Every | None, PlainValidator(quantities.parse_every), example("string", "2 epochs")]
+KeepBestField = Annotated[KeepBest, PlainValidator(parse_keep_best), example("string", "val_accuracy")]
 TimeOfDayField = Annotated[str, PlainValidator(quantities.parse_time_of_day), example("string", "02:00")]
 ZoneField = Annotated[str, AfterValidator(known_zone)]
 NumberField = Annotated[int | float, PlainValidator(_number), example("number", 0.1)]
@@ -126,6 +128,9 @@ class CheckpointSpec(Part):
         default=None, description="Any fsspec URL or a path; default: the run's folder under SPOTWISE_HOME."
     )
     keep: Fewer = Field(default=3, description="How many of the latest checkpoints stay.")
+    keep_best: KeepBestField | None = Field(
+        default=None, description="The metric of which the best checkpoint stays, besides the latest."
+    )
 
 
 class WorkSpec(Part):
@@ -278,6 +283,9 @@ class Sweep(Part):
 
     metric: Word = Field(description="The metric that trials report and the sweep improves.")
     goal: Goal = Field(description="maximize or minimize.")
+    by: JudgedEpoch = Field(
+        default=JudgedEpoch.LAST, description="Which epoch of a trial counts: last_epoch or best_epoch."
+    )
     trials: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = Field(
         default=None, description="How many trials; without it the sweep ends by budget or deadline."
     )
@@ -342,6 +350,9 @@ class GateSpec(Part):
     goal: Goal = Field(description="maximize or minimize.")
     min_improvement: Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)] = Field(
         default=0.0, description="By how much the new model must be better, in the metric's unit."
+    )
+    by: JudgedEpoch = Field(
+        default=JudgedEpoch.LAST, description="Which checkpoint is judged, and promoted: last_epoch or best_epoch."
     )
 
 

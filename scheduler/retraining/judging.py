@@ -24,8 +24,8 @@ class FinishedRun:
 
     run_id: str
     state: RunState  # a final one
-    metrics: Mapping[str, float]  # of the last epoch
-    checkpoint_folder: Path | None  # the last committed checkpoint
+    metrics: Mapping[str, float]  # of the epoch that is judged
+    checkpoint_folder: Path | None  # that epoch's committed checkpoint
     cost_usd: Decimal | None  # None where it could not be priced
     reason: str = ""  # why it ended as it did
 

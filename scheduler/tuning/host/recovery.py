@@ -13,6 +13,7 @@ from ..study.events import EndState, Finished, Reported, StudyEvent, StudyLog, T
 from ..study.metric import metric_of
 from ..study.study_state import Study, TrialPhase, TrialView, fold
 from ..study.sweep_task import SweepTask, TrialFolder
+from ..study.trial_value import value_at_end
 from .trial_process import TrialProcess
 
 
@@ -95,13 +96,13 @@ def _pruned(study: Study, report: Reported, task: SweepTask) -> Iterator[TrialEn
     """The end of a trial that falls behind with this report, the last one folded into ``study``."""
     verdict = judge_report(study, report.trial, task)
     if verdict.stop:
-        value = study.trials[report.trial].value
+        value = value_at_end(study.trials[report.trial], task)
         yield TrialEnded(report.time, task.attempt, report.trial, EndState.PRUNED, value, report.epoch, verdict.reason)
 
 
 def _missed_end(study: Study, trial: TrialView, records: list[ProgressRecord], task: SweepTask) -> Iterator[TrialEnded]:
     """The end of a trial whose work was done, or of a hold that a killed host of this same attempt left open."""
-    attempt, number, value, epoch = task.attempt, trial.number, trial.value, trial.epoch
+    attempt, number, value, epoch = task.attempt, trial.number, value_at_end(trial, task), trial.epoch
     if records and records[-1].event is ProgressEvent.FINISHED:
         fault = fault_at_end(trial)
         state, reason = EndState.COMPLETED, "finished as its host was killed"

@@ -24,6 +24,7 @@ from ..study.events import Asked, EndState, Finished, Reported, Started, StudyEv
 from ..study.proposal import Proposal
 from ..study.study_state import Study, TrialPhase, TrialView, fold
 from ..study.sweep_task import SweepTask
+from ..study.trial_value import value_at_end
 from .next_trial import NextTrial, Proposes, SetAside, Thaws
 from .recovery import missed_reports
 
@@ -254,12 +255,13 @@ class LiveSweep:
         self._live.discard(number)
         self._leaving.pop(number, None)
         trial = self._study.trials[number]
-        value = "" if trial.value is None else f" ({self._task.metric} {trial.value:.6g} after epoch {trial.epoch})"
+        when = f"at the best of {trial.epoch} epochs" if self._task.by_best_epoch else f"after epoch {trial.epoch}"
+        value = "" if trial.value is None else f" ({self._task.metric} {trial.value:.6g} {when})"
         self._say(f"trial {number} {state.value}{value}{': ' + reason if reason else ''}")
 
     def _ended(self, number: int, state: EndState, at: datetime, reason: str) -> TrialEnded:
         trial = self._study.trials[number]
-        return TrialEnded(at, self._task.attempt, number, state, trial.value, trial.epoch, reason)
+        return TrialEnded(at, self._task.attempt, number, state, value_at_end(trial, self._task), trial.epoch, reason)
 
 
 def _last_words(exit_: TrialExit) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from spotwise.checkpoints.settings import KEEP_BEST_VARIABLE
+
 from ...node_agent.processes import filters, programs, roots, terminate
 from ..study.sweep_task import SweepTask, TrialFolder
 from ..study.trial_checkpoints import trial_checkpoints_url
@@ -32,6 +34,7 @@ def trial_environment(task: SweepTask, number: int, params: Mapping[str, Any]) -
         "SPOTWISE_CHECKPOINT_URL": trial_checkpoints_url(task.folder, task.checkpoint_to, number),
         "SPOTWISE_CHECKPOINT_EVERY": task.checkpoint_every,
         "SPOTWISE_CHECKPOINT_KEEP": str(task.keep),
+        KEEP_BEST_VARIABLE: task.keep_best,
         "SPOTWISE_PROGRESS_URL": str(folder.progress),
         "SPOTWISE_HPARAMS": json.dumps(dict(params)),
     }

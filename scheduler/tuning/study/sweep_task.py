@@ -56,6 +56,8 @@ class SweepTask:
     checkpoint_every: str = ""  # "2 epochs"; empty: the training program's own default
     keep: int = 3
     keep_trials: int | None = None  # of how many of the best trials checkpoints stay; None: of all but stopped ones
+    keep_best: str = ""  # "maximize METRIC" or "minimize METRIC": a trial's checkpoint that stays besides the newest
+    by_best_epoch: bool = False  # whether a trial's value is that of its best epoch, not of its last
     checkpoint_to: str | None = None  # a path or URL; None: beside the trial
     gpus_per_trial: float | None = None  # None: the node's GPUs divided by ``parallel``
     host: int = 0  # which of the hosts at work this one is; it runs the trials whose number leaves this remainder

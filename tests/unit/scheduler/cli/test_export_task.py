@@ -216,6 +216,11 @@ def test_the_program_finds_its_checkpoints_wherever_they_outlive_the_node() -> N
     assert "all work of a node that is preempted" in export(BARE)
 
 
+def test_an_exported_program_is_told_which_checkpoint_stays_besides_the_newest() -> None:
+    to = BARE + "checkpoint: {to: s3://bucket/checkpoints, keep_best: val_loss}\n"
+    assert task(to)["envs"]["SPOTWISE_CHECKPOINT_KEEP_BEST"] == "minimize val_loss"
+
+
 def test_a_pool_of_labelled_nodes_brings_its_labels_and_stands_alone() -> None:
     pools = [
         SkyPool(infra="kubernetes/ctx", market="spot", price_usd_per_hour="0.1", accelerators="T4:1", name="cheap",

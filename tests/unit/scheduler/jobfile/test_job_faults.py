@@ -50,7 +50,7 @@ def test_the_texts_below_are_right_before_they_are_made_wrong(text: str) -> None
         ("run: x\ntrials: 4\n", "job.yaml:2: trials: unknown key; allowed: the keys that `spotwise schema` lists; did you mean sweep.trials"),
         ("run: x\nsky: {}\n", "job.yaml:2: sky: unknown key; allowed: the keys that `spotwise schema` lists"),
         ("run: x\nbudget_usd: 4\n", "job.yaml:2: budget_usd: unknown key; allowed: the keys that `spotwise schema` lists; did you mean budget"),
-        ("run: x\ncheckpoint:\n  evry: auto\n", "job.yaml:3: checkpoint.evry: unknown key; allowed: every, to, keep; did you mean every"),
+        ("run: x\ncheckpoint:\n  evry: auto\n", "job.yaml:3: checkpoint.evry: unknown key; allowed: every, to, keep, keep_best; did you mean every"),
         ("run: x\nresources:\n  acelerators: T4\n", "job.yaml:3: resources.acelerators: unknown key; allowed: the keys of SkyPilot's resources; did you mean accelerators"),
         ("run: x\nresources:\n  any_of:\n    - {regoin: a}\n", "job.yaml:4: resources.any_of[0].regoin: unknown key; allowed: the keys of SkyPilot's resources; did you mean region"),
         ("run: x\nname: a\nname: b\n", "job.yaml:3: name: found twice, first on line 2; allowed: once"),

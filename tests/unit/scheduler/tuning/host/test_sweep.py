@@ -150,6 +150,18 @@ def test_first_trials_failing_without_an_epoch_break_the_sweep(make_task: MakeTa
     assert live(make_task(trials=8, attempt=2)).broken == sweep.broken
 
 
+@pytest.mark.parametrize(
+    ("goal", "by_best_epoch", "value"), [("maximize", False, 0.6), ("maximize", True, 0.9), ("minimize", True, 0.3)]
+)
+def test_a_trials_value_is_that_of_its_last_epoch_or_of_its_best_one_as_asked(
+    make_task: MakeTask, goal: str, by_best_epoch: bool, value: float
+) -> None:
+    sweep = live(make_task(goal=goal, by_best_epoch=by_best_epoch))
+    number = run_trial(sweep, [0.3, 0.9, 0.5, 0.6])
+    trial = sweep.study.trials[number]
+    assert (trial.phase, trial.value, trial.epoch) == (TrialPhase.COMPLETED, value, 4)
+
+
 def test_lost_worker_is_no_failure(make_task: MakeTask) -> None:
     sweep = live(make_task())
     sweep.take()
