@@ -8,12 +8,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 FOLDER_VARIABLE = "SPOTWISE_ATTEMPT_FOLDER"  # in the environment of every process of an attempt; unique on a machine
-_SHELLS = frozenset({"ash", "bash", "dash", "ksh", "sh", "zsh"})
+# What runs other programs and does not pass signals on to them: shells, and what works like one.
+_WRAPPERS = frozenset({"ash", "bash", "busybox", "dash", "ksh", "sh", "time", "xargs", "zsh"})
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _CREATED_TOLERANCE_S = 2.0  # a process' start is known in clock ticks, and the boot time moves when clocks are set
 
@@ -60,20 +62,65 @@ def programs(*leaders: psutil.Process) -> list[psutil.Process]:
 
     A leader is a shell unless the command was so simple that the shell became the program. A shell dies of SIGTERM
     and tells nobody, so its direct children are told as well, the shell first: it must not go on to its next line.
-    What only reads a pipe is left out: a program that cannot print any more may die of that before it has saved.
+
+    What only reads a pipe is left out, as ``tee`` in ``train | tee log``: a program that cannot print any more may die
+    of that before it has saved. A reader that handles SIGTERM itself is a program, as in ``cat data | train``, unless
+    another that does feeds it. What feeds it is left alone then: it must not take a lack of data for its end.
     """
-    found = [leader for leader in leaders if not _is_filter(leader)]
-    for process in found:  # grows while it is walked: shells below shells
-        if _is_shell(process):
-            found += [child for child in _children(process) if not _is_filter(child)]
-    return found
+    parts = _parts(leaders)
+    told = {part.process.pid: part for part in parts if not part.is_wrapper and _is_program(part, parts)}
+    fed = {part.reads for part in told.values() if part.reads}
+    told = {pid: part for pid, part in told.items() if part.handles_sigterm or not fed & part.writes}
+    for part in reversed(parts):  # a wrapper whose input is a pipe may be a filter itself: it is what runs below it
+        if part.is_wrapper and (not part.is_filtering or any(part in other.above for other in told.values())):
+            told[part.process.pid] = part
+    return [part.process for part in parts if part.process.pid in told]
 
 
 def filters(*leaders: psutil.Process) -> list[psutil.Process]:
-    """What the job's shells started that only reads a pipe; it still has to print what the program said last."""
-    shells = [process for process in programs(*leaders) if _is_shell(process)]
-    started = [child for shell in shells for child in _children(shell)]
-    return [process for process in (*leaders, *started) if _is_filter(process)]
+    """What of the job only reads a pipe; it still has to print what the program said last."""
+    told = {process.pid for process in programs(*leaders)}
+    return [part.process for part in _parts(leaders) if part.reads and part.process.pid not in told]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A process of a job that may be a program: a leader, or a child of a shell."""
+
+    process: psutil.Process
+    above: tuple[_Part, ...]  # the shells that it was started through
+    is_wrapper: bool  # a shell, or what else runs other programs and does not pass signals on
+    handles_sigterm: bool
+    reads: str  # the pipe that is its input; "" for other input
+    writes: frozenset[str]  # pipes that are its output
+
+    @property
+    def is_filtering(self) -> bool:
+        """Whether it stands behind a pipe, by itself or with the shell that runs it."""
+        return bool(self.reads) or any(part.reads for part in self.above)
+
+
+def _parts(leaders: Iterable[psutil.Process]) -> list[_Part]:
+    """The leaders and, of shells, the children, shells below shells too; each after those that it was started by."""
+    found = [_part(leader, ()) for leader in leaders]
+    for part in found:  # grows while it is walked
+        if part.is_wrapper:
+            found += [_part(child, (*part.above, part)) for child in _children(part.process)]
+    return found
+
+
+def _part(process: psutil.Process, above: tuple[_Part, ...]) -> _Part:
+    written = frozenset(pipe for number in (1, 2) if (pipe := _pipe(process, number)))
+    return _Part(process, above, _is_wrapper(process), _handles_sigterm(process), _pipe(process, 0), written)
+
+
+def _is_program(part: _Part, parts: Iterable[_Part]) -> bool:
+    """Whether it is told, where it is no shell."""
+    if not part.is_filtering:
+        return True
+    inputs = {each.reads for each in (part, *part.above) if each.reads}
+    feeders = [each for each in parts if each.writes & inputs and each is not part]
+    return part.handles_sigterm and not any(each.handles_sigterm for each in feeders)
 
 
 def terminate(processes: Iterable[psutil.Process]) -> None:
@@ -131,19 +178,30 @@ def _parent(process: psutil.Process) -> int | None:
         return None
 
 
-def _is_shell(process: psutil.Process) -> bool:
+def _is_wrapper(process: psutil.Process) -> bool:
     try:
-        return Path(process.exe()).name in _SHELLS
+        return Path(process.exe()).name in _WRAPPERS
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 
 
-def _is_filter(process: psutil.Process) -> bool:
-    """Whether it reads a pipe, as ``tee`` in ``train | tee log``: it ends when what feeds it ends, and not before."""
+def _pipe(process: psutil.Process, number: int) -> str:
+    """The pipe behind an open file of a process, by its name in Linux; "" for anything else."""
     try:
-        return Path(f"/proc/{process.pid}/fd/0").readlink().name.startswith("pipe:")
+        target = Path(f"/proc/{process.pid}/fd/{number}").readlink().name
+    except OSError:
+        return ""
+    return target if target.startswith("pipe:") else ""
+
+
+def _handles_sigterm(process: psutil.Process) -> bool:
+    """Whether it does something of its own when it is told to end, or waits for the signal in a thread."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text(errors="replace").splitlines()
     except OSError:
         return False
+    masks = [int(line.split()[1], 16) for line in lines if line.startswith(("SigCgt:", "SigBlk:"))]
+    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
 
 
 def _children(process: psutil.Process, *, recursive: bool = False) -> list[psutil.Process]:

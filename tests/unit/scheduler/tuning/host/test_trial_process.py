@@ -39,6 +39,15 @@ time.sleep(60)
 """
 
 
+# Passes lines on, and would end at once if it were told to.
+PRETTY = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+for line in sys.stdin:
+    print(line, end="", flush=True)
+"""
+
+
 def identity(command: TrialCommand) -> ProcessId:
     return ProcessId.of(psutil.Process(command._process.pid))
 
@@ -96,15 +105,38 @@ def noted(task: SweepTask) -> TrialProcess:
         "{program} 2>&1 | tee copy\ntouch next",
         "exec > >(tee copy) 2>&1\n{program}\ntouch next",
         "bash -c '{program} | cat | tee copy; touch next'\ntouch next",
+        "{program} 2>&1 | grep --line-buffered sav\ntouch next",
+        "{program} 2>&1 | while read line; do echo $line; done | tee copy\ntouch next",
+        "{program} &\nwait\ntouch next",
+        "({program} 2>&1 | tee copy) &\nwait\ntouch next",
+        "tail -f /etc/hostname | {program} | tee copy\ntouch next",
+        "tail -f /etc/hostname | bash -c '{program}; touch next'\ntouch next",
+        "echo save.py | xargs {python}\ntouch next",
+        "{program} 2>&1 | {python} pretty.py | tee copy\ntouch next",
     ],
-    ids=["alone", "in a script", "through a pipe", "into a process substitution", "in a shell in a shell"],
+    ids=[
+        "alone",
+        "in a script",
+        "through a pipe",
+        "into a process substitution",
+        "in a shell in a shell",
+        "through grep",
+        "through a loop of a shell",
+        "in the background",
+        "a pipe in the background",
+        "fed by a pipe",
+        "in a shell that is fed",
+        "by xargs",
+        "through a filter that ends when it is told",
+    ],
 )
 def test_a_program_keeps_its_last_save_however_its_shell_runs_it(
     make_task: MakeTask, tmp_path: Path, script: str
 ) -> None:
     """It gets time to save although its shell dies at once, it can print meanwhile, and no further line runs."""
     (tmp_path / "save.py").write_text(SAVES)
-    task = make_task(command=script.format(program=f"{sys.executable} save.py"))
+    (tmp_path / "pretty.py").write_text(PRETTY)
+    task = make_task(command=script.format(program=f"{sys.executable} save.py", python=sys.executable))
     command = TrialCommand(task, 0, {})
     wait_until((tmp_path / "ready").exists)
     noted(task).ask_to_leave()
