@@ -84,11 +84,11 @@ def filters(*leaders: psutil.Process) -> list[psutil.Process]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _JobProcess:
     """A process of a job that may be a program: a leader, or a child of a shell."""
 
     process: psutil.Process
-    above: tuple[_Part, ...]  # the shells that it was started through
+    above: tuple[_JobProcess, ...]  # the shells that it was started through
     is_wrapper: bool  # a shell, or what else runs other programs and does not pass signals on
     handles_sigterm: bool
     reads: str  # the pipe that is its input; "" for other input
@@ -100,7 +100,7 @@ class _Part:
         return bool(self.reads) or any(part.reads for part in self.above)
 
 
-def _parts(leaders: Iterable[psutil.Process]) -> list[_Part]:
+def _parts(leaders: Iterable[psutil.Process]) -> list[_JobProcess]:
     """The leaders and, of shells, the children, shells below shells too; each after those that it was started by."""
     found = [_part(leader, ()) for leader in leaders]
     for part in found:  # grows while it is walked
@@ -109,12 +109,12 @@ def _parts(leaders: Iterable[psutil.Process]) -> list[_Part]:
     return found
 
 
-def _part(process: psutil.Process, above: tuple[_Part, ...]) -> _Part:
+def _part(process: psutil.Process, above: tuple[_JobProcess, ...]) -> _JobProcess:
     written = frozenset(pipe for number in (1, 2) if (pipe := _pipe(process, number)))
-    return _Part(process, above, _is_wrapper(process), _handles_sigterm(process), _pipe(process, 0), written)
+    return _JobProcess(process, above, _is_wrapper(process), _handles_sigterm(process), _pipe(process, 0), written)
 
 
-def _is_program(part: _Part, parts: Iterable[_Part]) -> bool:
+def _is_program(part: _JobProcess, parts: Iterable[_JobProcess]) -> bool:
     """Whether it is told, where it is no shell."""
     if not part.is_filtering:
         return True
