@@ -15,3 +15,12 @@ class WorkPoint:
     share: float | None  # of all work, done or kept; None: nobody knows how much there is
     is_kept: bool  # whether a checkpoint was committed then
     position: tuple[int, int] = (0, 0)  # epochs and steps, in whatever the program counts; (0, 0): nothing, or unknown
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPace:
+    """What a trial of a sweep that has ended took."""
+
+    epochs: int  # that it trained
+    is_whole: bool  # False: it was stopped early
+    held: tuple[tuple[int, float], ...]  # number of an attempt, and wall-clock seconds in which it trained there

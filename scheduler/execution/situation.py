@@ -10,14 +10,13 @@ from spotwise.cost_models.offer import Offer, Pool
 
 from ..core.clock import Clock
 from ..core.run import Attempt, AttemptState, Run, RunKind
-from ..core.work_point import WorkPoint
 from ..engines.base import Engine
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import Settings
 from ..node_agent.end_cause import EndCause
 from ..planning.market_snapshot import MarketSnapshot, gather
 from ..planning.measured_work import read_measured_runs
-from ..planning.observed_speed import ObservedWork, learned, observed_work, report_share
+from ..planning.observed_speed import ObservedWork, learned, observed_sweep, observed_work, report_share
 from ..planning.past_attempts import PastAttempts, read_past_attempts
 from ..planning.plan import fit, make_situation
 from ..planning.run_evidence import evidence_of
@@ -57,7 +56,8 @@ class SituationReader:
         known = known.with_overhead(overhead_hours(run.kind, seen))
         known = known.with_overhead(expected_hours(evidence.starts, known.restart_hours))
         planned = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
-        work = learned(planned, _observed(job, planned, known, attempts, points=workload.points(), now=now))
+        observed = _observed(job, planned, known, attempts, workload=workload, now=now)
+        work = learned(planned, observed, is_sweep=job.sweep is not None)
         money = self.money.left(run, attempts)
         offers = still_offered(fit(job, work, known)[0], attempts)
         situation = make_situation(
@@ -141,7 +141,7 @@ def _observed(
     known: MarketSnapshot,
     attempts: Sequence[Attempt],
     *,
-    points: Sequence[WorkPoint],
+    workload: Workload,
     now: datetime,
 ) -> ObservedWork | None:
     """All of a run's work by its own speed. Hours without a reference are those of the newest machine's kind."""
@@ -151,7 +151,9 @@ def _observed(
         comparable = known.one_machine or work.reference is not None or offer.accelerator == newest
         return known.speed(offer, work.reference) if comparable else None
 
-    return observed_work(attempts, points, speed, now, report_share=report_share(job))
+    if job.sweep is not None:
+        return observed_sweep(job, workload.paces(), attempts, speed)
+    return observed_work(attempts, workload.points(), speed, now, report_share=report_share(job))
 
 
 def once_placed(decision: Decision, situation: Situation) -> Situation:

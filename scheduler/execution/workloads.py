@@ -25,7 +25,7 @@ from ..accounting.work_points import WorkPoints
 from ..core.progress import Progress
 from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
-from ..core.work_point import WorkPoint
+from ..core.work_point import TrialPace, WorkPoint
 from ..engines.base import LaunchRequest
 from ..jobfile.best_epoch import JudgedEpoch
 from ..jobfile.job_spec import EarlyStopping, JobSpec, parse_job
@@ -48,6 +48,10 @@ class Workload(Protocol):
 
     def points(self) -> Sequence[WorkPoint]:
         """The moments at which it said how far it is, oldest first."""
+        ...
+
+    def paces(self) -> Sequence[TrialPace]:
+        """What the trials of a sweep took that have ended; none of a training."""
         ...
 
     def spans(self, attempt: Attempt) -> list[Span]:
@@ -105,6 +109,9 @@ class TrainingWorkload:
         self._read()
         return self._points.points
 
+    def paces(self) -> Sequence[TrialPace]:
+        return ()
+
     def _read(self) -> None:
         new = self._reader.new()
         self._records += new
@@ -160,10 +167,15 @@ class SweepWorkload:
         return Progress(fraction, kept, said if trials else "starting")
 
     def points(self) -> Sequence[WorkPoint]:
-        """When each attempt's first trial began."""
+        """When each trial began to hold capacity; the first one of an attempt is when its work began."""
         self._feed.new()
         holds = [hold for trial in self._feed.study.trials.values() for hold in trial.holds]
         return [WorkPoint(hold.attempt, hold.start, None, False) for hold in sorted(holds, key=lambda h: h.start)]
+
+    def paces(self) -> Sequence[TrialPace]:
+        self._feed.new()
+        trials = self._feed.study.trials.values()
+        return [_pace(trial) for trial in trials if trial.phase in (TrialPhase.COMPLETED, TrialPhase.PRUNED)]
 
     def spans(self, attempt: Attempt) -> list[Span]:
         self._feed.new()
@@ -279,6 +291,11 @@ def cost_by_trial(charges: Sequence[Charge]) -> dict[int, Decimal]:
 def last_metrics(records: Sequence[ProgressRecord]) -> Mapping[str, float]:
     """The newest metrics that a program reported; {} before the first."""
     return next((record.metrics for record in reversed(records) if record.metrics), {})
+
+
+def _pace(trial: TrialView) -> TrialPace:
+    held = tuple((h.attempt, (h.end - h.start).total_seconds()) for h in trial.holds if h.end is not None)
+    return TrialPace(trial.epoch, trial.phase is TrialPhase.COMPLETED, held)
 
 
 def _holds(trial: TrialView, attempt: int) -> list[CapacityShare]:

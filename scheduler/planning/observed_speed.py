@@ -7,7 +7,7 @@ that one epoch corrects a person's figure for the most part, and many replace it
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import stdev
@@ -17,9 +17,9 @@ from spotwise.cost_models.offer import Offer
 
 from ..core.run import Attempt, AttemptState
 from ..core.text import counted
-from ..core.work_point import WorkPoint
+from ..core.work_point import TrialPace, WorkPoint
 from ..jobfile.job_spec import JobSpec
-from .work_estimate import MEASURED_SIGMA, WorkEstimate
+from .work_estimate import MEASURED_SIGMA, STATED_SIGMA, SWEEP_SIGMA, WorkEstimate, sweep_hours
 
 NEWEST_STEPS = 200  # code and machines drift: what was seen before these does not count
 LEAST_SIGMA = 0.03  # however steady it looks: of the logarithm of hours
@@ -63,9 +63,44 @@ def observed_work(
     total = sum(each.share for each in (*seen, *overdue))
     if not total:
         return None
-    spread = stdev(math.log(each.hours / each.share) for each in seen) if len(seen) > 1 else 0.0
-    sigma = math.sqrt((spread**2 + MEASURED_SIGMA**2) / max(len(seen), 1))
-    return ObservedWork(sum(each.hours for each in (*seen, *overdue)) / total, max(sigma, LEAST_SIGMA), len(seen))
+    hours = sum(each.hours for each in (*seen, *overdue)) / total
+    return ObservedWork(hours, _sigma([each.hours / each.share for each in seen]), len(seen))
+
+
+def observed_sweep(
+    job: JobSpec, paces: Iterable[TrialPace], attempts: Sequence[Attempt], speed: Callable[[Offer], float | None]
+) -> ObservedWork | None:
+    """All hours of a sweep, by what its own trials took; None while none has ended, or where nothing bounds them.
+
+    One that was stopped early counts by its epochs, where the job file says how many a whole one has.
+    """
+    if job.sweep is None or job.sweep.most_trials is None:
+        return None
+    epochs = job.work.epochs if job.work else None
+    by_number = {attempt.number: attempt for attempt in attempts}
+    hours, trials = [], []
+    for pace in paces:
+        share = pace.epochs / epochs if epochs else float(pace.is_whole)
+        took = [_held_hours(by_number.get(number), seconds, speed) for number, seconds in pace.held]
+        known = [each for each in took if each is not None]
+        if share > 0 and known and len(known) == len(took) and sum(known) > 0:
+            hours.append(sum(known))
+            trials.append(share)
+    if not trials:
+        return None
+    total, _ = sweep_hours(job.sweep, sum(hours) / sum(trials), epochs)
+    return ObservedWork(total, _sigma([h / t for h, t in zip(hours, trials, strict=True)]), len(trials))
+
+
+def _held_hours(attempt: Attempt | None, seconds: float, speed: Callable[[Offer], float | None]) -> float | None:
+    factor = None if attempt is None else speed(attempt.offer)
+    return None if attempt is None or factor is None else seconds / float(attempt.hour_s) * factor
+
+
+def _sigma(seen: Sequence[float]) -> float:
+    """How well a mean is known: standard deviation of its logarithm."""
+    spread = stdev(math.log(each) for each in seen) if len(seen) > 1 else 0.0
+    return max(math.sqrt((spread**2 + MEASURED_SIGMA**2) / max(len(seen), 1)), LEAST_SIGMA)
 
 
 def report_share(job: JobSpec) -> float | None:
@@ -78,19 +113,24 @@ def report_share(job: JobSpec) -> float | None:
     return 1.0 / work.epochs if work.epochs else None
 
 
-def learned(work: WorkEstimate, seen: ObservedWork | None) -> WorkEstimate:
-    """What was stated or measured before, corrected by what this run was seen to do."""
+def learned(work: WorkEstimate, seen: ObservedWork | None, *, is_sweep: bool = False) -> WorkEstimate:
+    """What was stated or measured before, corrected by what this run was seen to do.
+
+    How many trials of a sweep stay promising is as little known by one as by the other: that much stays unsure.
+    """
     if seen is None:
         return work
+    unsure = SWEEP_SIGMA**2 - STATED_SIGMA**2 if is_sweep else 0.0
     if work.hours is None or work.hours <= 0:
-        return _known(work, seen.hours, seen.sigma, seen) if seen.reports else work
+        return _known(work, seen.hours, math.sqrt(seen.sigma**2 + unsure), seen) if seen.reports else work
     if not seen.reports and seen.hours <= work.hours:
         return work  # a report that is not due yet
     if work.sigma <= 0:
         return work
-    stated, observed = 1.0 / work.sigma**2, 1.0 / seen.sigma**2
+    unsure = min(unsure, max(work.sigma**2 - LEAST_SIGMA**2, 0.0)) if work.sigma > MEASURED_SIGMA else 0.0
+    stated, observed = 1.0 / (work.sigma**2 - unsure), 1.0 / seen.sigma**2
     mean = (stated * math.log(work.hours) + observed * math.log(seen.hours)) / (stated + observed)
-    return _known(work, math.exp(mean), math.sqrt(1.0 / (stated + observed)), seen)
+    return _known(work, math.exp(mean), math.sqrt(1.0 / (stated + observed) + unsure), seen)
 
 
 def _known(work: WorkEstimate, hours: float, sigma: float, seen: ObservedWork) -> WorkEstimate:

@@ -6,10 +6,16 @@ import pytest
 from factories import at, attempt, offer
 
 from spotwise.scheduler.core.run import AttemptState
-from spotwise.scheduler.core.work_point import WorkPoint
+from spotwise.scheduler.core.work_point import TrialPace, WorkPoint
 from spotwise.scheduler.jobfile.job_spec import parse_job
-from spotwise.scheduler.planning.observed_speed import ObservedWork, learned, observed_work, report_share
-from spotwise.scheduler.planning.work_estimate import STATED_SIGMA, WorkEstimate
+from spotwise.scheduler.planning.observed_speed import (
+    ObservedWork,
+    learned,
+    observed_sweep,
+    observed_work,
+    report_share,
+)
+from spotwise.scheduler.planning.work_estimate import STATED_SIGMA, WorkEstimate, work_of
 
 STATED = WorkEstimate(1.3, "work.hours of the job file", None, STATED_SIGMA)
 
@@ -123,3 +129,34 @@ def test_a_report_that_takes_longer_than_those_before_counts_before_it_is_there(
 def test_how_much_is_done_from_one_report_to_the_next(keys: str, expected: float | None) -> None:
     job = parse_job(f"name: x\nrun: python train.py\n{keys}\n", source="job")
     assert report_share(job) == (None if expected is None else pytest.approx(expected))
+
+
+SWEEP = """\
+name: sweep
+run: python train.py
+work: {epochs: 10, hours: 1}
+sweep:
+  metric: loss
+  goal: minimize
+  trials: 8
+  space: {x: {type: float, low: 0, high: 1}}
+"""
+
+
+def test_a_sweep_learns_from_its_own_trials_also_from_those_that_were_stopped_early() -> None:
+    """Stated an hour a trial; they take three: 10 epochs in 3 h, 2 in 0.6 h, over two machines."""
+    job = parse_job(SWEEP, source="job")
+    stated = work_of(job, None)
+    paces = [TrialPace(10, True, ((1, 10800.0),)), TrialPace(2, False, ((1, 1080.0), (2, 1080.0)))] * 4
+    found = observed_sweep(job, paces, [attempt(1), attempt(2)], steady)
+    assert found is not None
+    assert found.hours == pytest.approx(3 * (stated.hours or 0.0))
+    work = learned(stated, found, is_sweep=True)
+    assert work.hours == pytest.approx(found.hours, rel=0.1)
+    assert 0.4 < work.sigma < stated.sigma  # how many stay promising is still not known
+
+
+def test_a_sweep_of_which_no_trial_has_ended_says_nothing_of_its_speed() -> None:
+    job = parse_job(SWEEP, source="job")
+    assert observed_sweep(job, [], [attempt(1)], steady) is None
+    assert observed_sweep(job, [TrialPace(10, True, ((1, 60.0),))], [attempt(1)], lambda _offer: None) is None
