@@ -13,10 +13,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from ..core.errors import InputError, SpotwiseError
 from ..reports import ReportData, build_report, focus_csv, render_html, report_json
+from .bounded_server import BoundedServer
+from .shared_work import SharedWork
 
 REFRESH_S = 10  # a browser loads the page again after so many seconds
 _LOG = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def _csv(data: ReportData) -> Answer:
 _PAGES: dict[str, Callable[[ReportData], Answer]] = {"/": _html, "/report.json": _json, "/focus.csv": _csv}
 
 
-def make_server(load: Callable[[], ReportData], host: str = "127.0.0.1", port: int = 8470) -> ThreadingHTTPServer:
+def make_server(load: Callable[[], ReportData], host: str = "127.0.0.1", port: int = 8470) -> BoundedServer:
     """A server that is bound but not yet serving; port 0 takes any free one. The caller closes it.
 
     Raises:
@@ -72,10 +74,10 @@ def make_server(load: Callable[[], ReportData], host: str = "127.0.0.1", port: i
         raise InputError(f"the dashboard has no login and listens on 127.0.0.1 only, not on {host}; reach it by ssh -L")
 
     class Handler(_Handler):
-        load_data = staticmethod(load)
+        answer_to = SharedWork(lambda path: answer(path, load))
 
     try:
-        return ThreadingHTTPServer((host, port), Handler)
+        return BoundedServer((host, port), Handler)
     except OSError as error:
         raise InputError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from error
 
@@ -98,7 +100,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     server_version = "spotwise"
     sys_version = ""
-    load_data: Callable[[], ReportData]
+    server: BoundedServer
+    answer_to: SharedWork[str, Answer]
 
     def do_GET(self) -> None:
         self._answer(with_body=True)
@@ -107,8 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(with_body=False)
 
     def _answer(self, *, with_body: bool) -> None:
+        self.server.has_asked(self.connection)
         if self._is_local():
-            found = answer(self.path, self.load_data)
+            found = self.answer_to(self.path.partition("?")[0])
         else:
             found = Answer(HTTPStatus.FORBIDDEN, "text/plain", "ask for 127.0.0.1 or localhost\n")
         body = found.body.encode()
