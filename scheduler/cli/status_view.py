@@ -50,6 +50,7 @@ STATE_STYLES = {
     "lost": "red",
     "stopped": "red",
     "unsaved": "yellow",
+    "incomplete": "yellow",
     "late": "red",
 }
 _UNPROVEN = "no checkpoint seen yet: a preemption now would take all work"

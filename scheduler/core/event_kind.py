@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     LATE = "late"  # the deadline will more likely be missed than met, as far as is known now
     FAULT = "fault"  # something could not be done now and is tried again
     UNREADABLE = "unreadable"  # a machine wrote a line that cannot be read: it is passed over
+    INCOMPLETE = "incomplete"  # the run completed below the work that its job file states
     ENDED = "ended"  # the run is over
 
     # an attempt has ended; one for each final `AttemptState`

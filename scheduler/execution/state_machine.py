@@ -29,8 +29,20 @@ class Transition:
     reason: str
 
 
-def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
+def left_with_0_when_told(seen: Observation) -> bool:
+    """Whether a program ended with exit code 0 after a notice, or a request to leave.
+
+    Some libraries leave so on SIGTERM, with most of the work to do: then 0 alone says nothing.
+    """
+    is_told = seen.cause is not EndCause.EXITED or seen.notice_at is not None
+    return seen.phase is Phase.ENDED and seen.exit_code == 0 and is_told
+
+
+def observed(attempt: Attempt, seen: Observation, now: datetime, *, is_done: bool = False) -> Attempt:
     """The attempt with what the engine saw of it.
+
+    Args:
+        is_done: whether all work is known to be done; asked where ``left_with_0_when_told``.
 
     The machine's own times win over ours, unless they are off by more than clocks are. They are kept in order, since
     the clocks of two machines may disagree.
@@ -44,7 +56,7 @@ def observed(attempt: Attempt, seen: Observation, now: datetime) -> Attempt:
         running = seen.phase is Phase.RUNNING
         return known.evolve(state=AttemptState.RUNNING if running else attempt.state)
     ended = max(_credible(seen.ended_at, attempt, now) or now, started or launched, launched)
-    state, reason = outcome(attempt, seen)
+    state, reason = outcome(attempt, seen, is_done=is_done)
     if state is AttemptState.REFUSED or (seen.cause in _NEVER_UP and seen.launched_at is None):
         ended = launched  # nothing came up, nothing is billed
     return known.evolve(state=state, ended_at=ended, end_cause=seen.cause, end_reason=reason, exit_code=seen.exit_code)
@@ -68,10 +80,14 @@ def _landed(attempt: Attempt, seen: Observation) -> Attempt:
     return attempt.evolve(offer=offer, landed_zone=zone)
 
 
-def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
+def outcome(attempt: Attempt, seen: Observation, *, is_done: bool = False) -> tuple[AttemptState, str]:
     """How an attempt ended, with the reason that a person reads."""
-    code, place = seen.exit_code, attempt.offer.key
-    match seen.cause:
+    code, place, cause = seen.exit_code, attempt.offer.key, seen.cause
+    if left_with_0_when_told(seen):
+        if is_done:
+            return AttemptState.COMPLETED, "told to leave, the command ended with exit code 0 and all its work done"
+        cause = EndCause.PREEMPTED if cause is EndCause.EXITED else cause  # a node of an older version said so
+    match cause:
         case EndCause.NO_CAPACITY:
             found = AttemptState.REFUSED, seen.message or f"no capacity in {place}"
         case EndCause.NOT_OFFERED:
@@ -79,8 +95,7 @@ def outcome(attempt: Attempt, seen: Observation) -> tuple[AttemptState, str]:
         case EndCause.WITHDRAWN:
             found = AttemptState.REFUSED, seen.message or "given up before a machine was there"
         case EndCause.PREEMPTED:
-            saved = " after saving a checkpoint" if code == EXIT_PREEMPTED else ""
-            found = AttemptState.PREEMPTED, f"{place} took the capacity back; the program left{saved}"
+            found = AttemptState.PREEMPTED, f"{place} took the capacity back; the program left{_left(code)}"
         case EndCause.TERMINATED if attempt.migrating:
             found = AttemptState.MIGRATED, "ended by spotwise to continue elsewhere"
         case EndCause.TERMINATED:
@@ -103,6 +118,12 @@ def nowhere(reason: str, attempts: Sequence[Attempt]) -> Transition:
     refused = next((a for a in reversed(attempts) if a.end_cause is EndCause.NOT_OFFERED), None)
     last = "" if refused is None else f"; {refused.offer.key} answered: {refused.end_reason}"
     return Transition(RunState.FAILED, f"no placement is possible: {reason}{last}")
+
+
+def _left(code: int | None) -> str:
+    if code == 0:
+        return " with exit code 0, its work not known to be done"
+    return " after saving a checkpoint" if code == EXIT_PREEMPTED else ""
 
 
 def _exited(code: int | None) -> tuple[AttemptState, str]:

@@ -30,7 +30,7 @@ from ..policies.base import Move, Situation, Stay, Wait
 from ..store import Store
 from . import lease_owner
 from .active_runs import observe_all, read_active_runs, warn_of_unreadable
-from .end_reason import explained
+from .end_reason import SHORT_END, explained, missing_work
 from .held_leases import LEASE_S, RENEW_S, HeldLeases
 from .launches import Launch, Launches
 from .money_left import Cap, MoneyLeft
@@ -39,7 +39,7 @@ from .run_jobs import RunJobs
 from .run_notes import RunNotes
 from .run_secrets import forget_secrets, remove_left_over
 from .situation import SituationReader, checkpoint_every, once_placed
-from .state_machine import Transition, last_of_each_host, nowhere, observed, of_all_hosts
+from .state_machine import Transition, last_of_each_host, left_with_0_when_told, nowhere, observed, of_all_hosts
 from .workloads import Workload
 
 _log = logging.getLogger(__name__)
@@ -223,7 +223,8 @@ class Supervisor:
         """Record what became of an attempt; its charges in the same transaction as its end."""
         if seen.phase is Phase.UNKNOWN and seen.message:
             self._notes.fault(run, seen.message)
-        known = observed(attempt, seen, self._clock.now())
+        is_done = left_with_0_when_told(seen) and self._work(run)[1].is_done(attempt)
+        known = observed(attempt, seen, self._clock.now(), is_done=is_done)
         if known == attempt:
             return attempt
         lease = self._leases[run.id]
@@ -351,6 +352,9 @@ class Supervisor:
         if transition.state is None:
             return
         now = self._clock.now()
+        missing = missing_work(self._work(run)[1]) if transition.state is RunState.COMPLETED else ""
+        if missing:
+            self._notes.happened(run, EventKind.INCOMPLETE, f"{SHORT_END} {missing}")
         self._keep_study(run, now)
         ended = replace(
             run,

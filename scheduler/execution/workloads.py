@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress
+from spotwise.checkpoints import ProgressReader, ProgressRecord, read_progress, says_finished
 from spotwise.checkpoints.json_lines import SkippedLines, first_skipped
 from spotwise.checkpoints.settings import KEEP_BEST_VARIABLE
 
@@ -62,6 +62,10 @@ class Workload(Protocol):
         """The study so far, of a sweep."""
         ...
 
+    def is_done(self, attempt: Attempt) -> bool:
+        """Whether all work of an attempt's host is known to be done: it said so, or reached what the job file says."""
+        ...
+
     @property
     def unreadable(self) -> str:
         """The first line of the files read so far that could not be read, for people; "" where all could."""
@@ -103,7 +107,7 @@ class TrainingWorkload:
         text = (
             "no progress reported" if newest is None else f"epoch {newest.epoch}{of}, {kept} kept  {metrics}".rstrip()
         )
-        return Progress(min(1.0, kept / total) if total else 0.0, kept, text)
+        return Progress(min(1.0, kept / total) if total else 0.0, kept, text, is_total_known=total is not None)
 
     def points(self) -> Sequence[WorkPoint]:
         self._read()
@@ -122,6 +126,9 @@ class TrainingWorkload:
 
     def study(self, charges: Sequence[Charge], attempts: Sequence[Attempt], now: datetime) -> StudyRecord | None:
         return None
+
+    def is_done(self, attempt: Attempt) -> bool:
+        return self.progress().fraction >= 1.0 or says_finished(self._records)
 
     @property
     def unreadable(self) -> str:
@@ -204,6 +211,10 @@ class SweepWorkload:
             costs=cost_by_trial(charges),
         )
         return with_terms(record, sweep, attempts, charges, self._past)
+
+    def is_done(self, attempt: Attempt) -> bool:
+        self._feed.new()
+        return attempt.host in self._feed.study.finished_hosts
 
     @property
     def unreadable(self) -> str:

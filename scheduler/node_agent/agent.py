@@ -118,7 +118,8 @@ class Agent:
             return ending
         if ending.exit_code not in OF_SIGTERM:  # else the others might take for a crash what is none
             self._tell(cause=ending.cause, exit_code=ending.exit_code, message=ending.message)
-        longest_s = _SECOND_LOOK_S + (2 * self._exchange.pause_s if self._task.nodes > 1 else 0)
+        others_s = 2 * self._exchange.pause_s if self._task.nodes > 1 and ending.exit_code != 0 else 0.0
+        longest_s = _SECOND_LOOK_S + others_s
         self._wait_while(lambda: self._runner.leave is None, longest_s)
         return reconsidered(ending, self._runner.leave, self._stop_signals.peer_fault)
 

@@ -13,13 +13,14 @@ from .peers import PeerFault
 from .program_end import ProgramEnd
 from .runner import StopOrder
 
-OF_SIGTERM = (EXIT_PREEMPTED, 128 + 15)  # exit codes of a program that was told to leave
+OF_SIGTERM = (EXIT_PREEMPTED, 128 + 15, 0)  # exit codes of a program that was told to leave; some leave with 0
 
 
 def may_have_a_reason(ending: ProgramEnd, nodes: int) -> bool:
     """Whether an end that nobody asked for may turn out to have been asked for, or caused elsewhere."""
-    has_failed = ending.cause is EndCause.EXITED and ending.exit_code != 0
-    return has_failed and (nodes > 1 or ending.exit_code in OF_SIGTERM)
+    if ending.cause is not EndCause.EXITED:
+        return False
+    return ending.exit_code in OF_SIGTERM or (nodes > 1 and ending.exit_code != 0)
 
 
 def reconsidered(ending: ProgramEnd, leave: StopOrder | None, fault: PeerFault | None) -> ProgramEnd:
@@ -34,7 +35,7 @@ def reconsidered(ending: ProgramEnd, leave: StopOrder | None, fault: PeerFault |
 
 def explained(ending: ProgramEnd, fault: PeerFault | None) -> ProgramEnd:
     """The end of a program that was told to leave; where another node was the reason, by what happened there."""
-    if fault is None or ending.exit_code == 0:
+    if fault is None or (ending.exit_code == 0 and not fault.has_failed):
         return ending
     if fault.is_a_crash:
         return ProgramEnd(fault.cause, ending.at, fault.exit_code, fault.message)

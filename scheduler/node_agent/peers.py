@@ -83,6 +83,11 @@ class PeerFault:
         """Whether it is what its program did that ends the attempt, and not what befell its machine."""
         return self.cause in (EndCause.EXITED, EndCause.SETUP_FAILED)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its program ended by itself, and not well."""
+        return self.is_a_crash and self.exit_code != 0
+
 
 class Peers:
     """The other nodes as one of them sees them."""

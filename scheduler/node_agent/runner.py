@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,8 @@ from .steady_clock import steady_s
 
 TICK_S = 0.1  # how soon a request to stop is seen; ends of processes are seen at once
 EXIT_CANNOT_RUN = 126  # what a shell exits with for it
+# A program that falls before ``| tee`` has not ended well. Not for ``setup``, where ``yes | install`` is usual.
+_PIPEFAIL = ("-o", "pipefail")
 _SIGTERM_EXIT = 128 + signal.SIGTERM
 
 
@@ -98,9 +100,9 @@ class Runner:
         return failed if code else None
 
     def work(self, command: str) -> ProgramEnd:
-        """Run the command. Exit code 0 is an end of its own making, even after a notice: the work is done."""
+        """Run the command. Told to leave, it may also leave with 0: whether all work is done, others must know."""
         code, at = self._run(command, NodeEventName.STARTED)
-        if self.leave is None or code == 0:
+        if self.leave is None:
             return ProgramEnd(EndCause.EXITED, at, code, f"the command ended with exit code {code}")
         saved = "the program saved and left" if code == EXIT_PREEMPTED else f"the program left with exit code {code}"
         return ProgramEnd(self.leave.cause, at, code, f"{self.leave.cause}; {saved}")
@@ -117,7 +119,7 @@ class Runner:
     def _run(self, script: str, event: NodeEventName) -> tuple[int, datetime]:
         """Run a shell script until it has ended, or until it must. Its exit code, and when it was gone."""
         try:
-            process = self._start(script)
+            process = self._start(script, _PIPEFAIL if event is NodeEventName.STARTED else ())
         except OSError as error:
             self.write_log(f"cannot run bash in {self._workdir}: {error.strerror}")
             return EXIT_CANNOT_RUN, self._clock.now()
@@ -136,10 +138,10 @@ class Runner:
         process.returncode = self._exit_codes[leader.pid]  # reaped here, not by subprocess
         return self._exit_code(leader, told), self._clock.now()
 
-    def _start(self, script: str) -> subprocess.Popen[bytes]:
+    def _start(self, script: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                ["bash", "-c", script],
+                ["bash", *options, "-c", script],
                 cwd=self._workdir,
                 env=self._env,
                 stdin=subprocess.DEVNULL,

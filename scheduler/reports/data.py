@@ -43,6 +43,7 @@ class ReportData:
     models: tuple[ModelRow, ...] = ()
     past: tuple[StudyRecord, ...] = ()  # that sweeps learned from, imported ones too
     remaining: Mapping[str, Remaining] = field(default_factory=dict)  # by open run: what was left, as last estimated
+    incomplete: frozenset[str] = frozenset()  # ids of runs that completed below the work that their job files state
     unreadable: tuple[str, ...] = ()  # ids of runs that are left out with all that is theirs: the store is damaged
     unsupervised: Mapping[str, datetime] = field(default_factory=dict)  # by open run: since when nobody drives it
     team_budgets: Mapping[str, Decimal] = field(default_factory=dict)  # USD per calendar month (UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from ..core.event_kind import EventKind
 from ..execution.context import App
 from ..execution.supervision import unsupervised_since
 from ..retraining.judging import Judgement
@@ -36,6 +37,7 @@ def report_data(app: App) -> ReportData:
         remaining={run_id: each for run_id, each in left.items() if each is not None},
         unsupervised=unsupervised_since(store, now),
         team_budgets={name: budget for name, budget in budgets.items() if budget is not None},
+        incomplete=store.runs_with(EventKind.INCOMPLETE),
         unreadable=tuple(sorted(unreadable)),
     )
 

@@ -93,6 +93,7 @@ def _run_line(run: Run, charges: Sequence[Charge], attempts: Sequence[Attempt], 
         spend=spend,
         end_reason=run.end_reason,
         unsupervised_since=data.unsupervised.get(run.id),
+        incomplete=run.id in data.incomplete,
         code="" if code is None else code.text,
     )
 

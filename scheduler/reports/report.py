@@ -249,6 +249,7 @@ class RunLine:
     spend: Spend
     end_reason: str
     unsupervised_since: datetime | None  # of a run that is open: nobody moves or stops what it may hold
+    incomplete: bool  # it completed below the work that its job file states
     code: str  # which code it executes, and of which commit; "" where nobody knows
 
 

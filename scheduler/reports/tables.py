@@ -152,15 +152,22 @@ def run_grid(section: Section, usd: Usd) -> Grid:
                     *(percent(run.work_kept_share), in_time(run.deadline)),
                     *(usd(run.spend.booked_usd), percent(run.spend.saved_share)),
                 ),
-                tone="bad" if run.state is RunState.FAILED or run.unsupervised_since else "",
+                tone=_state_tone(run),
             )
             for run in section.runs
         ),
     )
 
 
+def _state_tone(run: RunLine) -> str:
+    if run.state is RunState.FAILED or run.unsupervised_since:
+        return "bad"
+    return "warn" if run.incomplete else ""
+
+
 def _state_cell(run: RunLine) -> str:
-    return f"{label(run.state)}, {NOT_SUPERVISED}" if run.unsupervised_since else label(run.state)
+    beside = [NOT_SUPERVISED] if run.unsupervised_since else ["incomplete"] if run.incomplete else []
+    return ", ".join([label(run.state), *beside])
 
 
 def in_time(state: DeadlineState | None) -> str:

@@ -332,6 +332,11 @@ class Store:
         query = select(tables.events).where(tables.events.c.run_id == run_id).order_by(tables.events.c.id)
         return self.unreadable.decode("events", self._rows(query), _event_in, run_key="")
 
+    def runs_with(self, kind: EventKind) -> frozenset[str]:
+        """Ids of the runs to which this has happened."""
+        query = select(tables.events.c.run_id).where(tables.events.c.kind == kind.value).distinct()
+        return frozenset(row["run_id"] for row in self._rows(query))
+
     # what is left
 
     def save_remaining(self, run_id: str, remaining: Remaining, lease: Lease) -> None:

@@ -23,6 +23,8 @@ from .process_id import note_processes, noted_processes
 
 _TAIL_BYTES = 8192
 
+_BASH = ("bash", "-o", "pipefail", "-c")  # a program that falls before `| tee` has not ended well
+
 
 def trial_environment(task: SweepTask, number: int, params: Mapping[str, Any]) -> dict[str, str]:
     """What the process finds in its environment beyond the host's own."""
@@ -67,7 +69,15 @@ class TrialCommand:
         folder.leaving.unlink(missing_ok=True)
         with folder.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), "bash", "-c", task.command],
+                [
+                    sys.executable,
+                    "-I",
+                    "-S",
+                    die_with_parent.__file__,
+                    str(os.getpid()),
+                    *_BASH,
+                    task.command,
+                ],
                 cwd=task.workdir,
                 env={**_inherited(), **trial_environment(task, number, params)},
                 stdin=subprocess.DEVNULL,

@@ -21,7 +21,7 @@ SILENT = PeerFault(1, EndCause.VANISHED, "node 1 has gone silent")
 
 @pytest.mark.parametrize(
     ("code", "nodes", "may"),
-    [(0, 2, False), (1, 1, False), (1, 2, True), (75, 1, True), (143, 1, True), (137, 1, False)],
+    [(0, 1, True), (1, 1, False), (1, 2, True), (75, 1, True), (143, 1, True), (137, 1, False)],
 )
 def test_which_ends_are_looked_at_twice(code: int, nodes: int, may: bool) -> None:
     assert may_have_a_reason(CRASH._replace(exit_code=code), nodes) is may
@@ -31,9 +31,13 @@ def test_a_setup_that_failed_did_so_by_itself() -> None:
     assert not may_have_a_reason(CRASH._replace(cause=EndCause.SETUP_FAILED), 2)
 
 
-@pytest.mark.parametrize("fault", [TAKEN, FELL, SILENT, None])
-def test_work_that_is_done_is_done_whatever_became_of_the_others(fault: PeerFault | None) -> None:
+@pytest.mark.parametrize("fault", [TAKEN, SILENT, None])
+def test_what_befell_another_machine_leaves_an_end_with_0_as_it_is(fault: PeerFault | None) -> None:
     assert explained(DONE, fault) == DONE
+
+
+def test_a_program_that_left_with_0_because_another_crashed_has_not_done_its_work() -> None:
+    assert explained(DONE, FELL) == ProgramEnd(EndCause.EXITED, NOW, 3, "node 1: it crashed")
 
 
 def test_without_another_node_in_it_an_end_stays_what_it_is() -> None:

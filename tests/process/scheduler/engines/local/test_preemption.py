@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -81,6 +82,27 @@ def test_a_program_that_saves_on_notice_is_preempted_with_its_own_code(
     short_lived: LocalEngine, home: Path, program: Callable[[str], str]
 ) -> None:
     assert_preempted_after_saving(*run_until_preempted(short_lived, home, f"{program(SAVES)} 75"))
+
+
+def test_a_program_that_leaves_with_0_on_notice_was_preempted_and_says_its_code(
+    short_lived: LocalEngine, home: Path, program: Callable[[str], str]
+) -> None:
+    """As PyTorch Lightning's fit() does on SIGTERM: whether all work is done, its progress must say."""
+    _, end = run_until_preempted(short_lived, home, f"{program(SAVES)} 0")
+    assert (end.cause, end.exit_code, end.notice_at is not None) == (EndCause.PREEMPTED, 0, True)
+
+
+def test_a_program_that_is_killed_before_tee_has_not_ended_well(make_engine: MakeEngine, home: Path) -> None:
+    engine = make_engine(None)
+    command = f"{sys.executable} -c 'import os; os.kill(os.getpid(), 9)' | tee log; exit $?"
+    handle = engine.launch(make_request(home, engine.offers()[0], command))
+    assert seen_ended(engine, handle, CLOCK).exit_code == 137
+
+
+def test_a_setup_may_answer_questions_with_yes(make_engine: MakeEngine, home: Path) -> None:
+    engine = make_engine(None)
+    request = replace(make_request(home, engine.offers()[0], "exit 3"), setup="yes | head -1 > /dev/null")
+    assert seen_ended(engine, engine.launch(request), CLOCK).exit_code == 3
 
 
 def test_a_program_in_a_script_of_several_lines_is_told_too_and_no_further_line_runs(
