@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from spotwise.checkpoints.progress import ProgressRecord
 
+from ..core.kept_work import KeptWork
 from ..core.run import Attempt, AttemptState
 from .ledger import Category, Span
 
@@ -65,6 +66,13 @@ def sweep_spans(
 def epochs_kept(records: Iterable[ProgressRecord]) -> int:
     """Epochs in the newest committed checkpoint: what a restart need not do again."""
     return max((record.epoch for record in records if record.event in KEPT_EVENTS), default=0)
+
+
+def work_kept(records: Sequence[ProgressRecord]) -> KeptWork:
+    """What the newest committed checkpoints hold, in whatever the program counts."""
+    kept = [record for record in records if record.event in KEPT_EVENTS]
+    steps = max((record.step for record in kept), default=0)
+    return KeptWork(epochs_kept(kept), steps or len({record.checkpoint for record in kept if record.checkpoint}))
 
 
 def _interval(attempt: Attempt) -> tuple[datetime, datetime]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from spotwise.cost_models.offer import Offer
 
 from ..node_agent.end_cause import EndCause
+from .kept_work import KeptWork
 
 
 class RunState(StrEnum):
@@ -87,7 +88,13 @@ class Attempt:
     checkpoint_every: str = ""  # what the program is told: "2 epochs", "4.2 minutes"; "": its own default
     migrating: bool = False  # we asked it to leave in order to continue elsewhere
     landed_zone: str = ""  # where its machines came up, if the offer leaves that open and the engine found it out
-    epochs_kept: int = 0  # epochs in the last committed checkpoint: progress, for the crash limit
+    epochs_kept: int = 0  # epochs in the last committed checkpoint
+    steps_kept: int = 0  # steps in it; where the program counts none, how many checkpoints it has committed
+
+    @property
+    def kept(self) -> KeptWork:
+        """Progress in whatever the program counts: for the crash limit, and for all who ask whether a run gets on."""
+        return KeptWork(self.epochs_kept, self.steps_kept)
 
     @property
     def billed(self) -> Offer:

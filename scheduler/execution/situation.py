@@ -47,7 +47,7 @@ class SituationReader:
     ) -> tuple[Situation, MarketSnapshot]:
         """What the policy of a run looks at now."""
         now, progress = self._clock.now(), workload.progress()
-        evidence = evidence_of(attempts, workload.points(), progress.epochs_kept, now)
+        evidence = evidence_of(attempts, workload.points(), progress.kept, now)
         known = self._known(run.engine)
         seen = self._measured_for(run, known)
         # This run's own attempts are newer than the past that is kept.

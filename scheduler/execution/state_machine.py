@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from spotwise.checkpoints import EXIT_PREEMPTED
 
+from ..core.kept_work import KeptWork
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.text import counted
 from ..engines.base import Observation, Phase
@@ -82,12 +83,8 @@ def _landed(attempt: Attempt, seen: Observation) -> Attempt:
 
 def outcome(attempt: Attempt, seen: Observation, *, is_done: bool = False) -> tuple[AttemptState, str]:
     """How an attempt ended, with the reason that a person reads."""
-    code, place, cause = seen.exit_code, attempt.offer.key, seen.cause
-    if left_with_0_when_told(seen):
-        if is_done:
-            return AttemptState.COMPLETED, "told to leave, the command ended with exit code 0 and all its work done"
-        cause = EndCause.PREEMPTED if cause is EndCause.EXITED else cause  # a node of an older version said so
-    match cause:
+    code, place = seen.exit_code, attempt.offer.key
+    match _cause(seen, is_done=is_done):
         case EndCause.NO_CAPACITY:
             found = AttemptState.REFUSED, seen.message or f"no capacity in {place}"
         case EndCause.NOT_OFFERED:
@@ -120,6 +117,15 @@ def nowhere(reason: str, attempts: Sequence[Attempt]) -> Transition:
     return Transition(RunState.FAILED, f"no placement is possible: {reason}{last}")
 
 
+def _cause(seen: Observation, *, is_done: bool) -> EndCause | None:
+    """Why it ended, with what is known of its work: a node knows only what was asked of it."""
+    if not left_with_0_when_told(seen):
+        return seen.cause
+    if is_done:
+        return EndCause.EXITED
+    return EndCause.PREEMPTED if seen.cause is EndCause.EXITED else seen.cause  # an older node said it so
+
+
 def _left(code: int | None) -> str:
     if code == 0:
         return " with exit code 0, its work not known to be done"
@@ -142,7 +148,7 @@ def after(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Transition
     if run.cancel_requested:
         return Transition(RunState.CANCELLED, "cancelled by request")
     if run.budget_spent:
-        where = "at a checkpoint" if any(attempt.epochs_kept for attempt in attempts) else "with nothing kept"
+        where = "at a checkpoint" if any(attempt.kept for attempt in attempts) else "with nothing kept"
         return Transition(RunState.STOPPED, f"stopped {where}: {run.end_reason or 'the budget is spent'}")
     if last.state in _CRASHES:
         return _after_crash(attempts, crash_limit)
@@ -174,12 +180,12 @@ def of_all_hosts(run: Run, attempts: Sequence[Attempt], crash_limit: int) -> Tra
 
 
 def crashes_without_progress(attempts: Sequence[Attempt]) -> int:
-    """How many attempts in a row, counted from the last, crashed or were lost without one more epoch kept than before.
+    """How many attempts in a row, counted from the last, crashed or were lost without more work kept than before.
 
     A machine that is lost each time is no accident: the program may have brought it down.
     """
     crashes = 0
-    kept = [0, *(attempt.epochs_kept for attempt in attempts)]
+    kept = [KeptWork(), *(attempt.kept for attempt in attempts)]
     for i in range(len(attempts) - 1, -1, -1):
         if attempts[i].state is AttemptState.REFUSED:
             continue

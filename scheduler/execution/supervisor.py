@@ -232,7 +232,8 @@ class Supervisor:
             self._store.save_attempt(known, lease)
             return known
         workload = self._work(run)[1]
-        ended = known.evolve(epochs_kept=workload.progress().epochs_kept)
+        kept = workload.progress().kept
+        ended = known.evolve(epochs_kept=kept.epochs, steps_kept=kept.steps)
         charges = book(ended, workload.spans(ended)) if ended.state is not AttemptState.REFUSED else ()
         self._store.save_attempt(ended, lease, charges)
         spent = sum((charge.amount_usd for charge in charges), Decimal(0))
@@ -283,6 +284,7 @@ class Supervisor:
         self, run: Run, host: int, number: int, decision: Move, *, situation: Situation, known: MarketSnapshot
     ) -> None:
         """Record first, launch second: a crash in between launches it again under the same id."""
+        kept = self._work(run)[1].progress().kept
         attempt = Attempt(
             id=f"{run.id}-a{number}",
             run_id=run.id,
@@ -295,7 +297,8 @@ class Supervisor:
             hour_s=known.hour_s,
             cost_basis=known.cost_basis,
             checkpoint_every=checkpoint_every(self._work(run)[0], decision.offer, situation),
-            epochs_kept=self._work(run)[1].progress().epochs_kept,
+            epochs_kept=kept.epochs,
+            steps_kept=kept.steps,
             host=host,
         )
         lease = self._leases[run.id]

@@ -20,8 +20,9 @@ from spotwise.checkpoints.json_lines import SkippedLines, first_skipped
 from spotwise.checkpoints.settings import KEEP_BEST_VARIABLE
 
 from ..accounting.ledger import Charge, Span
-from ..accounting.time_spans import CapacityShare, epochs_kept, sweep_spans, training_spans
+from ..accounting.time_spans import KEPT_EVENTS, CapacityShare, sweep_spans, training_spans, work_kept
 from ..accounting.work_points import WorkPoints
+from ..core.kept_work import KeptWork
 from ..core.progress import Progress
 from ..core.run import Attempt, Run
 from ..core.study import StudyRecord
@@ -29,6 +30,7 @@ from ..core.work_point import TrialPace, WorkPoint
 from ..engines.base import LaunchRequest
 from ..jobfile.best_epoch import JudgedEpoch
 from ..jobfile.job_spec import EarlyStopping, JobSpec, parse_job
+from ..jobfile.schema import WorkSpec
 from ..tuning.study.study_record import to_record
 from ..tuning.study.study_state import StudyFeed, TrialPhase, TrialView
 from ..tuning.study.sweep_task import StoppingRule, SweepTask
@@ -99,15 +101,14 @@ class TrainingWorkload:
 
     def progress(self) -> Progress:
         self._read()
-        kept = epochs_kept(self._records)
         newest = self._records[-1] if self._records else None
-        total = self._job.work.epochs if self._job.work else None
-        of = f" of {total}" if total else ""
-        metrics = "" if newest is None else "  ".join(f"{k} {v:.4g}" for k, v in last_metrics(self._records).items())
-        text = (
-            "no progress reported" if newest is None else f"epoch {newest.epoch}{of}, {kept} kept  {metrics}".rstrip()
-        )
-        return Progress(min(1.0, kept / total) if total else 0.0, kept, text, is_total_known=total is not None)
+        shares = [point.share for point in self._points.points if point.is_kept and point.share is not None]
+        work = self._job.work
+        is_total_known = work is not None and (work.epochs is not None or work.steps is not None)
+        metrics = "  ".join(f"{name} {value:.4g}" for name, value in last_metrics(self._records).items())
+        kept = work_kept(self._records)
+        said = "no progress reported" if newest is None else f"{_position(newest, kept, work)}  {metrics}".rstrip()
+        return Progress(max(shares, default=0.0), kept, said, is_total_known=is_total_known)
 
     def points(self) -> Sequence[WorkPoint]:
         self._read()
@@ -143,6 +144,9 @@ class SweepWorkload:
         self._feed = StudyFeed(Path(run.folder) / "study")
         self._past: tuple[str, ...] | None = None
         self._skipped: dict[str, SkippedLines] = {}  # by trial's file: lines that were no progress
+        self._readers: dict[int, ProgressReader] = {}  # by trial
+        self._kept: dict[int, list[ProgressRecord]] = {}  # by trial: of its checkpoints
+        self._settled: set[int] = set()  # trials that have ended
 
     def request(self, attempt: Attempt) -> LaunchRequest:
         # -P: a ray.py in the work folder is the user's, not ours
@@ -166,7 +170,7 @@ class SweepWorkload:
         frozen = sum(trial.phase is TrialPhase.FROZEN for trial in trials)
         total = self._job.sweep.most_trials if self._job.sweep else None
         fraction = min(1.0, (ended + frozen) / total) if total else 0.0  # most of the frozen stay so
-        kept = sum(trial.epoch for trial in trials)
+        kept = KeptWork(sum(trial.epoch for trial in trials), self._steps_kept())
         of = f" of {total}" if total else ""
         aside = f", {frozen} set aside" if frozen else ""
         early = f"; {self._feed.study.end_reason}" if self._feed.study.end_reason else ""
@@ -220,9 +224,23 @@ class SweepWorkload:
     def unreadable(self) -> str:
         return first_skipped({f"study/{name}": lines for name, lines in self._feed.skipped.items()} | self._skipped)
 
+    def _steps_kept(self) -> int:
+        """Of all trials that ever ran. What has ended is read once more, and then remembered."""
+        for trial in self._feed.study.trials.values():
+            if trial.holds and trial.number not in self._settled:
+                reader = self._readers.setdefault(trial.number, ProgressReader(self._trial_file(trial.number)))
+                kept = self._kept.setdefault(trial.number, [])
+                kept += [record for record in reader.new() if record.event in KEPT_EVENTS]
+                if trial.phase.is_final:
+                    self._settled.add(trial.number)
+        return sum(work_kept(kept).steps for kept in self._kept.values())
+
+    def _trial_file(self, number: int) -> str:
+        return str(Path(self._run.folder) / "trials" / f"{number:04d}" / "progress.jsonl")
+
     def _trial_progress(self, number: int) -> list[ProgressRecord]:
         name = f"trials/{number:04d}/progress.jsonl"
-        reader = ProgressReader(str(Path(self._run.folder) / name))
+        reader = ProgressReader(self._trial_file(number))
         records, self._skipped[name] = reader.new(), reader.skipped
         return records
 
@@ -307,6 +325,15 @@ def last_metrics(records: Sequence[ProgressRecord]) -> Mapping[str, float]:
 def _pace(trial: TrialView) -> TrialPace:
     held = tuple((h.attempt, (h.end - h.start).total_seconds()) for h in trial.holds if h.end is not None)
     return TrialPace(trial.epoch, trial.phase is TrialPhase.COMPLETED, held)
+
+
+def _position(newest: ProgressRecord, kept: KeptWork, work: WorkSpec | None) -> str:
+    """Where a training is, in what the job file counts, or else in what the program does."""
+    epochs, steps = (work.epochs, work.steps) if work is not None else (None, None)
+    in_steps = steps is not None or (epochs is None and newest.epoch == 0 and newest.step > 0)
+    at, held, total = (newest.step, kept.steps, steps) if in_steps else (newest.epoch, kept.epochs, epochs)
+    text = f"{'step' if in_steps else 'epoch'} {at}{f' of {total}' if total else ''}, {held} kept"
+    return text if in_steps or kept.epochs or not kept.steps else f"{text} (step {newest.step}, {kept.steps} kept)"
 
 
 def _holds(trial: TrialView, attempt: int) -> list[CapacityShare]:

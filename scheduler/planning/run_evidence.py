@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..core.kept_work import KeptWork
 from ..core.run import Attempt, AttemptState
 from ..core.work_point import WorkPoint
 from .start_estimate import AS_LONG_AGAIN, Observed
 
+NOTHING = KeptWork()
 TAKEN = frozenset({AttemptState.PREEMPTED, AttemptState.LOST})  # the machine was taken away
 
 
@@ -35,13 +37,13 @@ class RunEvidence:
         return max(self.save_hours, 0.0 if self.checkpoint_seen else self.working_hours)
 
 
-def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: int, now: datetime) -> RunEvidence:
+def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: KeptWork, now: datetime) -> RunEvidence:
     """What a run has shown until now.
 
     Args:
         attempts: all of the run, in the order they were made.
         points: what its program said, oldest first; empty where it says nothing.
-        kept: how much the run keeps now, on the scale of ``Attempt.epochs_kept``.
+        kept: how much the run keeps now.
     """
     began = _began(attempts, points)
     lost = [] if _keeps_more(attempts, kept) else lost_in_vain(attempts, points)
@@ -59,25 +61,25 @@ def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: 
 
 
 def lost_in_vain(attempts: Sequence[Attempt], points: Sequence[WorkPoint]) -> list[Attempt]:
-    """The spot machines that were lost since the run last kept more than before, in epochs or in steps."""
+    """The spot machines that were lost since the run last kept more than before, in whatever it counts."""
     further = _further(points)
-    best, lost = 0, list[Attempt]()
+    best, lost = NOTHING, list[Attempt]()
     for attempt in attempts:
-        if attempt.epochs_kept > best or attempt.number in further:
-            best, lost = max(best, attempt.epochs_kept), []
+        if attempt.kept > best or attempt.number in further:
+            best, lost = max(best, attempt.kept), []
         elif attempt.state in TAKEN and attempt.offer.is_spot:
             lost.append(attempt)
     return lost
 
 
-def has_kept(attempts: Sequence[Attempt], kept: int = 0) -> bool:
+def has_kept(attempts: Sequence[Attempt], kept: KeptWork = NOTHING) -> bool:
     """Whether a run keeps anything: what its attempts have kept, or it keeps now."""
-    return kept > 0 or any(attempt.epochs_kept for attempt in attempts)
+    return bool(kept) or any(attempt.kept for attempt in attempts)
 
 
-def _keeps_more(attempts: Sequence[Attempt], kept: int) -> bool:
+def _keeps_more(attempts: Sequence[Attempt], kept: KeptWork) -> bool:
     """Whether a live attempt has kept more than those before: what it keeps is written down when it ends."""
-    return kept > max((attempt.epochs_kept for attempt in attempts), default=0)
+    return kept > max((attempt.kept for attempt in attempts), default=NOTHING)
 
 
 def _further(points: Sequence[WorkPoint]) -> set[int]:

@@ -153,7 +153,7 @@ class MeasuredRuns:
     ) -> MeasuredRuns:
         """What was seen under the market that ``known`` describes: emulated hours say nothing about real ones."""
         attempts, runs = list(attempts), list(runs)
-        saving = {a.run_id for a in attempts if a.epochs_kept}
+        saving = {a.run_id for a in attempts if a.kept}
         fitting = {a.id: a for a in attempts if a.hour_s == known.hour_s and a.cost_basis is known.cost_basis}
         hours: dict[str, dict[Category, float]] = {}
         by_attempt: dict[str, dict[str, dict[Category, float]]] = {}

@@ -15,7 +15,7 @@ from ..core.errors import StoreTooNewError
 from . import tables
 from .changes import ChangeLog, Subject
 
-REVISION = "0008"  # the newest migration
+REVISION = "0010"  # the newest migration
 _LAST_WITHOUT_ALEMBIC = 4
 # What `meta` says since: a spotwise of before Alembic looks there, and leaves alone what is above 4.
 _KEEPS_OLDER_AWAY = {"key": "schema", "value": str(_LAST_WITHOUT_ALEMBIC + 1)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -112,6 +113,7 @@ attempts = Table(
     Column("migrating", Boolean, nullable=False),
     Column("epochs_kept", Integer, nullable=False),
     Column("landed_zone", String, nullable=False, server_default=""),
+    Column("steps_kept", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("run_id", "number"),
 )
 

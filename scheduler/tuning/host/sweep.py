@@ -18,6 +18,8 @@ from fractions import Fraction
 from spotwise.checkpoints.progress import read_progress
 from spotwise.checkpoints.stop import EXIT_PREEMPTED
 
+from ...accounting.time_spans import work_kept
+from ...core.kept_work import KeptWork
 from ..stopping.asha import GO_ON, TrialVerdict
 from ..stopping.trial_verdict import fault_at_end, fault_text, judge_report
 from ..study.events import Asked, EndState, Finished, Reported, Started, StudyEvent, StudyLog, StudyTail, TrialEnded
@@ -86,7 +88,7 @@ class LiveSweep:
         self._leaving: dict[int, SetAside] = {}  # trials that are asked to leave, to be set aside
         self._others = StudyTail(task.study_folder, log.path) if task.hosts > 1 else None
         self._fruitless: Counter[int] = Counter()
-        self._epoch_at_start: dict[int, int] = {}
+        self._reached_at_start: dict[int, tuple[int, KeptWork]] = {}
 
     @property
     def study(self) -> Study:
@@ -121,7 +123,7 @@ class LiveSweep:
         """Its process runs."""
         with self._turn():
             trial = self._study.trials[number]
-            self._epoch_at_start[number] = trial.epoch
+            self._reached_at_start[number] = self._reached(number)
             self._record(Started(at, self._task.attempt, number, Fraction(1, self._task.parallel)))
             again = f"continues (epoch {trial.epoch} was the last seen)" if trial.holds else "starts"
             self._say(f"trial {number} {again}: {_params(trial)}{f' [{trial.note}]' if trial.note else ''}")
@@ -239,16 +241,18 @@ class LiveSweep:
             self._record(event)
 
     def _continues(self, number: int, exit_: TrialExit) -> bool:
-        gained = self._study.trials[number].epoch > self._epoch_at_start.get(number, 0)
+        gained = self._reached(number) > self._reached_at_start.get(number, (0, KeptWork()))
         self._fruitless[number] = 0 if gained else self._fruitless[number] + 1
         if self._fruitless[number] >= FRUITLESS_STARTS:
-            reason = (
-                f"ended {FRUITLESS_STARTS} times without a new epoch (exit code {exit_.code}); {_last_words(exit_)}"
-            )
+            reason = f"ended {FRUITLESS_STARTS} times without progress (exit code {exit_.code}); {_last_words(exit_)}"
             self._end(number, EndState.FAILED, exit_.at, reason)
             return False
         self._record(self._ended(number, EndState.PAUSED, exit_.at, f"exit code {exit_.code}"))
         return True
+
+    def _reached(self, number: int) -> tuple[int, KeptWork]:
+        """How far a trial is: the last epoch seen, and what its checkpoints hold, since one epoch may take long."""
+        return self._study.trials[number].epoch, work_kept(read_progress(str(self._task.trial_folder(number).progress)))
 
     def _end(self, number: int, state: EndState, at: datetime, reason: str) -> None:
         self._record(self._ended(number, state, at, reason))

@@ -18,6 +18,7 @@ from spotwise.cost_models.offer import Market, Pool
 from spotwise.scheduler.cli.runs_view import ListedRun, status_table
 from spotwise.scheduler.cli.status_view import RunView, RunWatcher, run_detail, status_json
 from spotwise.scheduler.core.event_kind import EventKind
+from spotwise.scheduler.core.kept_work import KeptWork
 from spotwise.scheduler.core.progress import Progress
 from spotwise.scheduler.core.remaining import ChanceOf, Remaining
 from spotwise.scheduler.core.run import Attempt, AttemptState, RunState
@@ -46,7 +47,7 @@ def view(**changes: Any) -> RunView:
         "job": parse_job(JOB_YAML, source="job"),
         "attempts": ATTEMPTS,
         "events": (),
-        "progress": Progress(0.3, 3, "epoch 3 of 10, 3 kept  val_accuracy 0.9321"),
+        "progress": Progress(0.3, KeptWork(3), "epoch 3 of 10, 3 kept  val_accuracy 0.9321"),
         "study": None,
         "spent_usd": Decimal("163.224"),
         "now": at(8),

@@ -8,6 +8,7 @@ import pytest
 from factories import at, attempt, offer
 
 from spotwise.cost_models.offer import Market
+from spotwise.scheduler.core.kept_work import KeptWork
 from spotwise.scheduler.core.run import Attempt, AttemptState
 from spotwise.scheduler.core.work_point import WorkPoint
 from spotwise.scheduler.planning.run_evidence import evidence_of, lost_in_vain
@@ -37,17 +38,17 @@ def test_a_start_that_was_cut_off_took_at_least_so_long(seen, assumed: float, ex
 
 def test_a_start_lasts_until_the_first_report_in_billed_hours() -> None:
     one = ended(1, 0, 2, hour_s=Decimal(1800))
-    seen = evidence_of([one], [WorkPoint(1, at(0.5), 0.0, False)], 0, at(3))
+    seen = evidence_of([one], [WorkPoint(1, at(0.5), 0.0, False)], KeptWork(0), at(3))
     assert seen.starts == (Observed(1.0, True),)
 
 
 def test_a_start_of_a_program_that_never_reports_lasts_until_the_program_is_started() -> None:
     whole, cut = ended(1, 0, 2, started_at=at(0.25)), ended(2, 2, 3)
-    assert evidence_of([whole, cut], [], 0, at(4)).starts == (Observed(0.25, True), Observed(1.0, False))
+    assert evidence_of([whole, cut], [], KeptWork(0), at(4)).starts == (Observed(0.25, True), Observed(1.0, False))
 
 
 def test_a_refusal_is_no_start() -> None:
-    assert evidence_of([ended(1, 0, 0, REFUSED)], [], 0, at(1)).starts == ()
+    assert evidence_of([ended(1, 0, 0, REFUSED)], [], KeptWork(0), at(1)).starts == ()
 
 
 def test_only_spot_machines_lost_since_something_was_last_kept_are_lost_in_vain() -> None:
@@ -63,22 +64,22 @@ def test_only_spot_machines_lost_since_something_was_last_kept_are_lost_in_vain(
         ended(8, 6, 8, PREEMPTED, kept=3),
     ]
     assert [each.number for each in lost_in_vain(attempts, [])] == [3, 8]
-    found = evidence_of(attempts, [], 3, at(9))
+    found = evidence_of(attempts, [], KeptWork(3), at(9))
     assert (found.fruitless, found.fruitless_hours, found.checkpoint_seen) == (2, 2.0, True)
-    assert evidence_of(attempts, [], 4, at(9)).fruitless == 0  # a live attempt has kept more
+    assert evidence_of(attempts, [], KeptWork(4), at(9)).fruitless == 0  # a live attempt has kept more
 
 
 def test_work_that_was_cut_off_before_it_was_kept_shows_how_long_a_save_takes_at_least() -> None:
     points = [WorkPoint(1, at(0.5), 0.0, False), WorkPoint(2, at(2.5), 0.0, False)]
-    found = evidence_of([ended(1, 0, 2), ended(2, 2, 3)], points, 0, at(4))
+    found = evidence_of([ended(1, 0, 2), ended(2, 2, 3)], points, KeptWork(0), at(4))
     assert found.save_hours == pytest.approx(3.0)  # twice the longer of 1.5 h and 0.5 h
 
 
 def test_all_work_is_at_risk_until_a_checkpoint_was_seen() -> None:
     live = attempt(1, launched_at=at(0))
     points = [WorkPoint(1, at(0.5), 0.0, False)]
-    assert evidence_of([live], points, 0, at(3)).at_risk_hours == pytest.approx(2.5)
-    assert evidence_of([live], [*points, WorkPoint(1, at(1), 0.1, True)], 1, at(3)).at_risk_hours == 0.0
+    assert evidence_of([live], points, KeptWork(0), at(3)).at_risk_hours == pytest.approx(2.5)
+    assert evidence_of([live], [*points, WorkPoint(1, at(1), 0.1, True)], KeptWork(1), at(3)).at_risk_hours == 0.0
 
 
 def test_steps_within_an_epoch_are_kept_work_as_well() -> None:

@@ -136,14 +136,6 @@ def test_the_programs_children_are_not_told(
     assert processes_under(home) == []
 
 
-def test_a_program_that_ends_well_after_the_notice_has_completed(
-    short_lived: LocalEngine, home: Path, program: Callable[[str], str]
-) -> None:
-    _, end = run_until_preempted(short_lived, home, f"{program(SAVES)} 0")
-    assert (end.cause, end.exit_code) == (EndCause.EXITED, 0)
-    assert end.notice_at is not None
-
-
 def test_a_program_without_a_handler_dies_of_the_notice(short_lived: LocalEngine, home: Path) -> None:
     _, end = run_until_preempted(short_lived, home, "sleep 600")
     assert (end.cause, end.exit_code) == (EndCause.PREEMPTED, 143)
