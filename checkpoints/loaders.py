@@ -6,10 +6,12 @@ a state of its own is one of the session's parts, and is what ``session.batches(
 
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from .errors import SessionError
@@ -21,6 +23,8 @@ Batch = TypeVar("Batch")
 _DEPTH = 5  # attributes from a loader down to a generator: loader.dataset.transform.transforms[0].rng
 _WIDTH = 64  # attributes or items of one object that are looked at
 _OBJECTS = 2000  # looked at in all, once an epoch
+
+_WRAPPERS = (enumerate, zip, map, filter, chain, islice)
 
 _log = logging.getLogger(__name__)
 
@@ -63,11 +67,6 @@ def has_workers(loader: object) -> bool:
     return bool(getattr(loader, "num_workers", 0))
 
 
-def has_lasting_workers(loader: object) -> bool:
-    """Whether they live on from one epoch to the next."""
-    return has_workers(loader) and bool(getattr(loader, "persistent_workers", False))
-
-
 def warn_of_random_workers(*, keeps_place: bool) -> None:
     """Said once for each loader whose workers have random states that nobody can put back."""
     remedy = "With num_workers=0" if keeps_place else "With persistent_workers=False"
@@ -80,7 +79,20 @@ def warn_of_random_workers(*, keeps_place: bool) -> None:
 
 def generators_within(loader: object) -> dict[str, object]:
     """The random number generators that a loader, its samplers and its data hold, by the path to each of them."""
-    found: dict[str, object] = {}
+    return {path: value for path, value in _within(loader) if is_generator(value)}
+
+
+def lasting_workers_within(loader: object) -> list[Iterable[object]]:
+    """The DataLoaders whose worker processes live on from one epoch to the next: ``loader``, or what it wraps."""
+    return [
+        value
+        for _, value in _within(loader)
+        if has_workers(value) and getattr(value, "persistent_workers", False) and isinstance(value, Iterable)
+    ]
+
+
+def _within(loader: object) -> Iterator[tuple[str, object]]:
+    """A loader and what it holds, with the path to each, the nearest first; each once, within bounds."""
     seen: set[int] = set()
     level = [("batches", loader)]
     for _ in range(_DEPTH + 1):
@@ -89,17 +101,17 @@ def generators_within(loader: object) -> dict[str, object]:
             if id(value) in seen or len(seen) > _OBJECTS:
                 continue
             seen.add(id(value))
-            if is_generator(value):
-                found[path] = value
-            else:
+            yield path, value
+            if not is_generator(value):
                 below += _inside(path, value)
         level = below
-    return found
 
 
 def _inside(path: str, value: object) -> list[tuple[str, object]]:
     if isinstance(value, list | tuple):
         return [(f"{path}[{index}]", item) for index, item in enumerate(value[:_WIDTH])]
+    if isinstance(value, _WRAPPERS):  # they have no attributes: the garbage collector knows what they hold
+        return [(f"{path}[{index}]", item) for index, item in enumerate(gc.get_referents(value)[:_WIDTH])]
     if (
         isinstance(value, type | str | bytes)
         or inspect.ismodule(value)

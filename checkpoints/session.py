@@ -40,9 +40,9 @@ from .folder import CheckpointFolder
 from .loaders import (
     EpochBatches,
     generators_within,
-    has_lasting_workers,
     has_workers,
     keeps_own_place,
+    lasting_workers_within,
     warn_of_random_workers,
 )
 from .manifest import TrainingEnd
@@ -246,11 +246,12 @@ class Session:
     def _open(self, loader: Iterable[Batch], epoch: _Epoch, *, keeps_place: bool) -> EpochBatches[Batch]:
         """Begin to draw, with the random states that the epoch has begun with, also those within the loader."""
         self._manager.adopt(generators_within(loader), epoch.rng, epoch.resumed)
-        if has_workers(loader) and (keeps_place or has_lasting_workers(loader)) and loader not in self._known:
-            self._known.add(loader)
+        watched = [loader] if keeps_place and has_workers(loader) else lasting_workers_within(loader)
+        for new in (one for one in watched if one not in self._known):
+            self._known.add(new)
             warn_of_random_workers(keeps_place=keeps_place)
             if not keeps_place:
-                self._manager.draw_in_vain(loader)
+                self._manager.draw_in_vain(new)
         epoch.batches = batches = EpochBatches(loader)
         return batches
 

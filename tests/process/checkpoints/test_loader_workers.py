@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -36,7 +37,17 @@ def _same_afterwards() -> Iterator[None]:
     torch.set_rng_state(state)
 
 
-def train(folder: Path, notice_after: int | None = None) -> list[list[int]]:
+class Bar:
+    """Shows how far it is, as tqdm does."""
+
+    def __init__(self, iterable: Iterable[Any]) -> None:
+        self.iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self.iterable
+
+
+def train(folder: Path, wrap: Callable[[Any], Any], notice_after: int | None = None) -> list[list[int]]:
     random.seed(1)
     torch.manual_seed(1)
     loader = DataLoader(Numbers(), BATCH, shuffle=True, num_workers=1, persistent_workers=True)
@@ -46,7 +57,7 @@ def train(folder: Path, notice_after: int | None = None) -> list[list[int]]:
     steps = 0
     try:
         for epoch in session.epochs(EPOCHS):
-            for batch in session.batches(loader):
+            for batch in session.batches(wrap(loader)):
                 drawn[epoch] += batch.tolist()
                 steps += 1
                 if steps == notice_after:
@@ -58,13 +69,14 @@ def train(folder: Path, notice_after: int | None = None) -> list[list[int]]:
     return drawn
 
 
+@pytest.mark.parametrize("wrap", [lambda loader: loader, Bar])
 def test_workers_that_live_on_give_a_resumed_epoch_the_same_order_and_the_rest_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, wrap: Callable[[Any], Any]
 ) -> None:
     """They draw from the random state when they start: in a process' first epoch, and in no other."""
-    undisturbed = train(tmp_path / "undisturbed")
+    undisturbed = train(tmp_path / "undisturbed", wrap)
     assert [sorted(epoch) for epoch in undisturbed] == [list(range(SAMPLES))] * EPOCHS
-    first = train(tmp_path, notice_after=SAMPLES // BATCH + 1)
-    second = train(tmp_path)
+    first = train(tmp_path, wrap, notice_after=SAMPLES // BATCH + 1)
+    second = train(tmp_path, wrap)
     assert [one + other for one, other in zip(first, second, strict=True)] == undisturbed
     assert caplog.text.count("random augmentation") == 3  # once a process

@@ -282,6 +282,20 @@ def test_generators_are_found_by_the_way_to_them_and_only_once() -> None:
     assert found["batches.generator"] is shared
 
 
+@pytest.mark.parametrize(
+    ("wrap", "found"),
+    [
+        (enumerate, True),
+        (lambda loader: zip(loader, range(9), strict=False), True),
+        (lambda loader: (batch for batch in loader), False),  # nobody can look into a generator's code
+    ],
+)
+def test_generators_within_what_is_zipped_are_found(wrap: Callable[[Any], Any], found: bool) -> None:
+    loader = DataLoader(Numbers(), shuffle=True, generator=torch.Generator())
+    within = generators_within(wrap(loader)).values()
+    assert any(generator is loader.generator for generator in within) is found
+
+
 def test_the_generator_of_the_system_is_no_state_to_keep(tmp_path: Path) -> None:
     class Unpredictable:
         rng = None
