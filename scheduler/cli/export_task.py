@@ -14,6 +14,7 @@ from ..core.errors import InputError, RefusedError
 from ..engines.skypilot.tasks import config_on, in_order, is_of, mounts, passed_on, pinned, with_hooks
 from ..jobfile.job_spec import JobSpec
 from ..jobfile.settings import SkyPool
+from ..planning.capacity_refusals import nearest_reasons
 from ..planning.plan import Option, Plan
 from ..planning.remote_checks import outlives_nodes
 from ..policies.deadline import HIGH_CHANCE
@@ -45,7 +46,7 @@ def exported(job: JobSpec, plan: Plan, pools: Sequence[SkyPool], now: datetime, 
         )
     options = together(considered(plan, pools), job, pools)[: 1 if pin else MOST_OFFERS]
     if not options:
-        reasons = sorted({option.reason for option in plan.options})[:5]
+        reasons = nearest_reasons([(option.offer, option.reason) for option in plan.options], job.resources)
         raise RefusedError(f"{job.name} cannot be exported: no offer fits: {'; '.join(reasons) or 'there is none'}")
     text = yaml.dump(task_of(job, options, pools), Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True)
     return f"{comment(job, plan, options, now, pin=pin, source=source)}\n{text}"

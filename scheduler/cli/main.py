@@ -322,21 +322,12 @@ for _command in (cancel, gc, history, migrate, notify, studies):
 @cli.command()
 @click.argument("files", type=FILE, nargs=-1, required=True)
 @with_variables
-def validate(files: tuple[Path, ...], given: GivenVariables) -> int:
+@click.pass_obj
+def validate(context: Context, files: tuple[Path, ...], given: GivenVariables) -> int:
     """Check job files; prints every fault of every file."""
-    from ..core.errors import JobFileError
-    from ..jobfile.job_spec import experimental_keys, load_job
+    from .validate import validated
 
-    code = 0
-    for path in files:
-        try:
-            job = load_job(path, given=given)
-        except JobFileError as error:
-            print(error, file=sys.stderr)
-            code = 2
-        else:
-            print(f"{path}: a valid {job.kind.value} job", *experimental_keys(job), sep="\n  note: ")
-    return code
+    return validated(files, given, context.settings)
 
 
 @cli.command()

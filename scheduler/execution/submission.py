@@ -23,7 +23,8 @@ from ..core.run import Run, RunState
 from ..core.study import StudyRecord
 from ..engines.skypilot.storage_location import storage_problem as unusable_storage
 from ..jobfile import file_mounts
-from ..jobfile.job_spec import GivenVariables, JobSpec, job_of, notes_on, text_to_store
+from ..jobfile.job_notes import notes_on
+from ..jobfile.job_spec import GivenVariables, JobSpec, job_of, text_to_store
 from ..jobfile.settings import Settings
 from ..jobfile.yaml_reader import read_text
 from ..planning.market_snapshot import gather
@@ -73,6 +74,7 @@ def prepare(app: App, path: Path, given: GivenVariables | None = None) -> Prepar
     given = given or GivenVariables()
     written = read_text(path)
     job = job_of(written, path, now=now, given=given)
+    app.settings.check_team(job.team, path)
     elsewhere = app.settings.engine != "local"
     if elsewhere:
         check_remote(job)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StrictStr, ValidationError
 
-from spotwise.checkpoints import BestBy, Better, Unit
+from spotwise.checkpoints import BestBy, Better
 
 from .. import policies
 from ..core.clock import SystemClock
@@ -29,6 +29,7 @@ from .best_epoch import Judge, best_kept
 from .cross_checks import empty_variables, faults_between_keys, missing_workdir, past_deadline, workdir_of
 from .file_mounts import filled_in, missing_sources, with_whole_paths
 from .names import is_variable
+from .nearest_forms import forgotten_indentation, meant_word
 from .notify_spec import NotifyChannel
 from .quantities import Deadline, shown
 from .resource_checks import resource_faults, with_long_names
@@ -49,9 +50,12 @@ from .schema import (
     WorkSpec,
 )
 from .secret_forms import managed_names, own_secrets, secret_faults
+from .sizes import size_faults
 from .skypilot_shapes import task_faults
 from .stored_text import aliases_of_secrets, stored_text
-from .validation_errors import Fault, FaultyError, did_you_mean, faults_of, without_null
+from .trial_variables import unset_variables
+from .validation_errors import Fault, FaultyError, did_you_mean, faults_of, keys_at, without_null
+from .work_checks import work_faults
 from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text
 
 __all__ = [
@@ -68,18 +72,15 @@ __all__ = [
     "Task",
     "Triggers",
     "WorkSpec",
-    "experimental_keys",
     "job_of",
     "job_schema",
     "load_job",
-    "notes_on",
     "parse_job",
     "slug",
     "text_to_store",
 ]
 
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9._-]{0,58}[A-Za-z0-9])?")
-_COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _SCALAR: list[JsonValue] = ["string", "number", "boolean"]
 
 
@@ -93,7 +94,9 @@ def _named(name: str) -> str:
 def _policy(name: str) -> str:
     if name not in policies.NAMES:
         allowed = ", ".join(policies.NAMES)
-        raise ValueError(f"found {shown(name)}; allowed: {allowed}{did_you_mean(name, policies.NAMES)}")
+        meant = meant_word(("policy",), name)
+        nearest = f"; did you mean {meant}" if meant else did_you_mean(name, policies.NAMES)
+        raise ValueError(f"found {shown(name)}; allowed: {allowed}{nearest}")
     return name
 
 
@@ -281,37 +284,6 @@ def job_schema() -> dict[str, Any]:
     }
 
 
-def notes_on(job: JobSpec, engine: str) -> list[str]:
-    """One note for each key of the job that has no effect on this engine, or whose effect is experimental."""
-    notes = skypilot_keys.unused_by(engine, job.sky, job.resources or {}, job.num_nodes)
-    if job.work is not None and job.work.reference and job.work.hours is None:
-        notes.append("work.reference: no effect without work.hours")
-    if job.code == "live":
-        notes.append("code: live: attempts that start later run the work folder as it is by then")
-    if engine != "local" and _moves(job.sky.get("workdir")):
-        notes.append("workdir.ref: names no commit: attempts that start later fetch what is newest by then")
-    every = job.checkpoint.every
-    if job.work is not None and job.work.steps and (every is None or every.unit is not Unit.STEPS):
-        notes.append("work.steps: no effect without checkpoint.every: N steps")
-    return notes + experimental_keys(job)
-
-
-def _moves(repository: object) -> bool:
-    """Whether it is a Git repository at a branch or tag."""
-    return isinstance(repository, dict) and not _COMMIT.fullmatch(str(repository.get("ref", "")))
-
-
-def experimental_keys(job: JobSpec) -> list[str]:
-    """One note for each key of the job whose effect may change or go."""
-    stopping = job.sweep.early_stopping if job.sweep is not None else None
-    if stopping is None or stopping.type != "freeze_thaw":
-        return []
-    return [
-        "sweep.early_stopping.type: freeze_thaw is experimental: in whole trainings it is not measurably better than "
-        "asha with past configurations (docs/tuning.md)"
-    ]
-
-
 def slug(text: str) -> str:
     """A text as a job's name: ``My job (2)`` becomes ``My-job-2``."""
     words = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")
@@ -345,15 +317,21 @@ def _with_given(file: YamlFile, given: GivenVariables) -> YamlFile:
 def _checked(file: YamlFile, more_faults: Iterable[Fault]) -> JobSpec:
     read, sky = _split(file)
     faults = [*more_faults, *faults_between_keys(file.data), *resource_faults(file.data), *task_faults(file.data)]
-    faults += [*secret_faults(file.data), *empty_variables(file.data)]
+    faults += [*secret_faults(file.data), *empty_variables(file.data), *unset_variables(file.data)]
+    faults += [*work_faults(file.data), *size_faults(file.data)]
     keys = None
     try:
         keys = JobKeys.model_validate(read)
     except ValidationError as error:
         faults += faults_of(error, job_schema())
     if keys is None or faults or file.faults or file.empty:
-        raise JobFileError(file.all_faults(faults))
+        raise JobFileError(file.all_faults(faults, _indentation_hints(file)))
     return JobSpec.model_construct(keys.model_fields_set, **{**dict(keys), **_terms(keys)}, sky=sky)
+
+
+def _indentation_hints(file: YamlFile) -> dict[tuple[str, ...], str]:
+    schema, empty = job_schema(), [path for path in file.empty if len(path) == 1]
+    return {path: forgotten_indentation(file.data, path[0], keys_at(path, schema)) for path in empty}
 
 
 def _terms(keys: JobKeys) -> dict[str, Any]:

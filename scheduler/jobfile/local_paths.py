@@ -36,3 +36,11 @@ def is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:
         return False
+
+
+def is_file(path: Path) -> bool:
+    """Whether it is a file that we can see."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,16 +11,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, StrictInt, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, StrictBool, StrictInt, ValidationError
 
 from spotwise.cost_models.estimate import Overheads
 from spotwise.cost_models.offer import Market
 
 from ..core.errors import JobFileError
+from .local_paths import expanded, is_file
 from .notify_spec import NotifyChannel
 from .quantities import parse_duration, shown
 from .schema import Count, MoneyField, Part, Word, ZoneField, example
-from .validation_errors import Fault, faults_of, without_null
+from .validation_errors import Fault, did_you_mean, faults_of, without_null
 from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text
 
 _HOUR = timedelta(hours=1)
@@ -137,7 +139,12 @@ class SettingsKeys(Part):
     store: Word | None = Field(
         default=None, description="SQLAlchemy URL of the store; default: SQLite under SPOTWISE_HOME."
     )
-    teams: dict[str, TeamSettings] = Field(default={}, description="Teams by name.")
+    teams: dict[str, TeamSettings] = Field(
+        default={}, description="Teams by name. Where there are any, a job that names another is refused."
+    )
+    require_team: StrictBool = Field(
+        default=False, description="Whether each job must name one of the teams: no job then passes every budget."
+    )
     overheads: OverheadSettings = Field(
         default_factory=OverheadSettings, description="Billed time that does no work, until it has been measured."
     )
@@ -165,6 +172,7 @@ class Settings:
     skypilot: SkyPilotSettings = field(default_factory=SkyPilotSettings)
     store: str | None = None
     teams: Mapping[str, TeamSettings] = field(default_factory=dict)
+    require_team: bool = False
     overheads: Overheads = field(default_factory=_DEFAULTS.overheads.in_hours)
     grace: timedelta = _DEFAULTS.grace  # wall clock
     tick: timedelta = _DEFAULTS.tick  # wall clock
@@ -180,6 +188,15 @@ class Settings:
     @property
     def cooldown_hours(self) -> float:
         return self.cooldown / _HOUR
+
+    def check_team(self, team: str, source: Path) -> None:
+        """Raises `JobFileError` for a team that is not named here: no budget would apply to its job, without a word."""
+        known = sorted(self.teams)
+        if team in self.teams or not (self.require_team or (team and known)):
+            return
+        allowed = f"allowed: {', '.join(known) or 'none: the settings name no teams'}"
+        why = f"found {shown(team)}, which is no team of the settings" if team else "missing; require_team asks for one"
+        raise JobFileError([f"{source}: team: {why}; {allowed}{did_you_mean(team, known) if team else ''}"])
 
     def monthly_budget_usd(self, team: str) -> Decimal | None:
         """What a team may spend in a month; None: no limit."""
@@ -227,7 +244,7 @@ def _settings_file(explicit: Path | None, env: Mapping[str, str], cwd: Path, hom
 def _keys_of(path: Path) -> SettingsKeys:
     file = parse_yaml(read_text(path), source=str(path), scalars=lambda _: Scalars.PLAIN)
     market = _market_file(file, path)
-    faults = [] if market is None or market.is_file() else [_missing_market(file, market)]
+    faults = [] if market is None or is_file(market) else [_missing_market(file, market)]
     keys = None
     try:
         keys = SettingsKeys.model_validate(file.data)
@@ -241,7 +258,7 @@ def _keys_of(path: Path) -> SettingsKeys:
 def _market_file(file: YamlFile, path: Path) -> Path | None:
     local = file.data.get("local")
     market = local.get("market") if isinstance(local, dict) else None
-    return (path.parent / Path(market).expanduser()).resolve() if isinstance(market, str) else None
+    return Path(os.path.realpath(path.parent / expanded(market))) if isinstance(market, str) else None
 
 
 def _missing_market(file: YamlFile, market: Path) -> Fault:

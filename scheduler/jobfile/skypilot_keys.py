@@ -77,9 +77,7 @@ _UNUSED_RESOURCES_ON_SKYPILOT = {
     "priority": "only SkyPilot's managed jobs act on it",
     "spot_recovery": _RECOVERS,
 }
-_PARTLY_USED_RESOURCES_ON_SKYPILOT = {
-    "ordered": "all are considered, and the policy chooses; only the order has no effect",
-}
+_WITHOUT_ORDER = "all are considered, and the policy chooses; only the order has no effect"
 
 
 def unused_by(engine: str, sky: Mapping[str, Any], resources: Mapping[str, Any], num_nodes: int) -> list[str]:
@@ -93,7 +91,7 @@ def unused_by(engine: str, sky: Mapping[str, Any], resources: Mapping[str, Any],
     notes += [f"resources.{key}: no effect on the local engine" for key in ignored]
     if num_nodes > 1:
         notes.append(f"num_nodes: the local engine has one machine and starts 1 process, not {num_nodes}")
-    return notes
+    return [*notes, *_without_order(resources)]
 
 
 def _unused_by_skypilot(sky: Mapping[str, Any], resources: Mapping[str, Any]) -> list[str]:
@@ -101,5 +99,12 @@ def _unused_by_skypilot(sky: Mapping[str, Any], resources: Mapping[str, Any]) ->
     asked = {key for one in (resources, *alternatives) for key in one}
     notes = [f"{key}: no effect: {why}" for key, why in _UNUSED_ON_SKYPILOT.items() if key in sky]
     whys = {key: f"no effect: {why}" for key, why in _UNUSED_RESOURCES_ON_SKYPILOT.items()}
-    whys |= _PARTLY_USED_RESOURCES_ON_SKYPILOT
-    return [*notes, *(f"resources.{key}: {whys[key]}" for key in sorted(whys) if key in asked)]
+    unused = [f"resources.{key}: {whys[key]}" for key in whys if key in asked]
+    return [*notes, *sorted([*unused, *_without_order(resources)])]
+
+
+def _without_order(resources: Mapping[str, Any]) -> list[str]:
+    """To SkyPilot a list is an order of preference, and a set is none."""
+    accelerators = resources.get("accelerators")
+    listed = ["accelerators"] if isinstance(accelerators, list) and len(accelerators) > 1 else []
+    return [f"resources.{key}: {_WITHOUT_ORDER}" for key in (*listed, *(["ordered"] if "ordered" in resources else []))]

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from .nearest_forms import meant_key, meant_mapping, meant_type, meant_word
 from .quantities import shown
 
 Path = tuple[str, ...]  # ("sweep", "space", "lr"); places in a list count as "[0]"
@@ -33,7 +34,7 @@ _ALLOWED_RANGE = {
     "string_too_short": "text that is not empty",
     "too_short": "{min_length} or more entries",
 }
-_KEYS_WORTH_LISTING = 12
+_KEYS_WORTH_LISTING = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,29 +94,38 @@ def _faults_of_detail(detail: ErrorDetails, schema: Mapping[str, Any], listed_by
     elif detail["type"] == "extra_forbidden":
         yield Fault(path, unknown_key(path, schema, listed_by))
     elif detail["type"] == "missing":
-        yield Fault(path, f"missing; required: {_description(path, schema)}")
+        nearest = _meant(meant_type(path, detail["input"]))
+        yield Fault(path, f"missing; required: {_description(path, schema)}{nearest}")
     elif cause is not None:
         yield Fault(path, str(cause))
     else:
-        yield Fault(path, _found_and_allowed(detail))
+        yield Fault(path, _found_and_allowed(path, detail))
 
 
-def _found_and_allowed(detail: ErrorDetails) -> str:
+def _found_and_allowed(path: Path, detail: ErrorDetails) -> str:
     kind, context, found = detail["type"], detail.get("ctx", {}), shown(detail["input"])
     if kind in ("enum", "literal_error"):
         choices = re.findall(r"'([^']*)'", context["expected"])
-        return f"found {found}; allowed: {', '.join(choices)}{did_you_mean(str(detail['input']), choices)}"
+        nearest = _meant(meant_word(path, detail["input"])) or did_you_mean(str(detail["input"]), choices)
+        return f"found {found}; allowed: {', '.join(choices)}{nearest}"
     if kind in _ALLOWED_RANGE:
         return f"found {found}; allowed: {_ALLOWED_RANGE[kind].format_map(context)}"
     allowed = _ALLOWED_TYPE.get(kind.split("_")[0])
-    return f"found {found}; allowed: {allowed}" if allowed else f"found {found}; {detail['msg']}"
+    nearest = _meant(meant_mapping(path, detail["input"])) if allowed == _ALLOWED_TYPE["dict"] else ""
+    return f"found {found}; allowed: {allowed}{nearest}" if allowed else f"found {found}; {detail['msg']}"
 
 
 def unknown_key(path: Path, schema: Mapping[str, Any], listed_by: str = "`spotwise schema`") -> str:
     """What to say of a key that nobody knows: the nearest right key, here or elsewhere in the file."""
     keys = keys_at(path[:-1], schema)
     allowed = ", ".join(keys) if len(keys) <= _KEYS_WORTH_LISTING else f"the keys that {listed_by} lists"
-    return f"unknown key; allowed: {allowed}{did_you_mean(path[-1], keys) or _lives_elsewhere(path[-1], schema)}"
+    meant = _meant(meant_key(path, keys_at((), schema)))
+    nearest = meant or _lives_elsewhere(path[-1], schema) or did_you_mean(path[-1], keys)
+    return f"unknown key; allowed: {allowed}{nearest}"
+
+
+def _meant(form: str) -> str:
+    return f"; did you mean {form}" if form else ""
 
 
 def did_you_mean(found: str, allowed: Sequence[str]) -> str:

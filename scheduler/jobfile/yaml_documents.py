@@ -7,6 +7,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from ..core.errors import JobFileError
 from .quantities import shown
+from .yaml_syntax import missing_spaces, syntax_fault
 
 _LARGEST_FILE = 1_000_000  # characters; a job file has hundreds
 _OF_A_HEADER = frozenset({"name"})  # what SkyPilot takes for the head of a pipeline
@@ -33,17 +34,9 @@ def compose_mapping(text: str, source: str) -> MappingNode:
     if not isinstance(root, MappingNode):
         found = shown(root.value) if isinstance(root, ScalarNode) else "a list"
         where = f"{source}:{root.start_mark.line + 1}"
-        raise JobFileError([f"{where}: found {found}; allowed: a mapping of keys to values"])
+        hint = missing_spaces(root.value) if isinstance(root, ScalarNode) else ""
+        raise JobFileError([f"{where}: found {found}; allowed: a mapping of keys to values{hint}"])
     return root
-
-
-def syntax_fault(error: yaml.YAMLError, source: str) -> str:
-    """What keeps a text from being YAML, in one line."""
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    where = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else f"{source}:1"
-    hint = "; allowed: indentation by spaces" if r"'\t'" in problem else "; allowed: YAML"
-    return f"{where}: not YAML: {problem}{hint}"
 
 
 def _documents(text: str, source: str) -> list[Node]:
@@ -53,7 +46,7 @@ def _documents(text: str, source: str) -> list[Node]:
     try:
         found = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
     except yaml.YAMLError as error:
-        raise JobFileError([syntax_fault(error, source)]) from None
+        raise JobFileError([syntax_fault(error, text, source)]) from None
     except RecursionError:
         raise JobFileError([f"{source}:1: nested too deeply; allowed: a job file"]) from None
     return [node for node in found if node is not None and not (isinstance(node, ScalarNode) and not node.value)]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from yaml.constructor import ConstructorError, SafeConstructor
@@ -21,7 +22,8 @@ from ..core.errors import JobFileError
 from .quantities import shown
 from .validation_errors import Fault, texts
 from .validation_errors import Path as KeyPath
-from .yaml_documents import compose_mapping, syntax_fault
+from .yaml_documents import compose_mapping
+from .yaml_syntax import syntax_fault
 
 _TAG = "tag:yaml.org,2002:"
 _FLOAT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+")
@@ -48,9 +50,14 @@ class YamlFile:
     faults: list[Fault]
     empty: frozenset[KeyPath]  # keys of ours without a value: a slip; nobody asked for the default by it
 
-    def all_faults(self, more: Iterable[Fault]) -> list[str]:
-        """The file's faults and more of them as lines, in the order of the file."""
-        nothing = [Fault(path, "found nothing; allowed: a value, or leave the key out") for path in self.empty]
+    def all_faults(self, more: Iterable[Fault], hints: Mapping[KeyPath, str] = MappingProxyType({})) -> list[str]:
+        """The file's faults and more of them as lines, in the order of the file.
+
+        Args:
+            hints: what a key without a value may have been meant to be.
+        """
+        allowed = "found nothing; allowed: a value, or leave the key out"
+        nothing = [Fault(path, f"{allowed}{hints.get(path, '')}") for path in self.empty]
         others = [fault for fault in more if fault.path not in self.empty]
         return texts([*self.faults, *nothing, *others], self.source, self.lines)
 
@@ -92,7 +99,7 @@ def parse_yaml(text: str, *, source: str, scalars: Callable[[str], Scalars]) -> 
     try:
         data = builder.mapping(root, (), Scalars.TEXT)
     except ConstructorError as error:
-        raise JobFileError([syntax_fault(error, source)]) from None
+        raise JobFileError([syntax_fault(error, text, source)]) from None
     except RecursionError:
         raise JobFileError([f"{source}:1: nested too deeply; allowed: a job file"]) from None
     return YamlFile(source, data, builder.lines, builder.faults, frozenset(builder.empty))

@@ -18,6 +18,7 @@ from ..jobfile.job_spec import JobSpec
 from ..policies import DEADLINE_POLICIES, policy_named
 from ..policies.base import Candidate, Move, Situation, Stop
 from ..policies.fruitless import UNSEEN_LIMIT
+from .capacity_refusals import capacity_refusals
 from .market_snapshot import MarketSnapshot
 from .rejection_reasons import reasons_against
 from .remote_checks import needed_features
@@ -67,6 +68,11 @@ class Plan:
     @property
     def chosen(self) -> Option | None:
         return next((option for option in self.options if option.chosen), None)
+
+    @property
+    def rejected(self) -> list[tuple[Offer, str]]:
+        """The offers that do not fit the job at all, each with its reason."""
+        return [(option.offer, option.reason) for option in self.options if option.estimate is None]
 
     @property
     def savings_usd(self) -> Decimal | None:
@@ -307,7 +313,11 @@ def _options(
 
 def _finished(plan: Plan, job: JobSpec, team_left: Decimal | None, stopped: str | None) -> Plan:
     """Add the checkpoint interval and the refusals, which need the chosen offer."""
-    refusals = [*_capacity_refusals(plan, stopped), *_deadline_refusals(plan), *_money_refusals(plan, team_left)]
+    refusals = [
+        *capacity_refusals(plan.rejected, stopped, job.resources),
+        *_deadline_refusals(plan),
+        *_money_refusals(plan, team_left),
+    ]
     return replace(plan, checkpoint=_checkpoint_text(job, plan), refusals=tuple(refusals))
 
 
@@ -337,14 +347,6 @@ def _checkpoint_text(job: JobSpec, plan: Plan) -> str:
     if every is not None:
         return f"every {every}, as the job file says"
     return "at the end only: no preemptions expected" if best is None else f"every {best * 60:.0f} min (Young/Daly)"
-
-
-def _capacity_refusals(plan: Plan, stopped: str | None) -> list[str]:
-    """Refused where the policy sees no way at all, now or later; a shortage that may pass is waited for."""
-    if stopped is None:
-        return []
-    reasons = sorted({option.reason for option in plan.options if option.estimate is None})
-    return [f"no offer fits: {'; '.join([stopped, *reasons[:5]])}"]
 
 
 def _deadline_refusals(plan: Plan) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from spotwise.scheduler.cli import main
 from spotwise.scheduler.cli.exit_codes import run_command
@@ -134,3 +134,29 @@ def _cpu_of_help() -> float:
     child.returncode = os.waitstatus_to_exitcode(status)
     assert child.returncode == 0
     return used.ru_utime + used.ru_stime
+
+
+def test_validate_takes_variables_as_sky_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "job.yaml"
+    path.write_text("run: x\nenvs: {HF_TOKEN: , MORE: }\n")
+    monkeypatch.setenv("HF_TOKEN", "hf")
+
+    def ask(*options: str) -> Result:
+        return CliRunner().invoke(main.cli, ["validate", str(path), *options], standalone_mode=False)
+
+    assert ask().return_value == 2
+    assert ask("--env", "HF_TOKEN", "--env", "MORE=a=b").return_value == 0
+    assert "there is no such variable here; write --env MISSING=VALUE" in str(ask("--env", "MISSING").exception)
+    assert "found 'A-B'" in str(ask("--env", "A-B=c").exception)
+    assert "there is no such variable here" in str(ask("--secret", "MISSING").exception)
+
+
+def test_validate_knows_the_teams_of_the_settings(tmp_path: Path) -> None:
+    path, settings = tmp_path / "job.yaml", tmp_path / "settings.yaml"
+    path.write_text("run: x\nteam: visoin\n")
+    settings.write_text("teams: {vision: {monthly_budget: 4}}\n")
+    result = CliRunner().invoke(main.cli, ["--settings", str(settings), "validate", str(path)], standalone_mode=False)
+    assert result.return_value == 2
+    assert (
+        "team: found 'visoin', which is no team of the settings; allowed: vision; did you mean vision" in result.output
+    )

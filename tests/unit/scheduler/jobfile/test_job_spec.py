@@ -11,10 +11,10 @@ from jsonschema import Draft202012Validator
 from spotwise.checkpoints import Every, Unit
 from spotwise.scheduler.core.errors import JobFileError
 from spotwise.scheduler.core.run import RunKind
+from spotwise.scheduler.jobfile.job_notes import notes_on
 from spotwise.scheduler.jobfile.job_spec import (
     job_schema,
     load_job,
-    notes_on,
     parse_job,
     slug,
     text_to_store,
@@ -404,7 +404,8 @@ def test_a_key_without_effect_is_named(text: str, notes: list[str]) -> None:
             "run: x\nresources: {job_recovery: {}, autostop: 5}\n",
             [
                 "resources.autostop: no effect: nodes end themselves after skypilot.autostop of the settings",
-                "resources.job_recovery: no effect: spotwise recovers the job itself",
+                "resources.job_recovery: no effect: spotwise recovers the job itself, and after crash_limit crashes "
+                "in a row without progress it gives up",
             ],
         ),
         (

@@ -15,11 +15,11 @@ from spotwise.scheduler.core.errors import InputError, JobFileError
 from spotwise.scheduler.engines.base import LaunchRequest
 from spotwise.scheduler.engines.skypilot.tasks import Wheel, sky_task
 from spotwise.scheduler.jobfile import skypilot_keys
+from spotwise.scheduler.jobfile.job_notes import notes_on
 from spotwise.scheduler.jobfile.job_spec import (
     JobSpec,
     job_schema,
     load_job,
-    notes_on,
     parse_job,
     text_to_store,
 )

@@ -116,9 +116,9 @@ def test_the_market_lies_relative_to_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("engin: local\n", "1: engin: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean engine"),
-        ("home: /tmp\n", "1: home: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly, notify"),
-        ("monthly_budget: 4\n", "1: monthly_budget: unknown key; allowed: engine, local, skypilot, store, teams, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean teams.*.monthly_budget"),
+        ("engin: local\n", "1: engin: unknown key; allowed: engine, local, skypilot, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean engine"),
+        ("home: /tmp\n", "1: home: unknown key; allowed: engine, local, skypilot, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify"),
+        ("monthly_budget: 4\n", "1: monthly_budget: unknown key; allowed: engine, local, skypilot, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean teams.*.monthly_budget"),
         ("engine: locl\n", "1: engine: found 'locl'; allowed: auto, local, skypilot; did you mean local"),
         ("tick: 0s\n", "1: tick: found '0s'; allowed: more than 0s"),
         ("grace: 5\n", "1: grace: found 5; allowed: a duration such as 45s, 90m, 18h, 1h30m, 2d or 1w"),
@@ -193,3 +193,31 @@ def test_faults_in_a_list_name_its_keys_and_words(tmp_path: Path) -> None:
     assert "skypilot.pools[0].markt: unknown key; allowed: infra, market, " in said
     assert "did you mean market" in said
     assert "skypilot.pools[1].market: found 'spott'; allowed: spot, on_demand; did you mean spot" in said
+
+
+def taken(settings: str, team: str, tmp_path: Path) -> str:
+    path = write(tmp_path / "settings.yaml", settings)
+    try:
+        load_settings(path, {}, tmp_path).check_team(team, Path("job.yaml"))
+    except JobFileError as error:
+        return str(error)
+    return ""
+
+
+def test_a_team_that_the_settings_do_not_know_is_a_fault_with_the_nearest(tmp_path: Path) -> None:
+    known = "teams: {vision: {monthly_budget: 4}, health: {}}\n"
+    assert taken(known, "vision", tmp_path) == taken(known, "health", tmp_path) == taken(known, "", tmp_path) == ""
+    assert taken(known, "visoin", tmp_path) == (
+        "job.yaml: team: found 'visoin', which is no team of the settings; allowed: health, vision; did you mean vision"
+    )
+
+
+def test_settings_without_teams_know_all(tmp_path: Path) -> None:
+    assert taken("engine: local\n", "anybody", tmp_path) == ""
+
+
+def test_settings_can_require_a_team_so_that_no_job_passes_every_budget(tmp_path: Path) -> None:
+    required = "require_team: true\nteams: {vision: {monthly_budget: 4}}\n"
+    assert taken(required, "vision", tmp_path) == ""
+    assert taken(required, "", tmp_path) == "job.yaml: team: missing; require_team asks for one; allowed: vision"
+    assert "found 'x', which is no team" in taken("require_team: true\n", "x", tmp_path)
