@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -25,7 +26,13 @@ from spotwise.scheduler.core.clock import SystemClock
 from spotwise.scheduler.engines.base import Handle, Observation, Phase
 from spotwise.scheduler.engines.skypilot.engine import SkyPilotEngine
 from spotwise.scheduler.engines.skypilot.landing import MOST_ASKS
-from spotwise.scheduler.engines.skypilot.sky import ClusterState, Failure, Landing, RequestState
+from spotwise.scheduler.engines.skypilot.sky import (
+    ClusterState,
+    Failure,
+    Landing,
+    RequestState,
+    SkyUnreachableError,
+)
 from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.node_agent.task import SpendingLimit
 
@@ -261,6 +268,27 @@ def test_a_supervisor_that_died_after_launching_is_followed_by_one_that_finds_th
     assert scene.sky.calls.count(f"launch {CLUSTER}") == 1
     scene.sky.hanging.clear()
     scene.wait(lambda: scene.sky.requests_[request].state is RequestState.DONE, "the cluster")
+
+
+def test_a_launch_whose_answer_was_lost_is_found_and_not_asked_for_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SkyPilot took it, and whoever asked was told that it did not answer: no second machine beside the first."""
+    accept = scene.sky.launch
+    lost: list[str] = []
+
+    def accept_and_lose_the_answer(*arguments: Any) -> str:
+        request = accept(*arguments)
+        if not lost:
+            lost.append(request)
+            raise SkyUnreachableError("the connection was cut")
+        return request
+
+    monkeypatch.setattr(scene.sky, "launch", accept_and_lose_the_answer)
+    scene.sky.provision_s = 0.5
+    end = scene.ended(scene.launch("echo began; sleep 0.3"))
+    assert (end.cause, end.exit_code) == (EndCause.EXITED, 0)
+    assert scene.sky.calls.count(f"launch {CLUSTER}") == len(lost) == 1
 
 
 def test_another_supervisor_sees_the_same_and_launches_nothing(scene: Scene) -> None:
