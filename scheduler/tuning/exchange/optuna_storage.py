@@ -146,6 +146,10 @@ def _studies(storage: BaseStorage, path: Path, options: ImportOptions) -> FoundS
             continue
         record, metric_is_named = _record(study, path, options)
         found.append(record)
+        short = sum(trial.state is TrialState.PRUNED for trial in record.trials) - _pruned_by_optuna(study)
+        if short:
+            said = f"{short} of {len(record.trials)} trials ended before the longest one"
+            notes.append(f"{name} looks like Ray Tune's: {said}: stopped early")
         if not metric_is_named:
             notes.append(
                 f"{name}: its metric has no name there, so it is kept as {DEFAULT_METRIC}; --metric NAME gives one"
@@ -165,6 +169,12 @@ def _problem(study: Study) -> str:
     return ""
 
 
+def _pruned_by_optuna(study: Study) -> int:
+    from optuna.trial import TrialState as OptunaState
+
+    return sum(trial.state is OptunaState.PRUNED for trial in study.trials)
+
+
 def _record(study: Study, path: Path, options: ImportOptions) -> tuple[StudyRecord, bool]:
     from ..study.optuna_records import record_of
 
@@ -178,8 +188,30 @@ def _record(study: Study, path: Path, options: ImportOptions) -> tuple[StudyReco
         raise InputError(f"{where} is to {record.goal}; leave out --goal {options.goal}")
     seconds = {t.number: t.duration.total_seconds() for t in study.trials if t.duration is not None}
     trials = tuple(_with_finite_values(replace(t, seconds=max(0.0, seconds.get(t.number, 0.0)))) for t in record.trials)
+    trials = _as_ray_stopped_them(trials)
     origin = f"Optuna storage {path.absolute()}"
     return replace(record, metric=metric or DEFAULT_METRIC, trials=trials, origin=origin), metric is not None
+
+
+def _as_ray_stopped_them(trials: tuple[TrialRecord, ...]) -> tuple[TrialRecord, ...]:
+    """Ray Tune's search tells Optuna that a trial is complete, also one that a scheduler stopped early.
+
+    Its reports are numbered from 1, and a trial's value is its last report. Where all are so, and Optuna knows of no
+    stopped trial with a report, whichever ended before the longest one counts as stopped, as in Ray's own folders.
+    """
+    completed = [trial for trial in trials if trial.state is TrialState.COMPLETED]
+    pruned_by_optuna = any(trial.state is TrialState.PRUNED and trial.curve for trial in trials)
+    if pruned_by_optuna or not all(_may_be_rays(trial) for trial in completed):
+        return trials
+    longest = max((trial.epoch for trial in completed), default=0)
+    return tuple(
+        replace(trial, state=TrialState.PRUNED) if trial in completed and trial.epoch < longest else trial
+        for trial in trials
+    )
+
+
+def _may_be_rays(trial: TrialRecord) -> bool:
+    return bool(trial.curve) and trial.curve[0][0] == 1 and trial.value == trial.curve[-1][1]
 
 
 def _with_finite_values(trial: TrialRecord) -> TrialRecord:

@@ -23,7 +23,7 @@ from ...core.study import StudyRecord
 from ..model.encoding import UnitCube
 from ..model.rank_scores import ranked
 from ..model.trial_cost import TrialCostModel
-from ..study.optuna_records import CostOf, PastStudy, record_of, trial_records
+from ..study.optuna_records import CostOf, PastStudy, record_of, state_of, trial_records
 from ..study.search_space import NO_FIT, distributions, fit, spec_of
 from ..study.trial_worth import NextTrialWorth
 from .portfolio import PORTFOLIO_SIZE, PriorConfig, choose
@@ -166,7 +166,7 @@ class TransferSampler(BaseSampler):
 
         over = {trial.number: trial for trial in _without_retried(trials)}
         best_first = ranked(trial_records(over.values(), self._cost_of), goal)
-        pending = [trial.params for trial in trials if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+        pending = [trial.params for trial in trials if state_of(trial) is None]
         return TriedTrials(
             rows=known.rows([over[trial.number] for trial in best_first]),
             numbers=np.array([trial.number for trial in best_first], dtype=float),

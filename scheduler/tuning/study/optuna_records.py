@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as OptunaState
 
 from ...core.study import StudyRecord, TrialRecord, TrialState
-from .search_space import spec_of
+from .search_space import merged, spec_of
 
 CostOf = Callable[[FrozenTrial], float | None]
 
@@ -43,7 +44,7 @@ def record_of(study: PastStudy, index: int = 0, cost_of: CostOf | None = None) -
     name = getattr(study, "study_name", f"study {index}")
     if len(study.directions) != 1:
         raise ValueError(f"{name} has {len(study.directions)} objectives: pass studies of one objective as history")
-    trials = [trial for trial in study.trials if trial.state in STATE_OF_OPTUNAS]
+    trials = [trial for trial in study.trials if state_of(trial) is not None]
     starts = [trial.datetime_start for trial in trials if trial.datetime_start is not None]
     return StudyRecord(
         id=name,
@@ -58,21 +59,39 @@ def record_of(study: PastStudy, index: int = 0, cost_of: CostOf | None = None) -
 
 def trial_records(trials: Iterable[FrozenTrial], cost_of: CostOf | None = None) -> list[TrialRecord]:
     """Those that are over."""
-    return [_trial(trial, cost_of) for trial in trials if trial.state in STATE_OF_OPTUNAS]
+    states = ((trial, state_of(trial)) for trial in trials)
+    return [_trial(trial, state, cost_of) for trial, state in states if state is not None]
+
+
+def state_of(trial: FrozenTrial) -> TrialState | None:
+    """What became of a trial; None while it runs or waits.
+
+    One whose last report was no number has failed, whatever Optuna says: Ray Tune's search passes the end of such a
+    trial on as a value, which Optuna refuses, so that it runs there for ever.
+    """
+    if trial.state is OptunaState.RUNNING and trial.intermediate_values:
+        last = trial.intermediate_values[max(trial.intermediate_values)]
+        return TrialState.FAILED if math.isnan(last) else None
+    return STATE_OF_OPTUNAS.get(trial.state)
 
 
 def _space(trials: list[FrozenTrial]) -> dict[str, dict[str, Any]]:
-    """The union over trials: in a conditional space no single trial has all parameters."""
-    return {name: spec_of(dist) for trial in trials for name, dist in trial.distributions.items()}
+    """The union over trials: in a conditional space no single trial has all parameters, and bounds may have changed."""
+    space: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        for name, dist in trial.distributions.items():
+            spec = spec_of(dist)
+            space[name] = merged(space[name], spec) if name in space and space[name] != spec else spec
+    return space
 
 
-def _trial(trial: FrozenTrial, cost_of: CostOf | None) -> TrialRecord:
+def _trial(trial: FrozenTrial, state: TrialState, cost_of: CostOf | None) -> TrialRecord:
     curve = tuple(sorted(trial.intermediate_values.items()))
     cost = None if cost_of is None else cost_of(trial)
     return TrialRecord(
         number=trial.number,
         params=dict(trial.params),
-        state=STATE_OF_OPTUNAS[trial.state],
+        state=state,
         value=trial.value,
         epoch=curve[-1][0] if curve else 0,
         curve=curve,

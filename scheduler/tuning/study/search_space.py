@@ -85,6 +85,28 @@ def _distribution(spec: Spec) -> BaseDistribution:
     return FloatDistribution(float(spec["low"]), float(spec["high"]), log=log, step=None if log else spec.get("step"))
 
 
+def merged(spec: Spec, other: Spec) -> dict[str, Any]:
+    """A parameter that has the values of both, as of a study whose bounds were changed while it ran; where one is a
+    number and the other a choice, the second as it is.
+    """
+    if is_numeric(spec) != is_numeric(other):
+        return dict(other)
+    if not is_numeric(spec):
+        new = [choice for choice in other["choices"] if not any(is_same_value(choice, old) for old in spec["choices"])]
+        return {**other, "choices": [*spec["choices"], *new]}
+    kind = "int" if spec["type"] == other["type"] == "int" else "float"
+    low, high = min(spec["low"], other["low"]), max(spec["high"], other["high"])
+    step = spec.get("step") if spec.get("step") == other.get("step") else None
+    if step is not None and (_decimal(spec["low"]) - _decimal(other["low"])) % _decimal(step) != 0:
+        step = None  # the steps of one lie between those of the other
+    bounds = {"low": low, "high": high} if kind == "int" else {"low": float(low), "high": float(high)}
+    return {"type": kind, **bounds, "log": bool(spec.get("log") and other.get("log")), "step": step}
+
+
+def _decimal(number: float) -> Decimal:
+    return Decimal(str(number))
+
+
 def spec_of(distribution: BaseDistribution) -> dict[str, Any]:
     """An Optuna distribution as the job file would write it."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
