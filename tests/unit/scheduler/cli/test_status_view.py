@@ -201,7 +201,7 @@ def test_a_chance_says_what_it_is_the_chance_of() -> None:
     assert "in 12.0 h; the chance is unknown" in ahead(chance_of=None, chance_to_meet_deadline=None)
     assert "over 99 % in time" in ahead(chance_to_meet_deadline=0.9995)
     assert "under 1 % in time" in ahead(chance_to_meet_deadline=0.0005)
-    assert "deadline 60 min ago: 0 % in time" in ahead(chance_to_meet_deadline=0.0, deadline=7)
+    assert "deadline 60 min ago: missed" in ahead(chance_to_meet_deadline=0.0, deadline=7)
 
 
 def test_an_estimate_that_is_not_of_what_is_held_or_not_of_now_says_so() -> None:
