@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .run_ids import complete_run_id
+
 if TYPE_CHECKING:
     from .context import Context
 
 
 @click.command()
-@click.argument("run_id")
+@click.argument("run_id", shell_complete=complete_run_id)
 @click.option("--remove", is_flag=True, help="Remove the record of an ended run that cannot be read.")
 @click.pass_obj
 def cancel(context: Context, run_id: str, remove: bool) -> int:

@@ -13,9 +13,12 @@ from .cancel_command import cancel
 from .console import console as _console
 from .console import print_json as _print_json
 from .context import FILE, Context
+from .demo import demo
+from .examples import add_examples
 from .exit_codes import run_command as _run
 from .gc_command import gc
 from .notify import notify
+from .run_ids import complete_run_id, newest_run_id
 from .store_commands import history, migrate
 from .studies_commands import studies
 from .variables import with_variables
@@ -134,7 +137,7 @@ def supervise(context: Context, until_idle: bool) -> int:
 
 
 @cli.command()
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=complete_run_id)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--watch", is_flag=True, help="Show one run until it ends.")
 @click.option("--limit", type=click.IntRange(min=1), help="The newest so many runs; default: 100, in JSON all.")
@@ -179,16 +182,17 @@ def status(context: Context, run_id: str | None, as_json: bool, watch: bool, lim
 
 
 @cli.command()
-@click.argument("run_id")
+@click.argument("run_id", required=False, shell_complete=complete_run_id)
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run ends.")
 @click.option("--trial", type=int, help="The log of one trial of a sweep.")
 @click.option("--tail", type=click.IntRange(min=0), help="Only the last lines so far.")
 @click.pass_obj
-def logs(context: Context, run_id: str, follow: bool, trial: int | None, tail: int | None) -> int:
-    """Print what a run's program printed, attempt by attempt."""
+def logs(context: Context, run_id: str | None, follow: bool, trial: int | None, tail: int | None) -> int:
+    """Print what a run's program printed, attempt by attempt; without RUN_ID, of the newest run."""
     from .watch import print_logs
 
-    print_logs(context.app(), run_id, follow=follow, trial=trial, tail=tail)
+    app = context.app()
+    print_logs(app, run_id or newest_run_id(app.store), follow=follow, trial=trial, tail=tail)
     return 0
 
 
@@ -315,7 +319,7 @@ def backtest(
     return 0
 
 
-for _command in (cancel, gc, history, migrate, notify, studies):
+for _command in (cancel, demo, gc, history, migrate, notify, studies):
     cli.add_command(_command)
 
 
@@ -352,6 +356,9 @@ def schema() -> int:
 
     _print_json(job_schema())
     return 0
+
+
+add_examples(cli)
 
 
 def main() -> None:

@@ -21,9 +21,6 @@ def notify(context: Context, job: Path | None) -> int:
     """Show messages that are still to be delivered, and deliver what is due; with --test, try the channels.
 
     Exit codes: 0 nothing is left, 4 something was not delivered.
-
-    \b
-    Example: spotwise notify --test job.yaml
     """
     from ..core.errors import ExitCode
     from ..notifications.notifier import Notifier

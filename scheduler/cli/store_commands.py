@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from .console import console, print_json
+from .run_ids import complete_run_id
 
 if TYPE_CHECKING:
     from .context import Context
 
 
 @click.command()
-@click.argument("run_id", required=False)
+@click.argument("run_id", required=False, shell_complete=complete_run_id)
 @click.option(
     "--since", type=click.DateTime(), help="Only from then on, UTC, such as 2026-11-30 or 2026-11-30T08:00:00."
 )

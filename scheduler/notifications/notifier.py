@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ..accounting.team_month import running_usd
 from ..core.clock import Clock
-from ..core.errors import JobFileError, NotFoundError, SpotwiseError
+from ..core.errors import JobFileError, NotFoundError, SpotwiseError, UnreadableRunError
 from ..core.run import Run
 from ..jobfile.job_spec import parse_job
 from ..jobfile.notify_spec import NotifyChannel
@@ -139,7 +139,7 @@ class Notifier:
     def _run(self, run_id: str) -> Run | None:
         try:
             return self._store.run(run_id)
-        except NotFoundError:  # of a model that came from elsewhere
+        except (NotFoundError, UnreadableRunError):  # of a model that came from elsewhere, or a damaged row
             return None
 
 
