@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from .end_cause import EndCause
 from .events import NodeEventName
 from .processes import adopt_orphans, ask_to_leave, descendants, filters, is_alive, kill_all
 from .program_end import ProgramEnd
+from .shell import bash_words
 from .steady_clock import steady_s
 
 TICK_S = 0.1  # how soon a request to stop is seen; ends of processes are seen at once
@@ -119,7 +120,8 @@ class Runner:
     def _run(self, script: str, event: NodeEventName) -> tuple[int, datetime]:
         """Run a shell script until it has ended, or until it must. Its exit code, and when it was gone."""
         try:
-            process = self._start(script, _PIPEFAIL if event is NodeEventName.STARTED else ())
+            file = self._log.with_name(f"{self._log.stem}-{event}.sh")
+            process = self._start(bash_words(script, file, _PIPEFAIL if event is NodeEventName.STARTED else ()))
         except OSError as error:
             self.write_log(f"cannot run bash in {self._workdir}: {error.strerror}")
             return EXIT_CANNOT_RUN, self._clock.now()
@@ -138,10 +140,10 @@ class Runner:
         process.returncode = self._exit_codes[leader.pid]  # reaped here, not by subprocess
         return self._exit_code(leader, told), self._clock.now()
 
-    def _start(self, script: str, options: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                ["bash", *options, "-c", script],
+                command,
                 cwd=self._workdir,
                 env=self._env,
                 stdin=subprocess.DEVNULL,

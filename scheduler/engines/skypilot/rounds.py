@@ -11,9 +11,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -27,9 +27,10 @@ from ...node_agent.events import NodeEventName
 from ...node_agent.task import NodeTask
 from ..base import NEVER_LAUNCHED, Handle, LaunchRequest, Observation, Phase
 from .decide import CloserLook, Decision, EndInProgress, Facts, Step, closed, decide
-from .files import FAULTS, AttemptFiles, Journal, JournalEntry, LocalCopy, written, written_end, written_price
-from .landing import LandingInquiry, limit_there
-from .sky import Cluster, ClusterState, Failure, RequestState, Sky, SkyUnreachableError, TaskRefusedError
+from .files import FAULTS, Journal, JournalEntry, LocalCopy, written, written_end, written_price
+from .landing import limit_there
+from .sky import Cluster, ClusterState, RequestState, Sky, SkyUnreachableError, TaskRefusedError
+from .watched import SkyPilotState, Watched
 
 FORGET_S = 10.0  # attempts that nobody observes any more: less than a supervisor's lease lasts
 AT_ONCE = 8  # attempts that are looked at in parallel
@@ -47,46 +48,6 @@ class RoundTimes:
     settling_s: float = 90.0  # from a launch that is done to the first word of its agent
     look_again_s: float = 15.0
     ask_again_s: float = 5.0  # where a machine came up
-
-
-@dataclass(frozen=True, slots=True)
-class SkyPilotState:
-    """What SkyPilot's books say, read once a round."""
-
-    clusters: Mapping[str, Cluster]
-    requests: Mapping[str, RequestState]
-
-
-@dataclass
-class Watched:
-    """An attempt that somebody observes, and what this thread has found out about it."""
-
-    handle: Handle
-    asked_at_s: float  # steady clock: when somebody last asked for it
-    request: LaunchRequest | None = None  # all that a launch needs; known only to whoever launches
-    task: NodeTask | None = None
-    journal: Journal | None = None
-    seen: Observation | None = None
-    heard: bytes = b""
-    heard_at: datetime | None = None
-    heard_at_s: float = 0.0
-    closer: CloserLook | None = None
-    looked_at_s: float = -1e9
-    look_fault: SkyUnreachableError | None = None
-    failure: Failure | None = None
-    gone_at: datetime | None = None
-    recorded_at: datetime | None = None  # when SkyPilot first wrote of the cluster that it has now
-    errand: Future[None] | None = None  # a launch or a closer look that is under way
-    landing: LandingInquiry = field(default_factory=LandingInquiry)
-    files: AttemptFiles = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.files = AttemptFiles(self.handle)
-
-    def note(self, name: JournalEntry, now: datetime, **data: object) -> None:
-        """Write into the journal what is done or decided."""
-        event = self.files.note(name, now, **data)
-        self.journal = (self.journal or Journal()).after(event)
 
 
 class Rounds:
@@ -332,6 +293,8 @@ class Rounds:
             )
         if leaving is None or not (step is Step.CLOSE or (step is Step.DOWN and leaving.cause is EndCause.PREEMPTED)):
             return decision.seen
+        if step is Step.CLOSE and self._is_launching_unnoted(watched, facts):
+            return decision.seen
         if not facts.wants_landing or watched.landing.is_given_up:  # else it would be billed at another price
             end = closed(facts, leaving)
             watched.note(JournalEntry.ENDED, facts.now, **written_end(end))
@@ -355,6 +318,13 @@ class Rounds:
             offer = watched.request.offer
             price = written_price(offer.price_usd_per_hour if self._is_listed(offer) else None)
             watched.note(JournalEntry.LAUNCHING, now, request=request, price_usd_per_hour=price)
+
+    def _is_launching_unnoted(self, watched: Watched, facts: Facts) -> bool:
+        """Whether a supervisor that was killed had asked for it: its machine would come up though nobody knew of it."""
+        under_way = [] if facts.launch else self._sky.launches_of(self._cluster_of(watched.handle.attempt_id))
+        if under_way:
+            watched.note(JournalEntry.LAUNCHING, facts.now, request=under_way[0])
+        return bool(under_way)
 
     def _look_closer_now_and_then(self, watched: Watched) -> None:
         """In between, a cloud that could not be asked still counts as one that cannot."""

@@ -16,6 +16,7 @@ import psutil
 from spotwise.checkpoints.settings import KEEP_BEST_VARIABLE
 
 from ...node_agent.processes import filters, programs, roots, terminate
+from ...node_agent.shell import bash_words
 from ..study.sweep_task import SweepTask, TrialFolder
 from ..study.trial_checkpoints import trial_checkpoints_url
 from . import die_with_parent
@@ -23,7 +24,7 @@ from .process_id import note_processes, noted_processes
 
 _TAIL_BYTES = 8192
 
-_BASH = ("bash", "-o", "pipefail", "-c")  # a program that falls before `| tee` has not ended well
+_PIPEFAIL = ("-o", "pipefail")  # a program that falls before `| tee` has not ended well
 
 
 def trial_environment(task: SweepTask, number: int, params: Mapping[str, Any]) -> dict[str, str]:
@@ -67,17 +68,10 @@ class TrialCommand:
         folder = task.trial_folder(number)
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.leaving.unlink(missing_ok=True)
+        dies_with_us = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid())]
         with folder.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-S",
-                    die_with_parent.__file__,
-                    str(os.getpid()),
-                    *_BASH,
-                    task.command,
-                ],
+                [*dies_with_us, *bash_words(task.command, folder.path / "command.sh", _PIPEFAIL)],
                 cwd=task.workdir,
                 env={**_inherited(), **trial_environment(task, number, params)},
                 stdin=subprocess.DEVNULL,

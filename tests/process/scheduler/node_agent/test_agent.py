@@ -49,6 +49,14 @@ def test_the_library_comes_before_what_the_job_has_on_its_own_path(attempt: Atte
     assert attempt.log() == "/library:/own\n"
 
 
+def test_scripts_that_are_too_long_for_an_argument_run_from_files(attempt: Attempt) -> None:
+    """Linux takes 128 KiB an argument; 277 kB is what a notebook that was pasted into `run` comes to."""
+    filler = "# " + "x" * 277_000 + "\n"
+    attempt.ask(f"{filler}echo ran; exit 3", setup=f"{filler}echo set up")
+    assert attempt.start().wait(60) == 3
+    assert attempt.log().splitlines() == ["set up", "ran"]
+
+
 @pytest.mark.parametrize("code", [0, 1, 75, 127])
 def test_the_commands_exit_code_is_passed_on(attempt: Attempt, code: int) -> None:
     assert attempt.run(f"exit {code}") == code

@@ -291,6 +291,36 @@ def test_a_launch_whose_answer_was_lost_is_found_and_not_asked_for_again(
     assert scene.sky.calls.count(f"launch {CLUSTER}") == len(lost) == 1
 
 
+def asked_by_one_that_was_killed(scene: Scene) -> str:
+    """SkyPilot has the request; who sent it did not live to write that down."""
+    url = str(scene.folder / "storage" / "job-x1")
+    asked = make_request(scene.folder, scene.offer(), SAVES, run_url=url)
+    return scene.sky.launch(CLUSTER, scene.engine.task_of(asked), 10)
+
+
+def test_a_machine_that_a_killed_supervisor_asked_for_is_found_billed_and_has_no_second_beside_it(scene: Scene) -> None:
+    request = asked_by_one_that_was_killed(scene)
+    scene.wait(lambda: scene.sky.requests_[request].state is RequestState.DONE, "the cluster, with nobody looking")
+    handle = scene.launch()
+    scene.wait(lambda: scene.seen(handle).launched_at is not None, "its time on the bill")
+    scene.engine.terminate(handle, grace_s=0.0)
+    end = scene.ended(handle)
+    assert end.cause is EndCause.TERMINATED
+    assert scene.sky.calls.count(f"launch {CLUSTER}") == 1
+    assert (scene.sky.clusters_, scene.agents()) == ({}, [])
+
+
+def test_a_launch_of_a_killed_supervisor_is_called_off_where_its_attempt_is_not_wanted_any_more(scene: Scene) -> None:
+    scene.sky.hanging.add(SPOT)
+    request = asked_by_one_that_was_killed(scene)
+    scene.sky.clusters_.clear()  # it is under way, and in no book yet
+    handle = scene.launch()
+    scene.engine.terminate(handle, grace_s=0.0)
+    assert scene.ended(handle).cause is EndCause.WITHDRAWN
+    assert scene.sky.requests_[request].state is RequestState.GONE
+    assert scene.sky.clusters_ == {}
+
+
 def test_another_supervisor_sees_the_same_and_launches_nothing(scene: Scene) -> None:
     handle = scene.running()
     scene.engine = scene.another_engine()
