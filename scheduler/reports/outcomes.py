@@ -10,7 +10,7 @@ from statistics import median
 from ..accounting.ledger import Category, Charge
 from ..accounting.team_month import running_usd
 from ..core.code_version import CodeVersion
-from ..core.deadline import deadline_state
+from ..core.deadline import DeadlineState, deadline_state
 from ..core.money import in_micro_usd
 from ..core.run import Attempt, AttemptState, Run, RunState
 from ..core.study import StudyRecord, TrialRecord, TrialState
@@ -29,6 +29,7 @@ from .report import (
 from .spend import by_run, spend_of
 
 _ZERO = Decimal(0)
+_MET = {DeadlineState.MET: True, DeadlineState.MISSED: False}
 
 
 def work_kept(spend: Spend) -> float | None:
@@ -75,6 +76,7 @@ def run_lines(data: ReportData) -> tuple[RunLine, ...]:
 def _run_line(run: Run, charges: Sequence[Charge], attempts: Sequence[Attempt], data: ReportData) -> RunLine:
     code = CodeVersion.of_json(run.code_json)
     spend = spend_of(charges, running_usd(attempts, data.now))
+    deadline = deadline_state(run, data.remaining.get(run.id), data.now)
     return RunLine(
         run_id=run.id,
         job_name=run.job_name,
@@ -86,7 +88,8 @@ def _run_line(run: Run, charges: Sequence[Charge], attempts: Sequence[Attempt], 
         submitted_at=run.submitted_at,
         ended_at=run.ended_at,
         deadline_at=run.deadline_at,
-        deadline=deadline_state(run, data.remaining.get(run.id), data.now),
+        met_deadline=None if deadline is None else _MET.get(deadline),
+        deadline_state=deadline,
         attempts=sum(a.state is not AttemptState.REFUSED for a in attempts),
         preemptions=count_preemptions(attempts),
         work_kept_share=work_kept(spend),

@@ -242,7 +242,8 @@ class RunLine:
     submitted_at: datetime
     ended_at: datetime | None
     deadline_at: datetime | None
-    deadline: DeadlineState | None  # None without one
+    met_deadline: bool | None  # None without a deadline, or while it may still be met
+    deadline_state: DeadlineState | None  # None without one
     attempts: int
     preemptions: int
     work_kept_share: float | None  # work that survived preemptions, of all work paid for

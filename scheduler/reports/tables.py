@@ -149,7 +149,7 @@ def run_grid(section: Section, usd: Usd) -> Grid:
             Line(
                 (
                     *(run.run_id, _state_cell(run), str(run.attempts), str(run.preemptions)),
-                    *(percent(run.work_kept_share), in_time(run.deadline)),
+                    *(percent(run.work_kept_share), in_time(run.deadline_state)),
                     *(usd(run.spend.booked_usd), percent(run.spend.saved_share)),
                 ),
                 tone=_state_tone(run),
