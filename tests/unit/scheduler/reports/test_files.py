@@ -69,7 +69,7 @@ def test_the_json_has_money_as_decimal_strings_and_times_in_utc() -> None:
 def test_the_jsons_keys_are_stable() -> None:
     """Scripts read them: renaming one is a new format."""
     document = report_json(build_report(mixed_data()))
-    assert set(document) == {"format", "generated_at", "month", "sections"}
+    assert set(document) == {"format", "generated_at", "month", "sections", "unreadable"}
     assert list(document["sections"][0]) == [
         *("money", "notice", "total", "month", "bases", "teams", "budgets", "over_time", "markets", "outcomes"),
         *("preemptions", "work_kept_share", "net", "studies", "past_savings", "models", "predictions", "coverage"),
