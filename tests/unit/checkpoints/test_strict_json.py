@@ -64,7 +64,7 @@ def test_a_hostile_number_is_no_progress_no_event_and_no_checkpoint(value: str) 
         )
 
 
-@pytest.mark.parametrize("value", set(HOSTILE.values()) - {str(2**40), "0.5"})
+@pytest.mark.parametrize("value", [value for value in HOSTILE.values() if value not in (str(2**40), "0.5")])
 def test_a_damaged_request_to_stop_still_is_one_without_grace(value: str) -> None:
     text = f'{{"asked_at": "2026-02-01T00:00:00Z", "grace_s": {value}}}'
     assert StopRequest.from_json(text, seen_at=NOW) == StopRequest(NOW, 0.0)
