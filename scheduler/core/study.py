@@ -47,7 +47,7 @@ class TaskDescription:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Machine:
+class TrialMachine:
     """What trials ran on."""
 
     cloud: str
@@ -75,7 +75,7 @@ class StudyRecord:
     labels: dict[str, str] = field(default_factory=dict)
     trials: tuple[TrialRecord, ...] = ()
     task: TaskDescription | None = None
-    machines: tuple[Machine, ...] = ()  # all that an attempt of it was placed on
+    machines: tuple[TrialMachine, ...] = ()  # all that an attempt of it was placed on
     cost_usd: Decimal | None = None  # of the whole run: with what no trial held; None where nobody knows
     cost_basis: str = ""  # how far the costs can be trusted: the ledger's word
     priors: tuple[str, ...] = ()  # ids of the past studies that it used

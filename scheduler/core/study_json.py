@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from .study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
+from .study import StudyRecord, TaskDescription, TrialMachine, TrialRecord, TrialState
 
 
 def study_to_json(record: StudyRecord) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def study_from_json(data: Mapping[str, Any]) -> StudyRecord:
     fields["trials"] = tuple(_trial_from_json(trial) for trial in fields["trials"])
     task = fields.get("task")
     fields["task"] = None if task is None else TaskDescription(**task)
-    fields["machines"] = tuple(Machine(**machine) for machine in fields.get("machines", ()))
+    fields["machines"] = tuple(TrialMachine(**machine) for machine in fields.get("machines", ()))
     fields["cost_usd"] = _usd(fields.get("cost_usd"))
     fields["priors"] = tuple(fields.get("priors", ()))
     return StudyRecord(**fields)

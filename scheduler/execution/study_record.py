@@ -10,7 +10,7 @@ from pathlib import Path
 from ..accounting.ledger import Charge
 from ..core.errors import InputError
 from ..core.run import Attempt, AttemptState
-from ..core.study import Machine, StudyRecord, TaskDescription
+from ..core.study import StudyRecord, TaskDescription, TrialMachine
 from ..jobfile.schema import Sweep
 from ..tuning.study.sweep_task import SweepTask
 
@@ -34,10 +34,10 @@ def description_of(sweep: Sweep) -> TaskDescription | None:
     return None if sweep.task is None else TaskDescription(sweep.task.data, sweep.task.size)
 
 
-def machines_of(attempts: Iterable[Attempt]) -> tuple[Machine, ...]:
+def machines_of(attempts: Iterable[Attempt]) -> tuple[TrialMachine, ...]:
     """What attempts ran on, each kind once. A refused attempt ran nowhere."""
     placed = (attempt.offer for attempt in attempts if attempt.state is not AttemptState.REFUSED)
-    found = (Machine(offer.pool.cloud, offer.pool.instance_type, offer.accelerators()) for offer in placed)
+    found = (TrialMachine(offer.pool.cloud, offer.pool.instance_type, offer.accelerators()) for offer in placed)
     return tuple(sorted(set(found)))
 
 

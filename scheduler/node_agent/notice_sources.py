@@ -24,7 +24,7 @@ Clock = Callable[[], datetime]  # aware UTC
 Question = Callable[[], NoticesSeen]  # raises MetadataError where it got no answer that it understands
 
 
-class Source(Protocol):
+class NoticeSource(Protocol):
     """One cloud's metadata server."""
 
     name: str
@@ -34,7 +34,7 @@ class Source(Protocol):
         ...
 
 
-class AwsSource:
+class AwsNotices:
     """Instance metadata service, version 2: each question needs a session token."""
 
     name = AWS
@@ -71,7 +71,7 @@ class AwsSource:
         return self._server.ask(path, {"X-aws-ec2-metadata-token": self._token})
 
 
-class GcpSource:
+class GcpNotices:
     """A question that the server answers when the value changes, then one that is answered at once."""
 
     name = GCP
@@ -102,7 +102,7 @@ class GcpSource:
         return gcp_maintenance(self._server.ask(f"{self._PATH}/maintenance-event", self._HEADERS).ok())
 
 
-class AzureSource:
+class AzureNotices:
     """Scheduled events. Azure sends those of a whole scale set to each machine of it, so ours is looked for."""
 
     name = AZURE

@@ -19,7 +19,7 @@ from spotwise.checkpoints.progress_log import utc_now
 
 from .metadata import MetadataError, MetadataServer
 from .notice_answers import Notice, NoticeKind, NoticesSeen
-from .notice_sources import AwsSource, AzureSource, Clock, GcpSource, Question, Source
+from .notice_sources import AwsNotices, AzureNotices, Clock, GcpNotices, NoticeSource, Question
 
 __all__ = ["Notice", "NoticeKind", "NoticeWatcher", "PollTimes", "watcher_for"]
 
@@ -42,7 +42,9 @@ class PollTimes:
 class NoticeWatcher:
     """A thread that watches one cloud's metadata server. It never ends the process, nor keeps it from ending."""
 
-    def __init__(self, source: Source, server: MetadataServer, tell: Callable[[Notice], None], pace: PollTimes) -> None:
+    def __init__(
+        self, source: NoticeSource, server: MetadataServer, tell: Callable[[Notice], None], pace: PollTimes
+    ) -> None:
         """``tell`` is called in the watcher's thread, once for each notice, and must not raise."""
         self._source = source
         self._server = server
@@ -117,23 +119,23 @@ def watcher_for(
 class _Cloud:
     pace: PollTimes
     base: Callable[[Mapping[str, str]], str]
-    source: Callable[[MetadataServer, Clock, PollTimes], Source]
+    source: Callable[[MetadataServer, Clock, PollTimes], NoticeSource]
 
 
 _CLOUDS = {
     "aws": _Cloud(
         PollTimes(poll_s=5.0, longest_s=30.0),
         lambda environ: environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") or "http://169.254.169.254",
-        lambda server, clock, _: AwsSource(server, clock),
+        lambda server, clock, _: AwsNotices(server, clock),
     ),
     "gcp": _Cloud(
         PollTimes(poll_s=1.0, longest_s=8.0),
         lambda environ: f"http://{environ.get('GCE_METADATA_HOST') or 'metadata.google.internal'}",
-        lambda server, clock, pace: GcpSource(server, clock, hang_s=pace.hang_s),
+        lambda server, clock, pace: GcpNotices(server, clock, hang_s=pace.hang_s),
     ),
     "azure": _Cloud(
         PollTimes(poll_s=2.0, longest_s=8.0),
         lambda environ: environ.get("SPOTWISE_AZURE_METADATA_ENDPOINT") or "http://169.254.169.254",
-        lambda server, _clock, _pace: AzureSource(server),
+        lambda server, _clock, _pace: AzureNotices(server),
     ),
 }

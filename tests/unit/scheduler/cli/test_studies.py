@@ -20,7 +20,7 @@ from rich.console import Console
 from spotwise.scheduler.cli import main
 from spotwise.scheduler.cli.exit_codes import run_command
 from spotwise.scheduler.cli.studies_view import print_list, print_study
-from spotwise.scheduler.core.study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
+from spotwise.scheduler.core.study import StudyRecord, TaskDescription, TrialMachine, TrialRecord, TrialState
 from spotwise.scheduler.execution.context import App
 from spotwise.scheduler.reports.aggregate import build_report
 from spotwise.scheduler.reports.load import report_data
@@ -47,7 +47,7 @@ STUDY = StudyRecord(
         TrialRecord(4, {"lr": 0.04}, TrialState.PRUNED, 0.4, 1),
     ),
     task=TaskDescription("shelves", 1200),
-    machines=(Machine("aws", "g4dn.xlarge", "T4:1"),),
+    machines=(TrialMachine("aws", "g4dn.xlarge", "T4:1"),),
     cost_usd=Decimal("1.300000"),
     cost_basis="emulated",
     priors=("digits-1", "digits-2"),

@@ -12,7 +12,7 @@ from supervised import RUN_ID, SupervisedWorld
 
 from spotwise.cost_models.offer import Pool
 from spotwise.scheduler.core.run import AttemptState, RunKind, RunState
-from spotwise.scheduler.core.study import Machine, StudyRecord, TaskDescription
+from spotwise.scheduler.core.study import StudyRecord, TaskDescription, TrialMachine
 from spotwise.scheduler.core.study_json import study_from_json, study_to_json
 from spotwise.scheduler.execution.study_record import machines_of, past_studies
 from spotwise.scheduler.execution.workloads import write_sweep_task
@@ -53,7 +53,7 @@ def test_a_cancelled_sweep_is_kept_with_all_that_is_known(world: SupervisedWorld
     assert (study.id, study.metric, study.goal, study.labels["ticket"]) == (RUN_ID, "accuracy", "maximize", "V-1")
     assert study.space == {"lr": {"type": "float", "low": 0.001, "high": 0.1, "log": True}}
     assert study.task == TaskDescription("shelves-2026", 1200)
-    assert study.machines == (Machine("aws", "g4dn.xlarge", "T4:1"),)
+    assert study.machines == (TrialMachine("aws", "g4dn.xlarge", "T4:1"),)
     assert study.priors == ("past-1",)
     assert study.cost_usd == world.spent() > 0
     assert study.cost_basis == "emulated"  # as the engine in memory says

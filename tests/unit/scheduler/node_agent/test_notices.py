@@ -23,7 +23,7 @@ from spotwise.scheduler.node_agent.notice_answers import (
     gcp_maintenance,
     gcp_preempted,
 )
-from spotwise.scheduler.node_agent.notice_sources import AzureSource, GcpSource
+from spotwise.scheduler.node_agent.notice_sources import AzureNotices, GcpNotices
 from spotwise.scheduler.node_agent.notices import Notice, NoticeKind, NoticeWatcher, PollTimes, watcher_for
 
 PATIENCE_S = 10.0  # until a test gives up on what should happen at once
@@ -676,7 +676,7 @@ class Patience:
 
 def test_gcp_server_may_hold_its_answer_back_for_as_long_as_it_was_asked_to() -> None:
     server = Patience("FALSE")
-    preempted, _ = GcpSource(server, lambda: NOW, hang_s=30).questions()
+    preempted, _ = GcpNotices(server, lambda: NOW, hang_s=30).questions()
     for _ in range(3):
         preempted()
     assert server.allowed_s == [0, 30, 30]
@@ -684,7 +684,7 @@ def test_gcp_server_may_hold_its_answer_back_for_as_long_as_it_was_asked_to() ->
 
 def test_azure_may_take_two_minutes_to_switch_the_service_on_but_no_longer_afterwards() -> None:
     server = Patience('{"Events": []}')
-    (preempted,) = AzureSource(server).questions()
+    (preempted,) = AzureNotices(server).questions()
     preempted()
     preempted()
     assert server.allowed_s[0] > 120

@@ -15,7 +15,7 @@ from factories import attempt, offer
 from spotwise.cost_models.estimate import Overheads
 from spotwise.cost_models.throughput import relative_speed
 from spotwise.scheduler.core.run import CostBasis
-from spotwise.scheduler.core.study import Machine, StudyRecord, TrialRecord, TrialState
+from spotwise.scheduler.core.study import StudyRecord, TrialMachine, TrialRecord, TrialState
 from spotwise.scheduler.jobfile.job_spec import JobSpec, parse_job
 from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.trial_duration import (
@@ -42,8 +42,8 @@ SPACE: dict[str, dict[str, Any]] = {
     "lr": {"type": "float", "low": 1e-4, "high": 1.0, "log": True},
     "kind": {"type": "categorical", "choices": ["a", "b"]},
 }
-T4 = (Machine("aws", "g4dn.xlarge", "T4:1"),)
-V100 = (Machine("aws", "p3.2xlarge", "V100:1"),)
+T4 = (TrialMachine("aws", "g4dn.xlarge", "T4:1"),)
+V100 = (TrialMachine("aws", "p3.2xlarge", "V100:1"),)
 SWEEP = """\
 name: digits
 resources: {{accelerators: T4:1}}
@@ -136,10 +136,10 @@ def test_hours_are_those_of_the_reference() -> None:
 
 
 def test_a_study_on_machines_of_unknown_speed_is_left_out() -> None:
-    odd = study([7200.0] * 5, machines=(Machine("lab", "box", "ABACUS:1"),), seed=1)
+    odd = study([7200.0] * 5, machines=(TrialMachine("lab", "box", "ABACUS:1"),), seed=1)
     found = predicted(study(trials=30), odd)
     assert (found.studies, found.mean) == (1, pytest.approx(1.0, rel=0.05))
-    faulty = study([7200.0] * 5, machines=(Machine("lab", "box", "T4:many"),), seed=1)
+    faulty = study([7200.0] * 5, machines=(TrialMachine("lab", "box", "T4:many"),), seed=1)
     assert predicted(study(trials=30), faulty).studies == 1
     assert predicted(odd, alike=True).mean == pytest.approx(2.0)
 
@@ -250,7 +250,10 @@ def test_trials_that_were_stopped_early_tell_the_length_of_whole_ones_by_the_epo
             "has times of fewer than 3 whole trials, or those stopped early where work.epochs is stated",
         ),
         (study(cost_basis="emulated"), "ran at another pace"),
-        (study(machines=(*T4, Machine("x", "y", "Unheard-of:1"))), "ran on machines whose speeds nobody has compared"),
+        (
+            study(machines=(*T4, TrialMachine("x", "y", "Unheard-of:1"))),
+            "ran on machines whose speeds nobody has compared",
+        ),
     ],
 )
 def test_a_related_study_whose_times_are_not_used_is_named_with_the_reason(past: StudyRecord, why: str) -> None:

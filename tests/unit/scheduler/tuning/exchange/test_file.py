@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from spotwise.scheduler.core.errors import InputError
-from spotwise.scheduler.core.study import Machine, StudyRecord, TaskDescription, TrialRecord, TrialState
+from spotwise.scheduler.core.study import StudyRecord, TaskDescription, TrialMachine, TrialRecord, TrialState
 from spotwise.scheduler.tuning.exchange.file import SHOWN_FAULTS, read_export, write_export
 from spotwise.scheduler.tuning.exchange.found import ImportOptions
 
@@ -48,7 +48,7 @@ STUDY = StudyRecord(
         TrialRecord(1, {"lr": 0.1, "optimizer": None}, TrialState.FAILED),
     ),
     task=TaskDescription("shelves", 1200),
-    machines=(Machine("aws", "g4dn.xlarge", "T4:1"),),
+    machines=(TrialMachine("aws", "g4dn.xlarge", "T4:1"),),
     cost_usd=Decimal("0.300000"),
     cost_basis="estimated",
     priors=("digits-1",),
