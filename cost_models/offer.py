@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -52,6 +53,7 @@ class Offer:
     memory_gib: float = 0.0
     source: str = ""  # where price and hazard come from, with its date
     unsupported: frozenset[str] = frozenset()  # what is known not to be had there: see `features`
+    read_at: datetime | None = field(default=None, compare=False)  # UTC: when the source said so; None: not known
 
     @property
     def key(self) -> str:

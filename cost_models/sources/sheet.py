@@ -7,13 +7,17 @@ AWS zones are zone ids (``use1-az1``), the same for every account, not an accoun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 
 from ..errors import PriceDataError
 from ..offer import Market, Offer, Pool
+from .base import Machine, Quote, Reading, SourceQuery
 from .shipped import READ_ON, read_table
+
+READ_AT = datetime(READ_ON.year, READ_ON.month, READ_ON.day, tzinfo=UTC)
 
 
 @cache
@@ -24,6 +28,36 @@ def load_sheet() -> tuple[Offer, ...]:
         PriceDataError: the sheet is missing or a number in it cannot be read.
     """
     return tuple(offer for row in read_table("prices") if not row["left_out"] for offer in row_offers(row))
+
+
+class SheetSource:
+    """The shipped sheet as a source: it says what it was told on its day, whenever it is asked."""
+
+    name = "sheet"
+
+    def read(self, query: SourceQuery, now: datetime) -> Reading:
+        """List prices of that day. Never old by ``now``: the reading's own time says how old it is."""
+        return Reading(f"price sheet {READ_ON.isoformat()}", READ_AT, tuple(offer_quotes(load_sheet(), query)))
+
+
+def offer_quotes(offers: Iterable[Offer], query: SourceQuery) -> Iterator[Quote]:
+    """The prices of those offers that are asked for. An offer that nobody dated quotes nothing."""
+    wanted = {(machine.cloud, machine.instance_type) for machine in query.machines}
+    for offer in offers:
+        pool = offer.pool
+        regions = query.regions.get(pool.cloud, ())
+        if (pool.cloud, pool.instance_type) in wanted and (not regions or pool.region in regions) and offer.read_at:
+            yield Quote(pool, offer.market, offer.price_usd_per_hour, offer.read_at)
+
+
+def machines_of(offers: Iterable[Offer]) -> tuple[Machine, ...]:
+    """The machines behind offers, each once."""
+    found = {
+        Machine(o.pool.cloud, o.pool.instance_type, o.accelerator, o.accelerator_count): None
+        for o in offers
+        if o.pool.instance_type
+    }
+    return tuple(found)
 
 
 def sheet_source(catalog: str = "") -> str:
@@ -50,6 +84,7 @@ def row_offers(row: Mapping[str, str]) -> Iterator[Offer]:
                 vcpus=float(row["vcpus"] or 0),
                 memory_gib=float(row["memory_gib"] or 0),
                 source=sheet_source(row["catalog"]),
+                read_at=READ_AT,
             )
 
 

@@ -57,6 +57,7 @@ def _offers(row: CatalogRow, read_at: datetime) -> Iterator[Offer]:
             memory_gib=row.memory_gib,
             unsupported=frozenset(row.unsupported),
             source=f"SkyPilot's catalog, read {read_at:%Y-%m-%d %H:%M} UTC",
+            read_at=read_at,
         )
 
 

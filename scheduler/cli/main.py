@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from spotwise.cost_models.sources import SOURCE_NAMES
+
 from ..core.text import counted
 from .cancel_command import cancel
 from .console import console as _console
@@ -278,14 +280,22 @@ def web(context: Context, port: int) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--accelerators", help="Only these, such as T4:1.")
 @click.option("--sheet", is_flag=True, help="The price sheet that comes with spotwise, whatever the engine offers.")
+@click.option("--source", type=click.Choice(SOURCE_NAMES), help="What this source says, alone; no engine is needed.")
+@click.option("--region", "regions", multiple=True, help="Only there, such as us-east-1. May be repeated.")
+@click.option("--refresh", is_flag=True, help="Ask sources anew, though their last answers are fresh.")
 @click.pass_obj
-def prices(context: Context, engine: str | None, as_json: bool, accelerators: str | None, sheet: bool) -> int:
+def prices(
+    context: Context, /, engine: str | None, *, as_json: bool, sheet: bool, source: str | None, **asked: Any
+) -> int:
     """List offers with their prices, hazard and source."""
-    from .prices import priced_offers, prices_json, print_prices
+    from .prices import PriceQuestion, found_prices
+    from .prices_view import prices_json, print_prices
 
-    found = priced_offers(context.app(engine), accelerators, sheet=sheet)
+    if sheet and source:
+        raise click.UsageError("--sheet and --source: name one of them")
+    found = found_prices(context.app(engine), PriceQuestion(sheet=sheet, source=source, **asked))
     if as_json:
-        _print_json({"offers": prices_json(found)})
+        _print_json(prices_json(found))
     else:
         print_prices(found, _console())
     return 0

@@ -12,6 +12,7 @@ from ..core.shared_clock import shared_clock
 from ..engines import checked_name, engine_named
 from ..engines.base import Engine
 from ..jobfile.settings import Settings, load_settings, spotwise_home
+from ..planning.enabled_sources import EnabledSources, enabled_sources
 from ..store import Actor, Store
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -54,6 +55,14 @@ class App:
         if name not in self._engines:
             self._engines[name] = engine_named(name, self.settings, self.clock)
         return self._engines[name]
+
+    def sources(self) -> EnabledSources | None:
+        """Who is asked for prices besides the engine; None where the settings name nobody.
+
+        Raises:
+            JobFileError: faults of the team's price file.
+        """
+        return enabled_sources(self.settings.sources, self.home, self.clock)
 
 
 def _close_to_others(home: Path) -> None:

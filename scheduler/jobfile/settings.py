@@ -21,10 +21,12 @@ from .local_paths import expanded, is_file
 from .notify_spec import NotifyChannel
 from .quantities import parse_duration, shown
 from .schema import Count, MoneyField, Part, Word, ZoneField, example
+from .source_settings import SourceSettings
 from .validation_errors import Fault, did_you_mean, faults_of, without_null
 from .yaml_reader import Scalars, YamlFile, parse_yaml, read_text
 
 _HOUR = timedelta(hours=1)
+_FILES = {("local", "market"): "a market file", ("sources", "prices"): "a price file"}  # relative to the settings
 _ACCELERATORS = re.compile(r"[^\s:]+(:[1-9][0-9]*)?")
 
 
@@ -136,6 +138,9 @@ class SettingsKeys(Part):
     )
     local: LocalSettings = Field(default_factory=LocalSettings, description="The local engine.")
     skypilot: SkyPilotSettings = Field(default_factory=SkyPilotSettings, description="The engine skypilot.")
+    sources: SourceSettings = Field(
+        default_factory=SourceSettings, description="Who is asked for prices, capacity and hazards."
+    )
     store: Word | None = Field(
         default=None, description="SQLAlchemy URL of the store; default: SQLite under SPOTWISE_HOME."
     )
@@ -170,6 +175,7 @@ class Settings:
     engine: str = "local"
     local: LocalSettings = field(default_factory=LocalSettings)
     skypilot: SkyPilotSettings = field(default_factory=SkyPilotSettings)
+    sources: SourceSettings = field(default_factory=SourceSettings)
     store: str | None = None
     teams: Mapping[str, TeamSettings] = field(default_factory=dict)
     require_team: bool = False
@@ -243,8 +249,10 @@ def _settings_file(explicit: Path | None, env: Mapping[str, str], cwd: Path, hom
 
 def _keys_of(path: Path) -> SettingsKeys:
     file = parse_yaml(read_text(path), source=str(path), scalars=lambda _: Scalars.PLAIN)
-    market = _market_file(file, path)
-    faults = [] if market is None or is_file(market) else [_missing_market(file, market)]
+    files = {key: _named_file(file, path, key) for key in _FILES}
+    faults = [
+        _missing_file(file, key, named) for key, named in files.items() if named is not None and not is_file(named)
+    ]
     keys = None
     try:
         keys = SettingsKeys.model_validate(file.data)
@@ -252,15 +260,16 @@ def _keys_of(path: Path) -> SettingsKeys:
         faults += faults_of(error, settings_schema())
     if keys is None or faults or file.faults or file.empty:
         raise JobFileError(file.all_faults(faults))
-    return keys.model_copy(update={"local": keys.local.model_copy(update={"market": market})})
+    whole = {part: getattr(keys, part).model_copy(update={key: named}) for (part, key), named in files.items()}
+    return keys.model_copy(update=whole)
 
 
-def _market_file(file: YamlFile, path: Path) -> Path | None:
-    local = file.data.get("local")
-    market = local.get("market") if isinstance(local, dict) else None
-    return Path(os.path.realpath(path.parent / expanded(market))) if isinstance(market, str) else None
+def _named_file(file: YamlFile, path: Path, key: tuple[str, str]) -> Path | None:
+    part = file.data.get(key[0])
+    named = part.get(key[1]) if isinstance(part, dict) else None
+    return Path(os.path.realpath(path.parent / expanded(named))) if isinstance(named, str) else None
 
 
-def _missing_market(file: YamlFile, market: Path) -> Fault:
-    found = shown(file.data["local"]["market"])
-    return Fault(("local", "market"), f"found {found}; allowed: a market file that exists, and {market} does not")
+def _missing_file(file: YamlFile, key: tuple[str, str], named: Path) -> Fault:
+    found = shown(file.data[key[0]][key[1]])
+    return Fault(key, f"found {found}; allowed: {_FILES[key]} that exists, and {named} does not")

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 from spotwise.cost_models.estimate import Overheads
 from spotwise.scheduler.core.errors import JobFileError
 from spotwise.scheduler.jobfile.settings import Settings, load_settings, settings_schema, spotwise_home
+from spotwise.scheduler.jobfile.source_settings import AwsSourceSettings, GcpSourceSettings, nothing_enabled
 
 EVERYTHING = """\
 engine: local
@@ -116,9 +117,9 @@ def test_the_market_lies_relative_to_the_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("engin: local\n", "1: engin: unknown key; allowed: engine, local, skypilot, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean engine"),
-        ("home: /tmp\n", "1: home: unknown key; allowed: engine, local, skypilot, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify"),
-        ("monthly_budget: 4\n", "1: monthly_budget: unknown key; allowed: engine, local, skypilot, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean teams.*.monthly_budget"),
+        ("engin: local\n", "1: engin: unknown key; allowed: engine, local, skypilot, sources, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean engine"),
+        ("home: /tmp\n", "1: home: unknown key; allowed: engine, local, skypilot, sources, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify"),
+        ("monthly_budget: 4\n", "1: monthly_budget: unknown key; allowed: engine, local, skypilot, sources, store, teams, require_team, overheads, grace, tick, crash_limit, cooldown, nightly, notify; did you mean teams.*.monthly_budget"),
         ("engine: locl\n", "1: engine: found 'locl'; allowed: auto, local, skypilot; did you mean local"),
         ("tick: 0s\n", "1: tick: found '0s'; allowed: more than 0s"),
         ("grace: 5\n", "1: grace: found 5; allowed: a duration such as 45s, 90m, 18h, 1h30m, 2d or 1w"),
@@ -221,3 +222,48 @@ def test_settings_can_require_a_team_so_that_no_job_passes_every_budget(tmp_path
     assert taken(required, "vision", tmp_path) == ""
     assert taken(required, "", tmp_path) == "job.yaml: team: missing; require_team asks for one; allowed: vision"
     assert "found 'x', which is no team" in taken("require_team: true\n", "x", tmp_path)
+
+
+def test_sources_are_nobody_unless_named(tmp_path: Path) -> None:
+    assert nothing_enabled(load_settings(None, {"SPOTWISE_HOME": str(tmp_path)}, tmp_path).sources)
+    off = write(tmp_path / "settings.yaml", "sources: {aws: {enabled: false}}\n")
+    assert nothing_enabled(load_settings(off, {}, tmp_path).sources)
+
+
+def test_sources_arrive_with_the_price_file_beside_the_settings(tmp_path: Path) -> None:
+    text = (
+        "sources:\n"
+        "  aws: {enabled: auto, regions: [us-east-1], endpoint: 'http://127.0.0.1:8080/'}\n"
+        "  gcp: {enabled: true, project: mine, regions: [us-central1]}\n"
+        "  prices: prices.yaml\n"
+    )
+    write(tmp_path / "prices.yaml", "prices: []\n")
+    found = load_settings(write(tmp_path / "settings.yaml", text), {}, tmp_path / "elsewhere").sources
+    assert found.aws == AwsSourceSettings(enabled="auto", regions=("us-east-1",), endpoint="http://127.0.0.1:8080")
+    assert found.gcp == GcpSourceSettings(enabled=True, project="mine", regions=("us-central1",))
+    assert found.prices == tmp_path / "prices.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("aws: {enabled: on}", "sources.aws.enabled: found 'on'; allowed: auto, true, false"),
+        ("aws: {enabled: atuo}", "sources.aws.enabled: found 'atuo'; allowed: auto, true, false; did you mean auto"),
+        ("aws: {regions: us-east-1}", "sources.aws.regions: found 'us-east-1'; allowed: a list"),
+        ("aws: {regions: [US East]}", "sources.aws.regions[0]: found 'US East'; allowed: a region as its cloud names it, such as us-east-1"),
+        ("aws: {endpoint: 'localhost:80'}", "sources.aws.endpoint: found 'localhost:80'; allowed: a URL such as https://proxy.example.org/aws, without a user, a password or a query"),
+        ("gcp: {endpoint: 'https://me:secret@host'}", "sources.gcp.endpoint: found 'https://me:secret@host'; allowed: a URL such as https://proxy.example.org/aws, without a user, a password or a query"),
+        ("aws: {project: x}", "sources.aws.project: unknown key; allowed: enabled, regions, endpoint; did you mean sources.gcp.project"),
+        ("azure: {}", "sources.azure: unknown key; allowed: aws, gcp, prices"),
+        ("aws:", "sources.aws: found nothing; allowed: a value, or leave the key out"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_sources_is_said_in_one_line(tmp_path: Path, text: str, fault: str) -> None:
+    path = write(tmp_path / "settings.yaml", f"sources:\n  {text}\n")
+    assert faults(path) == [f"{path}:2: {fault}"]
+
+
+def test_a_price_file_that_does_not_exist_is_a_fault(tmp_path: Path) -> None:
+    path = write(tmp_path / "settings.yaml", "sources: {prices: no.yaml}\n")
+    found = f"found 'no.yaml'; allowed: a price file that exists, and {tmp_path / 'no.yaml'} does not"
+    assert faults(path) == [f"{path}:1: sources.prices: {found}"]
