@@ -73,12 +73,21 @@ def clear_checkpoints_json(app: App, terms: RetentionTerms, *, may_remove: bool)
 
 
 def _found(app: App, terms: RetentionTerms) -> list[SizedCheckpoints]:
+    return list(sized(judged(world_of(app, terms), terms)))
+
+
+def world_of(app: App, terms: RetentionTerms) -> RetentionWorld:
+    """What is known of all runs.
+
+    Raises:
+        NotFoundError: a run that ``terms`` name is not there.
+    """
     runs = tuple(app.store.runs())
     unknown = set(terms.runs) - {run.id for run in runs}
     if unknown:
         raise NotFoundError(f"no run {', '.join(sorted(unknown))}; `spotwise status` lists them")
     studies = {study.id: study for study in app.store.studies()}
-    return list(sized(judged(RetentionWorld(runs, studies, champions(app.home), app.clock.now()), terms)))
+    return RetentionWorld(runs, studies, champions(app.home), app.clock.now())
 
 
 def _print(found: Sequence[SizedCheckpoints], console: Console) -> None:

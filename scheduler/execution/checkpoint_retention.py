@@ -70,7 +70,7 @@ class SizedCheckpoints:
 
 def judged(world: RetentionWorld, terms: RetentionTerms) -> list[StoredCheckpoints]:
     """Each place with who needs it, oldest run first. Pure."""
-    newest = {run.job_name: run.id for run in world.runs if run.kind is RunKind.RETRAINING}  # runs: oldest first
+    newest = _newest_models(world.runs)
     found: list[StoredCheckpoints] = []
     for run in world.runs:
         if terms.runs and run.id not in terms.runs:
@@ -83,6 +83,15 @@ def judged(world: RetentionWorld, terms: RetentionTerms) -> list[StoredCheckpoin
             continue
         found += _places(run, job, need, world.studies.get(run.id), terms)
     return found
+
+
+def needed_runs(world: RetentionWorld, terms: RetentionTerms) -> frozenset[str]:
+    """Runs of which somebody needs what they left, and those that ``terms`` do not speak of."""
+    newest = _newest_models(world.runs)
+    spoken_of = terms.runs or {run.id for run in world.runs}
+    return frozenset(
+        run.id for run in world.runs if run.id not in spoken_of or _need(run, world, terms, newest) is not Need.NOBODY
+    )
 
 
 def sized(places: Collection[StoredCheckpoints]) -> Iterator[SizedCheckpoints]:
@@ -106,6 +115,11 @@ def remove(found: SizedCheckpoints) -> SizedCheckpoints | None:
     except (OSError, StorageError) as fault:
         return SizedCheckpoints(found.place, found.size, str(fault))
     return None
+
+
+def _newest_models(runs: tuple[Run, ...]) -> dict[str, str]:
+    """The newest run of each retraining job; runs are oldest first."""
+    return {run.job_name: run.id for run in runs if run.kind is RunKind.RETRAINING}
 
 
 def _need(run: Run, world: RetentionWorld, terms: RetentionTerms, newest: Mapping[str, str]) -> Need:

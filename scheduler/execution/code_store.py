@@ -85,6 +85,15 @@ def fingerprint_of(folder: Path) -> str:
     return _digest(lines)
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether both are files of the same content, or links to the same; folders are neither."""
+    if one.is_symlink() or other.is_symlink():
+        return one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink()
+    if not one.is_file() or not other.is_file() or one.stat().st_size != other.stat().st_size:
+        return False
+    return _sha256(one) == _sha256(other)
+
+
 def unused_snapshots(home: Path, in_use: Collection[str]) -> list[Path]:
     """Snapshots, and drafts of submissions that died, that no run needs any more.
 
