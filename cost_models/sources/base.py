@@ -52,6 +52,7 @@ class CapacityKind(StrEnum):
     """What a number about capacity means. They are not comparable with each other."""
 
     PLACEMENT_SCORE = "placement_score"  # AWS: 1-10, a ranking of zones for one request, no promise
+    SUPPORTABILITY = "supportability"  # AWS: 3 several times the request, 2 just enough, 1 too little, 0 unsupported
     OBTAINABILITY = "obtainability"  # Google: 0-1, for the asked size at this moment
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 
 from ..errors import PriceDataError
+from ..money import price_of
 from ..offer import Market, Offer, Pool
 from .base import Machine, Quote, Reading, SourceQuery
 from .shipped import READ_ON, read_table
@@ -98,11 +99,8 @@ def _price(row: Mapping[str, str], market: str) -> Decimal | None:
     text = row[f"{market}_usd_per_hour"]
     if not text:
         return None
-    try:
-        price = Decimal(text)
-    except InvalidOperation:
-        price = Decimal(0)
-    if not (price.is_finite() and price > 0):
+    price = price_of(text)
+    if price is None:
         raise PriceDataError(
             f"price sheet {READ_ON}: {row['cloud']} {row['zone'] or row['region']} {row['instance_type']}: "
             f"{market} price {text!r} is no price; a missing one is left empty"

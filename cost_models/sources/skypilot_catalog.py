@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from ..money import MOST_USD_PER_HOUR
 from ..offer import Market, Offer, Pool
 
 FINEST_PRICE = Decimal("1E-8")  # USD an hour: finer than any list price, and far coarser than a float's noise
-MOST_USD = 1e9  # an hour: what is more is a fault of the catalog
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _usd(price: float | None) -> Decimal | None:
 
 def clean_price(usd: float) -> Decimal | None:
     """A price that travelled as a binary fraction, as the decimal that was meant; None for what is no price."""
-    if not 0 < usd < MOST_USD:
+    if not 0 < usd < MOST_USD_PER_HOUR:
         return None
     found = Decimal(repr(usd)).quantize(FINEST_PRICE)
     return Decimal(f"{found.normalize():f}") if found else None

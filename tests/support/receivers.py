@@ -35,7 +35,7 @@ class HttpReceiver:
 @contextmanager
 def http_receiver(*answers: int) -> Iterator[HttpReceiver]:
     receiver = HttpReceiver(list(answers))
-    with _serving(receiver.server):
+    with serving(receiver.server):
         yield receiver
 
 
@@ -57,12 +57,13 @@ def smtp_receiver() -> Iterator[tuple[int, list[str]]]:
                     mails.append("".join(lines))
                 self.wfile.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
 
-    with _serving(server := socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)):
+    with serving(server := socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)):
         yield server.server_address[1], mails
 
 
 @contextmanager
-def _serving(server: socketserver.BaseServer) -> Iterator[None]:
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    """Serves in a thread until the end of the block."""
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
