@@ -20,7 +20,7 @@ from .aws_question import AwsQuestion, in_utc
 from .aws_reasons import why
 from .aws_spot_prices import read_spot_prices
 from .base import Machine, Reading, SourceQuery
-from .concurrent_calls import Answer, Call, Deadline, ask_all
+from .concurrent_calls import Call, CallAnswer, TimeLimit, ask_all
 from .sheet import load_sheet
 
 _FALLBACK_REGION = "us-east-1"
@@ -47,7 +47,7 @@ class AwsSource:
 
     def read(self, query: SourceQuery, now: datetime) -> Reading:
         """What AWS says of the query's machines on AWS; on-demand quotes hold in all zones and have none."""
-        deadline = Deadline(query.limit_s)
+        deadline = TimeLimit(query.limit_s)
         machines = tuple(dict.fromkeys(machine for machine in query.machines if machine.cloud == "aws"))
         if not machines:
             return Reading("AWS", in_utc(now))
@@ -68,22 +68,22 @@ class AwsSource:
         yield Call("own interruptions", partial(self._own_interruptions, question))
         yield Call("supportability", partial(self._supportability, question))
 
-    def _spot_prices(self, question: AwsQuestion, region: str, answer: Answer) -> None:
+    def _spot_prices(self, question: AwsQuestion, region: str, answer: CallAnswer) -> None:
         read_spot_prices(self._clients("ec2", region), region, question, answer)
 
-    def _on_demand_prices(self, question: AwsQuestion, instance_type: str, answer: Answer) -> None:
+    def _on_demand_prices(self, question: AwsQuestion, instance_type: str, answer: CallAnswer) -> None:
         client = self._clients("pricing", price_list_region(question.regions[0]))
         read_on_demand_prices(client, instance_type, question, answer)
 
-    def _placement_scores(self, question: AwsQuestion, answer: Answer) -> None:
+    def _placement_scores(self, question: AwsQuestion, answer: CallAnswer) -> None:
         read_placement_scores(self._clients("ec2", question.regions[0]), question, answer)
 
-    def _own_interruptions(self, question: AwsQuestion, answer: Answer) -> None:
+    def _own_interruptions(self, question: AwsQuestion, answer: CallAnswer) -> None:
         self._where_capacity_manager_is_on(
             question, answer, lambda client: read_own_interruptions(client, question, answer)
         )
 
-    def _supportability(self, question: AwsQuestion, answer: Answer) -> None:
+    def _supportability(self, question: AwsQuestion, answer: CallAnswer) -> None:
         zones = {
             offer.pool.zone: offer.pool.region
             for offer in load_sheet()
@@ -95,7 +95,7 @@ class AwsSource:
             )
 
     def _where_capacity_manager_is_on(
-        self, question: AwsQuestion, answer: Answer, ask: Callable[[Client], None]
+        self, question: AwsQuestion, answer: CallAnswer, ask: Callable[[Client], None]
     ) -> None:
         """An account turns it on in one region, which knows of all: asks one after the other until one says something.
 
@@ -127,5 +127,5 @@ def _by_gpu(question: AwsQuestion) -> Iterator[tuple[str, AwsQuestion]]:
             yield gpu, replace(question, machines=tuple(alike), regions=regions)
 
 
-def _leave_quota(answer: Answer) -> None:
+def _leave_quota(answer: CallAnswer) -> None:
     answer.skipped.append(f"not asked: {_MOST_SCORE_REQUESTS} requests a reading, of the account's daily quota")

@@ -10,7 +10,7 @@ from ..offer import Pool
 from .aws_clients import Client, members_of
 from .aws_question import AwsQuestion
 from .base import CapacityKind, CapacitySignal, Machine
-from .concurrent_calls import Answer
+from .concurrent_calls import CallAnswer
 
 FEWEST_TYPES = 3  # with less, every zone scores low
 MOST_REGIONS = 10  # of one request
@@ -55,7 +55,7 @@ def types_to_score(machines: Sequence[Machine]) -> tuple[str, ...]:
     return (*asked, *others[: max(0, FEWEST_TYPES - len(asked))])
 
 
-def read_placement_scores(client: Client, question: AwsQuestion, answer: Answer) -> None:
+def read_placement_scores(client: Client, question: AwsQuestion, answer: CallAnswer) -> None:
     """Adds a ranking of zones, 1 to 10, for machines with one GPU; AWS names the ten best zones only.
 
     Args:
@@ -107,7 +107,7 @@ def has_supportability(client: Client) -> bool:
 
 
 def read_supportability(
-    client: Client, region_of_zone: Mapping[str, str], question: AwsQuestion, answer: Answer
+    client: Client, region_of_zone: Mapping[str, str], question: AwsQuestion, answer: CallAnswer
 ) -> None:
     """Adds how well each type and zone can support so many spot machines now; one request.
 

@@ -15,7 +15,7 @@ from ..offer import Market, Pool
 from .aws_clients import Client, members_of
 from .aws_question import AwsQuestion, in_utc
 from .base import Quote
-from .concurrent_calls import Answer
+from .concurrent_calls import CallAnswer
 
 # A plain Linux machine that nobody shares a licence or a reservation with. The price list has some twenty other kinds.
 _PLAIN = {
@@ -40,7 +40,7 @@ def price_list_region(region: str) -> str:
     return "cn-northwest-1" if region.startswith("cn-") else "us-east-1"
 
 
-def read_on_demand_prices(client: Client, instance_type: str, question: AwsQuestion, answer: Answer) -> None:
+def read_on_demand_prices(client: Client, instance_type: str, question: AwsQuestion, answer: CallAnswer) -> None:
     """Adds the price per hour in each region; its pool has no zone, since it holds in all of them.
 
     Args:

@@ -13,7 +13,7 @@ from ..offer import Pool
 from .aws_clients import Client, members_of
 from .aws_question import AwsQuestion, in_utc
 from .base import HazardKind, HazardWitness
-from .concurrent_calls import Answer
+from .concurrent_calls import CallAnswer
 
 _INTERRUPTIONS, _HOURS = "spot-total-interruptions-inst", "spot-total-usage-hrs-inst"
 _PERIOD = timedelta(days=1)  # of one figure; whole hours, and the window a multiple of it
@@ -28,7 +28,7 @@ class _Count:
     end: datetime
 
 
-def read_own_interruptions(client: Client, question: AwsQuestion, answer: Answer) -> None:
+def read_own_interruptions(client: Client, question: AwsQuestion, answer: CallAnswer) -> None:
     """Adds a count for each pool in which the account had spot instances in the last thirty days.
 
     Args:

@@ -12,13 +12,13 @@ from ..offer import Market, Pool
 from .aws_clients import Client, members_of
 from .aws_question import AwsQuestion, in_utc
 from .base import Quote
-from .concurrent_calls import Answer
+from .concurrent_calls import CallAnswer
 
 _LINUX = frozenset({"Linux/UNIX", "Linux/UNIX (Amazon VPC)"})
 _PAGE = 1000
 
 
-def read_spot_prices(client: Client, region: str, question: AwsQuestion, answer: Answer) -> None:
+def read_spot_prices(client: Client, region: str, question: AwsQuestion, answer: CallAnswer) -> None:
     """Adds the price in force now in each zone of a region where EC2 tells one.
 
     Raises:
@@ -48,7 +48,7 @@ def spot_price_changes(
     client: Client,
     region: str,
     instance_types: Sequence[str],
-    answer: Answer,
+    answer: CallAnswer,
     *,
     start: datetime,
     end: datetime,

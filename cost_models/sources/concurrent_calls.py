@@ -18,7 +18,7 @@ _AT_ONCE = 8  # requests that a cloud gets from us at a time
 _MOST_S = 3600.0  # what is more is no limit: locks cannot wait for infinity
 
 
-class Deadline:
+class TimeLimit:
     """When answers are no longer waited for."""
 
     def __init__(self, limit_s: float, steady: Callable[[], float] = time.monotonic) -> None:
@@ -32,10 +32,10 @@ class Deadline:
 
 
 @dataclass(slots=True)
-class Answer:
+class CallAnswer:
     """What one call has said so far: it holds what came before a fault."""
 
-    deadline: Deadline  # nothing more is asked for after it
+    deadline: TimeLimit  # nothing more is asked for after it
     rows: list[Row] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)  # what it left out, and why
 
@@ -45,7 +45,7 @@ class Call:
     """One question to a cloud, of one or more requests."""
 
     subject: str  # for people: "spot prices in us-east-1"
-    ask: Callable[[Answer], None]
+    ask: Callable[[CallAnswer], None]
 
 
 def ask_all(
@@ -58,8 +58,8 @@ def ask_all(
         limit_s: seconds after which this returns with what there is.
         why: what a fault of a call means, for people.
     """
-    deadline = Deadline(limit_s)
-    answers = [Answer(deadline) for _ in calls]
+    deadline = TimeLimit(limit_s)
+    answers = [CallAnswer(deadline) for _ in calls]
     waiting, ended = queue.SimpleQueue[int](), queue.SimpleQueue[tuple[int, str]]()
     for index in range(len(calls)):
         waiting.put(index)
@@ -88,7 +88,7 @@ def ask_all(
     return rows, (*_joined(calls, faults), *left_out)
 
 
-def _one(call: Call, answer: Answer, why: Callable[[Exception], str]) -> str:
+def _one(call: Call, answer: CallAnswer, why: Callable[[Exception], str]) -> str:
     """Why the call failed; empty where it did not."""
     try:
         call.ask(answer)
