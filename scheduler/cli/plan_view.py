@@ -142,6 +142,7 @@ def _print_decision(plan: Plan, console: Console) -> None:
     chosen = plan.chosen
     if chosen is not None:
         console.print(f"chosen      {chosen.reason}", highlight=False)
+        _print_price(plan, chosen, console)
         console.print(f"checkpoint  {plan.checkpoint}", highlight=False)
     if plan.savings_usd is not None and chosen is not None and chosen.offer.is_spot and chosen.estimate is not None:
         on_demand = plan.savings_usd + chosen.estimate.cost_usd.expected
@@ -152,7 +153,21 @@ def _print_decision(plan: Plan, console: Console) -> None:
     expected = expected_text(plan.warm_start, plan.usd_per_trial)
     if expected is not None:
         console.print(f"priors      {expected}", highlight=False)
+    for answer in plan.sources:
+        for why in answer.reading.skipped:
+            console.print(f"note        {answer.name}: {why}", highlight=False, style="yellow")
     for note in plan.notes:
         console.print(f"note        {note}", highlight=False, style="yellow")
     for refusal in plan.refusals:
         console.print(f"refused     {refusal}", highlight=False, style="bold red")
+
+
+def _print_price(plan: Plan, chosen: Option, console: Console) -> None:
+    """Whose price it is and how old, where sources were asked."""
+    if not plan.sources:
+        return
+    offer = chosen.offer
+    ages = [answer.age_text() for answer in plan.sources if answer.reading.read_at == offer.read_at]
+    read = ages[0] if ages else "" if offer.read_at is None else f"of {offer.read_at:%Y-%m-%d %H:%M} UTC"
+    said = ", ".join(part for part in (offer.source, read) if part)
+    console.print(f"price       {offer.price_usd_per_hour:f} USD/h: {said}", highlight=False)

@@ -13,7 +13,7 @@ from rich.text import Text
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.joined_prices import SourcedCapacity, SourcedPrice, SourcedWitness
 
-from ..planning.price_sources import SourceAnswer, ago
+from ..planning.price_sources import SourceAnswer, ago, answer_json
 from .prices import FoundPrices, PricedOffer
 from .responsive_table import ResponsiveTable, stacked
 
@@ -41,19 +41,6 @@ def prices_json(found: FoundPrices) -> dict[str, Any]:
     if not found.are_sourced:
         return {"offers": offers, **notes}
     return {"offers": offers, "sources": [answer_json(answer) for answer in found.answers], **notes}
-
-
-def answer_json(answer: SourceAnswer) -> dict[str, Any]:
-    """What a source was heard to say, without its rows."""
-    return {
-        "name": answer.name,
-        "source": answer.reading.source,
-        "read_at": answer.reading.read_at.isoformat(),
-        "age_seconds": round(answer.age.total_seconds()),
-        "stale": answer.is_stale,
-        "rows": len(answer.reading.rows),
-        "skipped": list(answer.reading.skipped),
-    }
 
 
 def _listed(found: FoundPrices) -> Table:

@@ -33,6 +33,7 @@ from ..planning.past_attempts import read_past_attempts
 from ..planning.plan import Plan, make_plan
 from ..planning.plan_json import plan_json
 from ..planning.remote_checks import check_remote, remote_notes
+from ..planning.sourced_market import with_sources
 from ..planning.trial_duration import disagreement, related_hours, unused_times
 from ..planning.trial_gpu_memory import trial_memory
 from ..planning.warm_start import warm_start_of
@@ -83,6 +84,7 @@ def prepare(app: App, path: Path, given: GivenVariables | None = None) -> Prepar
     engine, cooldown = app.engine(app.settings.engine), app.settings.cooldown_hours
     past = read_past_attempts(app.store, engine.hour_s, now, cooldown)
     known = gather(engine, past, app.settings.overheads, now, cooldown_hours=cooldown)
+    known, answers = with_sources(known, app.sources(), job, now)
     seen = read_measured_runs(app.store, known, job_name=job.name, job_yaml=text, kind=job.kind)
     known = known.with_overhead(overhead_hours(job.kind, seen))
     found = _priors(app, job)
@@ -108,7 +110,7 @@ def prepare(app: App, path: Path, given: GivenVariables | None = None) -> Prepar
         notes=[*_notes(app.settings, job, known.offers), *disagreement(job, hours)],
         checkpoint_seen=text in seen.kept,
     )
-    return Prepared(job, text, plan, tuple(related.study for related in found))
+    return Prepared(job, text, replace(plan, sources=answers), tuple(related.study for related in found))
 
 
 def submit(app: App, prepared: Prepared, *, run_id: str | None = None, again: bool = False) -> tuple[Run, bool]:

@@ -20,6 +20,7 @@ from ..policies.base import Candidate, Move, Situation, Stop
 from ..policies.fruitless import UNSEEN_LIMIT
 from .capacity_refusals import capacity_refusals
 from .market_snapshot import MarketSnapshot
+from .price_sources import SourceAnswer
 from .rejection_reasons import reasons_against
 from .remote_checks import needed_features
 from .run_evidence import RunEvidence
@@ -64,6 +65,7 @@ class Plan:
     warm_start: WarmStart | None = None  # the same as values; None: no sweep
     trial_hours: TrialHours | None = None  # what trials of related studies took
     trial_memory: TrialMemory | None = None  # the same of their GPUs' memory
+    sources: tuple[SourceAnswer, ...] = ()  # that prices come from, besides the engine
 
     @property
     def chosen(self) -> Option | None:
@@ -114,10 +116,7 @@ def make_plan(
     notes: Sequence[str] = (),
     checkpoint_seen: bool = True,
 ) -> Plan:
-    """Plan a job on what is known of the market at ``now``.
-
-    ``checkpoint_seen``: whether a run of this job file was seen to keep anything; False is said.
-    """
+    """Plan a job on what is known at ``now``. ``checkpoint_seen``: whether a run of its file has kept anything."""
     deadline_at = job.deadline.resolve(now, known.hour_s) if job.deadline else None
     fitting, rejected = fit(job, work, known)
     situation = make_situation(job, work, fitting, known, now, deadline_at=deadline_at, money_left=job.budget_usd)

@@ -8,6 +8,7 @@ from typing import Any
 from ..core.json_values import finite_json
 from ..core.money import json_usd
 from .plan import Option, Plan
+from .price_sources import answer_json
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory
 from .warm_start import saving_json
@@ -42,6 +43,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "prior_studies": _studies_json(plan),
         "expected_saving": saving_json(plan.warm_start.saving, plan.usd_per_trial) if plan.warm_start else None,
         "notes": list(plan.notes),
+        "sources": [answer_json(answer) for answer in plan.sources],
         "offers": [_option_json(option) for option in plan.options],
     }
 
@@ -84,6 +86,7 @@ def _option_json(option: Option) -> dict[str, Any]:
         "market": offer.market.value,
         "price_usd_per_hour": str(offer.price_usd_per_hour),
         "source": offer.source,
+        "read_at": None if offer.read_at is None else offer.read_at.isoformat(),
         "available": option.available,
         "chosen": option.chosen,
         "reason": option.reason,

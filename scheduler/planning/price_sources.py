@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from spotwise.cost_models.sources.base import Reading, Source, SourceQuery
 
@@ -113,6 +114,19 @@ def _read(source: Source, query: SourceQuery, now: datetime, answers: queue.Simp
 
 def _silent(name: str, query: SourceQuery, now: datetime) -> Reading:
     return Reading(name, now, skipped=(f"no answer within {query.limit_s:g} s",))
+
+
+def answer_json(answer: SourceAnswer) -> dict[str, Any]:
+    """What a source was heard to say, without its rows."""
+    return {
+        "name": answer.name,
+        "source": answer.reading.source,
+        "read_at": answer.reading.read_at.isoformat(),
+        "age_seconds": round(answer.age.total_seconds()),
+        "stale": answer.is_stale,
+        "rows": len(answer.reading.rows),
+        "skipped": list(answer.reading.skipped),
+    }
 
 
 def ago(age: timedelta) -> str:
