@@ -126,7 +126,7 @@ def test_json_of_every_command(here: Installation) -> None:
     assert (status["run"], status["state"], status["progress"]) == (run_id, "completed", 1.0)
     assert Decimal(status["spent_usd"]) == here.spent(run_id)
     assert [attempt.keys() for attempt in status["attempts"]] == [ATTEMPT_KEYS]
-    assert here.json("status") == {"runs": [status]}
+    assert here.json("status") == {"runs": [status], "unreadable": []}
 
     report = here.json("report")
     assert report["format"] == 1
@@ -137,7 +137,7 @@ def test_json_of_every_command(here: Installation) -> None:
 def test_first_steps_say_what_to_do(here: Installation) -> None:
     """An empty installation answers every question."""
     assert "submit one" in here.cli("status").out
-    assert here.json("status") == {"runs": []}
+    assert here.json("status") == {"runs": [], "unreadable": []}
     assert "nothing to report" in here.cli("report", "--out", here.folder / "reports").out
     here.json("report")
     assert here.cli("supervise").all == ""

@@ -163,7 +163,7 @@ def test_of_processes_that_open_an_older_store_at_once_one_upgrades_it(database:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    printed = sorted(process.communicate(timeout=60)[0] for process in opening)
+    printed = sorted((process.communicate(timeout=60)[0] for process in opening), key=lambda said: int(said.split()[0]))
     assert printed == ["4 18\n", *[f"{int(REVISION)} 18\n"] * 2]  # the schema that each found, and its attempts
 
 

@@ -145,7 +145,7 @@ def test_a_program_that_ignores_the_notice_is_killed_with_its_whole_tree(
     make_engine: MakeEngine, home: Path, program: Callable[[str], str]
 ) -> None:
     """Also grandchildren that called setsid."""
-    engine = make_engine(make_market(lifetime_hours=1.2, grace_s=0.5))
+    engine = make_engine(make_market(lifetime_hours=3, grace_s=0.5))
     handle = engine.launch(make_request(home, spot_offer(engine), program(IGNORES)))
     wait_for(lambda: len(_of_program(home)) == 3, CLOCK, what="program, child and child in a session of its own")
     tree = _of_program(home)
