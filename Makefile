@@ -39,7 +39,7 @@ endef
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@echo "Installing into $(VENV): about two minutes, once."
-	$(call install,tune$(comma)train$(comma)postgres$(comma)aws$(comma)dev)
+	$(call install,tune$(comma)train$(comma)postgres$(comma)aws$(comma)gcp$(comma)dev)
 	@touch $@
 comma := ,
 
@@ -54,7 +54,7 @@ $(VENV)/.bench-installed: $(VENV)/.installed
 
 # What all tests need, at one go: for CI.
 $(VENV)/.all-installed: pyproject.toml constraints.txt
-	$(call install,tune$(comma)train$(comma)postgres$(comma)aws$(comma)dev$(comma)sky-test)
+	$(call install,tune$(comma)train$(comma)postgres$(comma)aws$(comma)gcp$(comma)dev$(comma)sky-test)
 	@touch $(VENV)/.installed $(VENV)/.sky-installed $@
 
 demo: $(VENV)/.installed
