@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from .base import Row
+from .concurrent_calls import TimeLimit
 
 Question = Callable[[], None]
 
-_LONGEST_S = 3600.0  # nobody waits longer for a source, whatever was asked for
 _PLACES_NAMED = 3
-
-
-class Deadline:
-    """A moment on this process's steady clock, ``limit_s`` from now; a limit that is no positive number has passed."""
-
-    def __init__(self, limit_s: float) -> None:
-        wait_s = min(limit_s, _LONGEST_S) if limit_s > 0 and not math.isnan(limit_s) else 0.0
-        self._end = time.monotonic() + wait_s
-
-    def left_s(self) -> float:
-        """Seconds until then; 0.0 once it has passed."""
-        return max(0.0, self._end - time.monotonic())
 
 
 class Answers:
@@ -62,7 +48,7 @@ class Answers:
             )
 
 
-def ask_all(questions: Sequence[Question], deadline: Deadline, at_once: int = 8) -> bool:
+def ask_within(questions: Sequence[Question], deadline: TimeLimit, at_once: int = 8) -> bool:
     """Ask all questions, ``at_once`` of them at a time; whether all were asked and answered before ``deadline``.
 
     Whoever is late is left behind: its thread ends with the process, and nobody waits for it.
@@ -76,7 +62,7 @@ def ask_all(questions: Sequence[Question], deadline: Deadline, at_once: int = 8)
     faults: list[Exception] = []
 
     def work() -> None:
-        while deadline.left_s() > 0 and not faults:
+        while deadline.left_s > 0 and not faults:
             try:
                 question = waiting.get_nowait()
             except queue.Empty:
@@ -90,7 +76,7 @@ def ask_all(questions: Sequence[Question], deadline: Deadline, at_once: int = 8)
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(deadline.left_s())
+        thread.join(deadline.left_s)
     if faults:
         raise faults[0]
     return waiting.empty() and not any(thread.is_alive() for thread in threads)

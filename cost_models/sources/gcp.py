@@ -9,7 +9,8 @@ from typing import Any
 
 from ..offer import Market
 from .base import Machine, Quote, Reading, Row, SourceQuery
-from .bounded import Answers, Deadline, Question, ask_all
+from .bounded import Answers, Question, ask_within
+from .concurrent_calls import TimeLimit
 from .gcp_advice import capacity_question, capacity_rows, history_question, history_rows
 from .gcp_calls import CallFailedError, Failure, pages, short
 from .gcp_connection import Advice, Adviser, Connection, NoAccessError, connect
@@ -55,8 +56,8 @@ class GcpSource:
         now = now.astimezone(UTC)
         asked = _Asked(self._project, self._endpoint, query, now)
         regions = query.regions.get(CLOUD) or self._regions or sheet_regions(asked.machines)
-        whole = Deadline(query.limit_s)
-        if asked.machines and not ask_all([partial(asked.ask, regions)], whole, at_once=1):
+        whole = TimeLimit(query.limit_s)
+        if asked.machines and not ask_within([partial(asked.ask, regions)], whole, at_once=1):
             asked.answers.skip("Google Cloud", f"not all was answered within {query.limit_s:g} s")
         return Reading(asked.source(), now, asked.rows(), asked.answers.skipped())
 
@@ -69,7 +70,7 @@ class _Asked:
         self.machines = tuple(dict.fromkeys(machine for machine in query.machines if machine.cloud == CLOUD))
         self._project, self._endpoint, self._now = project, endpoint, now
         self._size = max(1, query.size)
-        self._deadline, self._end = (Deadline(query.limit_s * share) for share in (_FOR_CALLS, _FOR_THREADS))
+        self._deadline, self._end = (TimeLimit(query.limit_s * share) for share in (_FOR_CALLS, _FOR_THREADS))
         self._adviser: Adviser | None = None
         self._listed: tuple[Quote, ...] = ()  # from the billing catalog
 
@@ -86,7 +87,7 @@ class _Asked:
         places = self._told(connection, known)
         self._adviser = Adviser(connection, self._deadline)
         prices = partial(self._ask_prices, connection, places)
-        if not ask_all([prices, *self._advice(connection, self._adviser, places)], self._end):
+        if not ask_within([prices, *self._advice(connection, self._adviser, places)], self._end):
             self.answers.skip("Google Cloud", "some questions were not answered in time")
 
     def source(self) -> str:

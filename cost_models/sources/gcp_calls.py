@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from ..errors import CostModelError
-from .bounded import Deadline
+from .concurrent_calls import TimeLimit
 
 T = TypeVar("T")
 Send = Callable[[float], T]  # takes a time-out in seconds
@@ -41,7 +41,7 @@ class CallFailedError(CostModelError):
         self.retry_after_s = retry_after_s
 
 
-def call(send: Send[T], deadline: Deadline) -> T:
+def call(send: Send[T], deadline: TimeLimit) -> T:
     """Send a request, up to three times while the cloud is busy, and never past ``deadline``.
 
     Raises:
@@ -53,14 +53,14 @@ def call(send: Send[T], deadline: Deadline) -> T:
         if not isinstance(failed, CallFailedError):
             return failed
         pause_s = max(pause_s, failed.retry_after_s)
-        if failed.kind is not Failure.BUSY or attempt == _TRIES or pause_s >= deadline.left_s():
+        if failed.kind is not Failure.BUSY or attempt == _TRIES or pause_s >= deadline.left_s:
             raise failed
         time.sleep(pause_s)
         pause_s *= 2
     raise AssertionError("the last try returns or raises")
 
 
-def pages(list_page: Callable[[str, float], Any], deadline: Deadline) -> Iterator[Any]:
+def pages(list_page: Callable[[str, float], Any], deadline: TimeLimit) -> Iterator[Any]:
     """Every page of a list, each a call of its own. ``list_page`` takes a page's token and a time-out.
 
     Raises:
@@ -76,8 +76,8 @@ def pages(list_page: Callable[[str, float], Any], deadline: Deadline) -> Iterato
         seen.add(token)
 
 
-def _try(send: Send[T], deadline: Deadline) -> T | CallFailedError:
-    left_s = deadline.left_s()
+def _try(send: Send[T], deadline: TimeLimit) -> T | CallFailedError:
+    left_s = deadline.left_s
     if left_s <= 0:
         return CallFailedError(Failure.FAILED, "not asked: the time for all answers was over")
     try:

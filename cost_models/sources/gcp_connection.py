@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CostModelError
-from .bounded import Deadline
+from .concurrent_calls import TimeLimit
 from .gcp_calls import CallFailedError, Failure, call, short
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -109,7 +109,7 @@ class Adviser:
     Pages of Google say that v1 refuses spot capacity, and that beta answers; the two speak alike.
     """
 
-    def __init__(self, connection: Connection, deadline: Deadline) -> None:
+    def __init__(self, connection: Connection, deadline: TimeLimit) -> None:
         self._connection = connection
         self._deadline = deadline
         self._lock = threading.Lock()

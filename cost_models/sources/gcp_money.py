@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from .skypilot_catalog import MOST_USD
+from ..money import MOST_USD_PER_HOUR
 
 _NANOS = 1_000_000_000
 _LONGEST_S = 1e9  # 30 years: what is said to live longer is no machine
@@ -21,7 +21,7 @@ def usd(money: Any) -> Decimal | None:
     if money is None or (money.currency_code or "USD") != "USD" or abs(money.nanos) >= _NANOS:
         return None
     amount = Decimal(money.units) + Decimal(money.nanos) / _NANOS
-    return amount if 0 < amount < Decimal(MOST_USD) else None
+    return amount if 0 < amount < MOST_USD_PER_HOUR else None
 
 
 def utc(text: str) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +11,15 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
 Answer = tuple[int, bytes]  # status and body; status 0: the connection hangs; -1: half of the body
 Reply = Callable[[dict[str, Any]], Answer]
 
 CAPACITY, HISTORY = "advice/capacity", "advice/capacityHistory"
 MACHINES, ACCELERATORS, SKUS = "aggregated/machineTypes", "aggregated/acceleratorTypes", "skus"
 HANGS, HALF = 0, -1
+REGION = "us-central1"  # the only one
 
 
 def body(value: Any, status: int = 200) -> Reply:
@@ -40,12 +44,20 @@ def in_turn(*replies: Reply) -> Reply:
     return reply
 
 
+def no_google_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine that nobody has logged in from."""
+    monkeypatch.setenv("CLOUDSDK_CONFIG", os.devnull)
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+
 class GoogleServer:
     """Answers the paths that end as named, by version of the service; keeps what it was asked."""
 
     def __init__(self, v1: Mapping[str, Reply], beta: Mapping[str, Reply]) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self._over = threading.Event()
+        self._everywhere: Reply | None = None
         world = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,9 +71,17 @@ class GoogleServer:
             def _answer(self, asked: dict[str, Any]) -> None:
                 path = self.path.partition("?")[0]
                 world.asked.append((self.path, asked))
+                if world._everywhere is not None:
+                    self._send(*world._everywhere(asked))
+                    return
+                if "/regions/" in path and f"/regions/{REGION}/" not in path:
+                    self._send(*error(404, "no such region")(asked))
+                    return
                 replies = beta if "/compute/beta/" in path else v1
                 reply = next((replies[end] for end in replies if path.endswith(f"/{end}")), error(404, "no such path"))
-                status, text = reply(asked)
+                self._send(*reply(asked))
+
+            def _send(self, status: int, text: bytes) -> None:
                 if status == HANGS:
                     world._over.wait()
                     return
@@ -83,6 +103,10 @@ class GoogleServer:
 
     def paths(self, end: str) -> list[str]:
         return [path for path, _ in self.asked if path.partition("?")[0].endswith(f"/{end}")]
+
+    def answer_all(self, reply: Reply | None) -> None:
+        """From now on to everything; None: to each path its own again."""
+        self._everywhere = reply
 
     def close(self) -> None:
         self._over.set()

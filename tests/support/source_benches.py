@@ -8,11 +8,26 @@ from dataclasses import dataclass
 
 import pytest
 from aws_server import aws_account, aws_server
+from google_server import (
+    HALF,
+    HANGS,
+    Reply,
+    answers_all,
+    body,
+    day,
+    error,
+    google_server,
+    no_google_credentials,
+    price,
+    raw,
+    sku,
+)
 from source_faults import Fault
 
 from spotwise.cost_models.sources.aws import AwsSource
 from spotwise.cost_models.sources.aws_clients import boto3_clients
 from spotwise.cost_models.sources.base import Machine, Source, SourceQuery
+from spotwise.cost_models.sources.gcp import GcpSource
 
 
 @dataclass(frozen=True)
@@ -48,4 +63,41 @@ def aws_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceBench]:
         )
 
 
-BENCHES: Mapping[str, Callable[[pytest.MonkeyPatch], AbstractContextManager[SourceBench]]] = {"aws": aws_bench}
+@contextmanager
+def gcp_bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[SourceBench]:
+    no_google_credentials(monkeypatch)
+    with google_server(answers_all()) as server:
+        yield SourceBench(
+            source=GcpSource("p", ("us-central1",), server.url),
+            query=SourceQuery((Machine("gcp", "a2-highgpu-1g", "A100", 1),), limit_s=60),
+            unreachable=GcpSource("p", ("us-central1",), "http://127.0.0.1:9"),
+            nowhere="mars-north1",
+            breaks=lambda fault: server.answer_all(_GOOGLE[fault]),
+            mends=lambda: server.answer_all(None),
+        )
+
+
+BENCHES: Mapping[str, Callable[[pytest.MonkeyPatch], AbstractContextManager[SourceBench]]] = {
+    "aws": aws_bench,
+    "gcp": gcp_bench,
+}
+
+_GOOGLE: Mapping[Fault, Reply | None] = {
+    Fault.REFUSED: None,
+    Fault.FORBIDDEN: error(403),
+    Fault.NOT_FOUND: error(404),
+    Fault.THROTTLED: error(429),
+    Fault.UNAVAILABLE: error(503),
+    Fault.EMPTY: raw(""),
+    Fault.GARBAGE: raw("<html>sign in</html>"),
+    Fault.CUT: lambda _: (HALF, b'{"skus": [{"description": "A2 Instance"}]}'),
+    Fault.HANGS: lambda _: (HANGS, b""),
+    Fault.BAD_NUMBERS: body(
+        {
+            "skus": [sku("A2 Instance Core running in Americas", 0.0)],
+            "preemptionHistory": [day(28, None), day(27, -1)],
+            "priceHistory": [price("2026-11-20T07:00:00Z", -1, 0), price("2026-11-21T07:00:00Z", 0, 0)],
+            "recommendations": [{"scores": {"obtainability": "NaN", "estimatedUptime": "-1s"}}],
+        }
+    ),
+}
