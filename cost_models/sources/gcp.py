@@ -12,13 +12,13 @@ from .base import Machine, Quote, Reading, Row, SourceQuery
 from .bounded import Answers, Question, ask_within
 from .concurrent_calls import TimeLimit
 from .gcp_advice import capacity_question, capacity_rows, history_question, history_rows
-from .gcp_calls import CallFailedError, Failure, pages, short
+from .gcp_calls import CallFailedError, CallFailure, pages, short
 from .gcp_connection import Advice, Adviser, Connection, NoAccessError, connect
 from .gcp_machines import (
     ACCELERATOR_TYPES,
     CLOUD,
     NAME,
-    Place,
+    MachineInRegion,
     attaches_gpus,
     is_custom,
     is_tpu,
@@ -122,7 +122,7 @@ class _Asked:
             else:
                 self.answers.skip(f"region {short(region)}", "no region has such a name")
 
-    def _told(self, connection: Connection, known: tuple[Place, ...]) -> tuple[Place, ...]:
+    def _told(self, connection: Connection, known: tuple[MachineInRegion, ...]) -> tuple[MachineInRegion, ...]:
         """Zones and sizes as the cloud says; where it does not, as the shipped sheet does."""
         if not connection.project:
             return known
@@ -148,7 +148,9 @@ class _Asked:
             self.answers.skip("zones and sizes of machines", f"{failed}; the shipped price sheet's are used")
             return None
 
-    def _advice(self, connection: Connection, adviser: Adviser, places: Iterable[Place]) -> Iterator[Question]:
+    def _advice(
+        self, connection: Connection, adviser: Adviser, places: Iterable[MachineInRegion]
+    ) -> Iterator[Question]:
         if not connection.project:
             self.answers.skip("capacity and preemptions", "no project is named: set sources.gcp.project")
             return
@@ -164,7 +166,7 @@ class _Asked:
             if attaches_gpus(machine):
                 self.answers.skip(f"preemptions of {_words(place)}", "Google tells none of N1 with GPUs")
 
-    def _ask_capacity(self, adviser: Adviser, place: Place, zone: str) -> None:
+    def _ask_capacity(self, adviser: Adviser, place: MachineInRegion, zone: str) -> None:
         body = partial(capacity_question, place, zone, self._size)
         what, where = f"capacity of {_words(place)}", zone or place.region
         try:
@@ -174,7 +176,7 @@ class _Asked:
             return
         self._keep(capacity_rows(answer, place, zone, self._size, self._now), what, where)
 
-    def _ask_history(self, adviser: Adviser, place: Place, zone: str) -> None:
+    def _ask_history(self, adviser: Adviser, place: MachineInRegion, zone: str) -> None:
         what, where = f"preemptions and spot prices of {_words(place)}", zone or place.region
         try:
             answer = adviser.ask(Advice.HISTORY, place.region, partial(history_question, place, zone))
@@ -185,7 +187,7 @@ class _Asked:
 
     def _failed(self, failed: CallFailedError, kind: str, what: str, where: str) -> None:
         """What holds for all questions of a kind is told once."""
-        if failed.kind is Failure.DENIED:
+        if failed.kind is CallFailure.DENIED:
             self.answers.skip(kind, str(failed))
         else:
             self.answers.skip(what, str(failed), where)
@@ -196,7 +198,7 @@ class _Asked:
         if not kept:
             self.answers.skip(what, "the answer holds no number", where)
 
-    def _ask_prices(self, connection: Connection, places: Sequence[Place]) -> None:
+    def _ask_prices(self, connection: Connection, places: Sequence[MachineInRegion]) -> None:
         def page(token: str, timeout_s: float) -> Any:
             request = {"parent": COMPUTE_ENGINE, "currency_code": "USD", "page_size": _PAGE, "page_token": token}
             return connection.catalog.list_skus(request, timeout=timeout_s, retry=None)
@@ -216,7 +218,7 @@ class _Asked:
                 self.answers.skip(f"{market.value} price of {_words(place)}", because, place.region)
 
 
-def _words(place: Place) -> str:
+def _words(place: MachineInRegion) -> str:
     pool = place.pool("")
     return f"{pool.instance_type}{f' with {pool.accelerators}' if pool.accelerators else ''}"
 

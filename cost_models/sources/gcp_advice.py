@@ -12,13 +12,13 @@ from typing import Any
 
 from ..offer import Market
 from .base import CapacityKind, CapacitySignal, HazardKind, HazardWitness, Quote, Row
-from .gcp_machines import ACCELERATOR_TYPES, Place, attaches_gpus, last_part, region_of
+from .gcp_machines import ACCELERATOR_TYPES, MachineInRegion, attaches_gpus, last_part, region_of
 from .gcp_money import duration_hours, fraction, usd, utc
 
 SPOT = "SPOT"  # enum fields are plain strings in this client: a member raises TypeError
 
 
-def capacity_question(place: Place, zone: str, size: int) -> Any:
+def capacity_question(place: MachineInRegion, zone: str, size: int) -> Any:
     """Can ``size`` machines be had in ``zone`` (empty: in any one of the region), and for how long? The body."""
     from google.cloud import compute_v1
 
@@ -43,7 +43,7 @@ def capacity_question(place: Place, zone: str, size: int) -> Any:
     )
 
 
-def history_question(place: Place, zone: str) -> Any:
+def history_question(place: MachineInRegion, zone: str) -> Any:
     """How was it preempted there, and what did it cost? The body."""
     from google.cloud import compute_v1
 
@@ -58,7 +58,7 @@ def history_question(place: Place, zone: str) -> Any:
     )
 
 
-def capacity_rows(answer: Any, place: Place, zone: str, size: int, now: datetime) -> Iterator[Row]:
+def capacity_rows(answer: Any, place: MachineInRegion, zone: str, size: int, now: datetime) -> Iterator[Row]:
     """Obtainability and estimated uptime of each recommendation, for the zone that it names.
 
     The uptime comes in coarse steps and has a largest one: most run *at least* so long. It is kept as it is said.
@@ -74,7 +74,7 @@ def capacity_rows(answer: Any, place: Place, zone: str, size: int, now: datetime
             yield HazardWitness(pool, HazardKind.ESTIMATED_UPTIME, hours, now, now + timedelta(hours=hours))
 
 
-def history_rows(answer: Any, place: Place, zone: str, now: datetime) -> Iterator[Row]:
+def history_rows(answer: Any, place: MachineInRegion, zone: str, now: datetime) -> Iterator[Row]:
     """The share of preempted machines of each day that is over, and the spot price in force.
 
     A day that is not over yet is left out: its share still moves.
@@ -98,7 +98,7 @@ def history_rows(answer: Any, place: Place, zone: str, now: datetime) -> Iterato
         yield Quote(pool, Market.SPOT, price, start)
 
 
-def _attached(place: Place) -> list[Any]:
+def _attached(place: MachineInRegion) -> list[Any]:
     from google.cloud import compute_v1
 
     machine = place.machine
@@ -108,7 +108,7 @@ def _attached(place: Place) -> list[Any]:
     return [compute_v1.AcceleratorConfig(accelerator_type=kind, accelerator_count=machine.accelerator_count)]
 
 
-def _zone_of(recommendation: Any, place: Place, asked: str) -> str:
+def _zone_of(recommendation: Any, place: MachineInRegion, asked: str) -> str:
     """The one zone of a recommendation; its scores are of the whole, so those over several are no zone's."""
     named = {_inside(last_part(shard.zone, "zones"), place) for shard in recommendation.shards} - {""}
     if len(named) > 1:
@@ -116,5 +116,5 @@ def _zone_of(recommendation: Any, place: Place, asked: str) -> str:
     return named.pop() if named else asked
 
 
-def _inside(zone: str, place: Place) -> str:
+def _inside(zone: str, place: MachineInRegion) -> str:
     return zone if region_of(zone) == place.region else ""

@@ -23,7 +23,7 @@ _FIRST_PAUSE_S = 0.5  # doubled each time, and never shorter than the cloud asks
 _LONGEST_WORDS = 160
 
 
-class Failure(StrEnum):
+class CallFailure(StrEnum):
     """What a call that failed says of others."""
 
     DENIED = "denied"  # credentials or permission: nothing else of this kind will be answered either
@@ -35,7 +35,7 @@ class Failure(StrEnum):
 class CallFailedError(CostModelError):
     """A call was not answered. The message says why, for people."""
 
-    def __init__(self, kind: Failure, because: str, retry_after_s: float = 0.0) -> None:
+    def __init__(self, kind: CallFailure, because: str, retry_after_s: float = 0.0) -> None:
         super().__init__(because)
         self.kind = kind
         self.retry_after_s = retry_after_s
@@ -53,7 +53,7 @@ def call(send: Send[T], deadline: TimeLimit) -> T:
         if not isinstance(failed, CallFailedError):
             return failed
         pause_s = max(pause_s, failed.retry_after_s)
-        if failed.kind is not Failure.BUSY or attempt == _TRIES or pause_s >= deadline.left_s:
+        if failed.kind is not CallFailure.BUSY or attempt == _TRIES or pause_s >= deadline.left_s:
             raise failed
         time.sleep(pause_s)
         pause_s *= 2
@@ -79,7 +79,7 @@ def pages(list_page: Callable[[str, float], Any], deadline: TimeLimit) -> Iterat
 def _try(send: Send[T], deadline: TimeLimit) -> T | CallFailedError:
     left_s = deadline.left_s
     if left_s <= 0:
-        return CallFailedError(Failure.FAILED, "not asked: the time for all answers was over")
+        return CallFailedError(CallFailure.FAILED, "not asked: the time for all answers was over")
     try:
         return send(min(CALL_S, left_s))
     except Exception as error:
@@ -100,14 +100,14 @@ def _meaning(error: Exception) -> CallFailedError | None:
         case GoogleAPIError():
             return _refusal(error)
         case GoogleAuthError():
-            return CallFailedError(Failure.DENIED, f"Google does not take the credentials: {short(error)}")
+            return CallFailedError(CallFailure.DENIED, f"Google does not take the credentials: {short(error)}")
         case RequestException():
-            return CallFailedError(Failure.FAILED, _unreached(error))
+            return CallFailedError(CallFailure.FAILED, _unreached(error))
         case ParseError():
-            return CallFailedError(Failure.FAILED, f"the answer cannot be read: {short(error)}")
+            return CallFailedError(CallFailure.FAILED, f"the answer cannot be read: {short(error)}")
         case AttributeError() | LookupError() | TypeError() | ValueError():
             # What the clients make of bodies that are JSON of another shape, and of names that make no address.
-            return CallFailedError(Failure.FAILED, f"the client fails with {type(error).__name__}: {short(error)}")
+            return CallFailedError(CallFailure.FAILED, f"the client fails with {type(error).__name__}: {short(error)}")
     return None
 
 
@@ -116,12 +116,12 @@ def _refusal(error: Any) -> CallFailedError:
     said = f"{status or type(error).__name__} {short(getattr(error, 'message', error))}"
     match status:
         case 401 | 403:
-            return CallFailedError(Failure.DENIED, f"no permission: {said}")
+            return CallFailedError(CallFailure.DENIED, f"no permission: {said}")
         case 400 | 404 | 405 | 501:
-            return CallFailedError(Failure.REFUSED, f"refused: {said}")
+            return CallFailedError(CallFailure.REFUSED, f"refused: {said}")
         case 429 | 503:
-            return CallFailedError(Failure.BUSY, f"busy: {said}", _retry_after_s(error))
-    return CallFailedError(Failure.FAILED, f"failed: {said}")
+            return CallFailedError(CallFailure.BUSY, f"busy: {said}", _retry_after_s(error))
+    return CallFailedError(CallFailure.FAILED, f"failed: {said}")
 
 
 def _retry_after_s(error: Any) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import CostModelError
 from .concurrent_calls import TimeLimit
-from .gcp_calls import CallFailedError, Failure, call, short
+from .gcp_calls import CallFailedError, CallFailure, call, short
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 _COMPUTE = "https://compute.googleapis.com"
@@ -134,7 +134,7 @@ class Adviser:
         try:
             version, answer = self._ask(question, region, body, known)
         except CallFailedError as failed:
-            if failed.kind is Failure.DENIED:
+            if failed.kind is CallFailure.DENIED:
                 with self._lock:
                     self._denied[question] = failed
             raise
@@ -148,7 +148,7 @@ class Adviser:
         try:
             return "v1", call(lambda timeout_s: self._v1(question, region, body, timeout_s), self._deadline)
         except CallFailedError as failed:
-            if failed.kind is not Failure.REFUSED or known == "v1":
+            if failed.kind is not CallFailure.REFUSED or known == "v1":
                 raise
             first = failed
         try:

@@ -33,7 +33,7 @@ ACCELERATOR_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class MachineSize:
     """What of a machine is billed by amount, beside its GPUs."""
 
     vcpus: Decimal
@@ -41,13 +41,13 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MachineInRegion:
     """A machine in one region: where it stands, and its size; without zones or size where nobody says."""
 
     machine: Machine
     region: str
     zones: tuple[str, ...] = ()
-    size: Size | None = None
+    size: MachineSize | None = None
 
     def pool(self, zone: str) -> Pool:
         """The pool of the machine in a zone; ``""``: in whichever of the region."""
@@ -76,7 +76,7 @@ def is_tpu(machine: Machine) -> bool:
     return (machine.accelerator or "").lower().startswith("tpu") or machine.instance_type.upper().startswith("TPU")
 
 
-def sheet_places(machines: Iterable[Machine], regions: Iterable[str]) -> Iterator[Place]:
+def sheet_places(machines: Iterable[Machine], regions: Iterable[str]) -> Iterator[MachineInRegion]:
     """Each machine in each region, as the shipped price sheet knows it."""
     for machine in machines:
         for region in regions:
@@ -87,8 +87,8 @@ def sheet_places(machines: Iterable[Machine], regions: Iterable[str]) -> Iterato
                 == (CLOUD, region, machine.instance_type)
             ]
             stands = {offer.pool.zone for offer in found if not attaches_gpus(machine) or _has(offer, machine)}
-            size = Size(_exact(found[0].vcpus), _exact(found[0].memory_gib)) if found else None
-            yield Place(machine, region, tuple(sorted(stands - {""})), size)
+            size = MachineSize(_exact(found[0].vcpus), _exact(found[0].memory_gib)) if found else None
+            yield MachineInRegion(machine, region, tuple(sorted(stands - {""})), size)
 
 
 def sheet_regions(machines: Iterable[Machine]) -> tuple[str, ...]:
@@ -104,7 +104,9 @@ def type_filter(names: Iterable[str]) -> str:
     return " OR ".join(f'(name = "{name}")' for name in sorted(set(names)))
 
 
-def told_places(sheet: Iterable[Place], types: Iterable[Any], accelerators: Iterable[Any] | None) -> Iterator[Place]:
+def told_places(
+    sheet: Iterable[MachineInRegion], types: Iterable[Any], accelerators: Iterable[Any] | None
+) -> Iterator[MachineInRegion]:
     """The same places as the cloud itself tells them.
 
     Args:
@@ -112,11 +114,11 @@ def told_places(sheet: Iterable[Place], types: Iterable[Any], accelerators: Iter
         types: compute_v1's aggregated lists of machine types, page by page.
         accelerators: those of accelerator types; None where they were not asked, or not answered.
     """
-    sizes: dict[str, Size] = {}
+    sizes: dict[str, MachineSize] = {}
     zones: dict[str, set[str]] = {}
     for zone, kind in _listed(types, "machine_types"):
         if "guest_cpus" in kind and "memory_mb" in kind:
-            sizes[kind.name] = Size(Decimal(kind.guest_cpus), Decimal(kind.memory_mb) / 1024)
+            sizes[kind.name] = MachineSize(Decimal(kind.guest_cpus), Decimal(kind.memory_mb) / 1024)
         zones.setdefault(kind.name, set()).add(zone)
     attached: dict[str, set[str]] | None = None
     if accelerators is not None:
@@ -130,7 +132,7 @@ def told_places(sheet: Iterable[Place], types: Iterable[Any], accelerators: Iter
             gpus = ACCELERATOR_TYPES.get(machine.accelerator or "", "")
             stands &= set(place.zones) if attached is None else attached.get(gpus, set())
         size = sizes.get(machine.instance_type, place.size)
-        yield Place(machine, place.region, tuple(sorted(stands)) or place.zones, size)
+        yield MachineInRegion(machine, place.region, tuple(sorted(stands)) or place.zones, size)
 
 
 def region_of(zone: str) -> str:

@@ -17,13 +17,13 @@ from typing import Any
 
 from ..offer import Market
 from .base import Quote
-from .gcp_machines import Place, family, is_custom
+from .gcp_machines import MachineInRegion, family, is_custom
 from .gcp_money import usd
 
 COMPUTE_ENGINE = "services/6F81-5844-456A"
 
 
-class Part(StrEnum):
+class BilledPart(StrEnum):
     """What is billed of a machine."""
 
     CORE = "core"
@@ -31,7 +31,7 @@ class Part(StrEnum):
     GPU = "gpu"
 
 
-_UNITS = {Part.CORE: "h", Part.MEMORY: "GiBy.h", Part.GPU: "h"}
+_UNITS = {BilledPart.CORE: "h", BilledPart.MEMORY: "GiBy.h", BilledPart.GPU: "h"}
 # The families as descriptions call them.
 _FAMILIES = {
     "a2": "A2 Instance",
@@ -83,7 +83,7 @@ _ARTICLE = re.compile(
 class Article:
     """What is sold in a region, and in which market."""
 
-    part: Part
+    part: BilledPart
     name: str  # the family, or the accelerator
     region: str
     market: Market
@@ -107,7 +107,7 @@ def collect(skus: Iterable[Any], regions: frozenset[str], into: dict[Article, fr
             into[article] = into.get(article, frozenset()) | {rate}
 
 
-def quotes(place: Place, rates: Rates, now: datetime) -> Iterator[Quote]:
+def quotes(place: MachineInRegion, rates: Rates, now: datetime) -> Iterator[Quote]:
     """A price in each market whose parts all have one, in each zone of the place."""
     if place.size is None or is_custom(place.machine) or place.machine.instance_type in _SHARED_CORES:
         return
@@ -123,13 +123,13 @@ def quotes(place: Place, rates: Rates, now: datetime) -> Iterator[Quote]:
             yield Quote(place.pool(zone), market, price.normalize(), at)
 
 
-def _bill(place: Place, market: Market) -> Iterator[tuple[Article, Decimal]]:
+def _bill(place: MachineInRegion, market: Market) -> Iterator[tuple[Article, Decimal]]:
     machine, kind = place.machine, family(place.machine.instance_type)
     if place.size is not None and kind not in _ALL_IN_GPU:
-        yield Article(Part.CORE, kind, place.region, market), place.size.vcpus
-        yield Article(Part.MEMORY, kind, place.region, market), place.size.memory_gib
+        yield Article(BilledPart.CORE, kind, place.region, market), place.size.vcpus
+        yield Article(BilledPart.MEMORY, kind, place.region, market), place.size.memory_gib
     if machine.accelerator is not None or kind in _ALL_IN_GPU:
-        article = Article(Part.GPU, machine.accelerator or "", place.region, market)
+        article = Article(BilledPart.GPU, machine.accelerator or "", place.region, market)
         yield article, Decimal(machine.accelerator_count)
 
 
@@ -140,7 +140,7 @@ def _rates(sku: Any, regions: frozenset[str]) -> Iterator[tuple[Article, Rate]]:
     words = _ARTICLE.fullmatch(sku.description.casefold())
     if words is None:
         return
-    part = Part(words["part"] or Part.GPU)
+    part = BilledPart(words["part"] or BilledPart.GPU)
     rate = _rate(sku, part)
     if rate is None:
         return
@@ -151,7 +151,7 @@ def _rates(sku: Any, regions: frozenset[str]) -> Iterator[tuple[Article, Rate]]:
         yield Article(part, name, region, Market.SPOT if is_spot else Market.ON_DEMAND), rate
 
 
-def _rate(sku: Any, part: Part) -> Rate | None:
+def _rate(sku: Any, part: BilledPart) -> Rate | None:
     """The price that holds without any amount used before; None where it is absent, zero or in another unit."""
     if not sku.pricing_info:
         return None
