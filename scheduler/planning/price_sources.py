@@ -131,7 +131,7 @@ def answer_json(answer: SourceAnswer) -> dict[str, Any]:
 
 def ago(age: timedelta) -> str:
     """For people, such as ``3 min ago``."""
-    minutes = int(age.total_seconds() // 60)
+    minutes = int(age.total_seconds() / 60)  # towards zero: who asked may have looked at the clock just before
     if minutes < 0:
         return "in the future"  # the clock was set back
     if minutes < 1:

@@ -168,6 +168,7 @@ def test_what_says_nothing_is_not_kept(tmp_path: Path) -> None:
     ("minutes", "text"),
     [
         (0, "just now"),
+        (-0.01, "just now"),
         (1, "1 min ago"),
         (119, "119 min ago"),
         (120, "2 h ago"),
@@ -175,5 +176,5 @@ def test_what_says_nothing_is_not_kept(tmp_path: Path) -> None:
         (-5, "in the future"),
     ],
 )
-def test_ages_are_said_shortly(minutes: int, text: str) -> None:
+def test_ages_are_said_shortly(minutes: float, text: str) -> None:
     assert ago(timedelta(minutes=minutes)) == text
