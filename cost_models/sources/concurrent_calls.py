@@ -9,13 +9,16 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .base import Row
 
 _AT_ONCE = 8  # requests that a cloud gets from us at a time
+_PLACES_NAMED = 3  # of those where a reason holds
 _MOST_S = 3600.0  # what is more is no limit: locks cannot wait for infinity
+
+Question = Callable[[], None]
 
 
 class TimeLimit:
@@ -48,6 +51,74 @@ class Call:
     ask: Callable[[CallAnswer], None]
 
 
+def ask_within(questions: Sequence[Question], deadline: TimeLimit, at_once: int = _AT_ONCE) -> bool:
+    """Ask all questions, ``at_once`` of them at a time; whether all were asked and answered before ``deadline``.
+
+    Whoever is late is left behind: its thread ends with the process, and nobody waits for it.
+
+    Raises:
+        Exception: what a question raised first; a question deals with the faults of the outside itself.
+    """
+    waiting: queue.SimpleQueue[Question] = queue.SimpleQueue()
+    for question in questions:
+        waiting.put(question)
+    faults: list[Exception] = []
+
+    def work() -> None:
+        while deadline.left_s > 0 and not faults:
+            try:
+                question = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                question()
+            except Exception as fault:  # noqa: BLE001 - raised below, in the thread that asked
+                faults.append(fault)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(questions)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(deadline.left_s)
+    if faults:
+        raise faults[0]
+    return waiting.empty() and not any(thread.is_alive() for thread in threads)
+
+
+class Answers:
+    """What has been answered so far. Safe to be used by several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: list[Row] = []
+        self._skipped: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Keep rows, in the order in which they come."""
+        kept = tuple(rows)
+        with self._lock:
+            self._rows.extend(kept)
+
+    def skip(self, what: str, because: str, where: str = "") -> None:
+        """Keep why ``what`` was not answered; one reason that holds in many places is told once."""
+        with self._lock:
+            places = self._skipped.setdefault((what, because), [])
+            if where and where not in places:
+                places.append(where)
+
+    def rows(self) -> tuple[Row, ...]:
+        """The rows so far, in an order of their own: threads answer as they please."""
+        with self._lock:
+            return tuple(sorted(self._rows, key=repr))
+
+    def skipped(self) -> tuple[str, ...]:
+        """The reasons so far, for people."""
+        with self._lock:
+            return tuple(
+                f"{what}{_in(sorted(places))}: {because}" for (what, because), places in sorted(self._skipped.items())
+            )
+
+
 def ask_all(
     calls: Sequence[Call], limit_s: float, why: Callable[[Exception], str]
 ) -> tuple[tuple[Row, ...], tuple[str, ...]]:
@@ -60,32 +131,20 @@ def ask_all(
     """
     deadline = TimeLimit(limit_s)
     answers = [CallAnswer(deadline) for _ in calls]
-    waiting, ended = queue.SimpleQueue[int](), queue.SimpleQueue[tuple[int, str]]()
-    for index in range(len(calls)):
-        waiting.put(index)
-
-    def work() -> None:
-        while deadline.left_s:
-            try:
-                index = waiting.get_nowait()
-            except queue.Empty:
-                return
-            ended.put((index, _one(calls[index], answers[index], why)))
-
-    for _ in range(min(_AT_ONCE, len(calls))):
-        threading.Thread(target=work, daemon=True).start()
     faults = dict.fromkeys(range(len(calls)), f"no answer within {limit_s:g} s")
-    for _ in calls:
-        try:
-            index, fault = ended.get(timeout=deadline.left_s)
-        except queue.Empty:
-            break
-        faults[index] = fault
+
+    def question(index: int) -> Question:
+        def ask() -> None:
+            faults[index] = _one(calls[index], answers[index], why)
+
+        return ask
+
+    ask_within([question(index) for index in range(len(calls))], deadline)
     rows = tuple(row for answer in answers for row in tuple(answer.rows))
     left_out = [
         f"{call.subject}: {text}" for call, each in zip(calls, answers, strict=True) for text in tuple(each.skipped)
     ]
-    return rows, (*_joined(calls, faults), *left_out)
+    return rows, (*_joined(calls, dict(faults)), *left_out)
 
 
 def _one(call: Call, answer: CallAnswer, why: Callable[[Exception], str]) -> str:
@@ -103,3 +162,10 @@ def _joined(calls: Sequence[Call], faults: dict[int, str]) -> list[str]:
         if fault:
             subjects.setdefault(fault, []).append(calls[index].subject)
     return [f"{', '.join(names)}: {fault}" for fault, names in subjects.items()]
+
+
+def _in(places: Sequence[str]) -> str:
+    if not places:
+        return ""
+    more = len(places) - _PLACES_NAMED
+    return f" in {', '.join(places[:_PLACES_NAMED])}{f' and {more} more' if more > 0 else ''}"

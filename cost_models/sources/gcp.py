@@ -9,8 +9,7 @@ from typing import Any
 
 from ..offer import Market
 from .base import Machine, Quote, Reading, Row, SourceQuery
-from .bounded import Answers, Question, ask_within
-from .concurrent_calls import TimeLimit
+from .concurrent_calls import Answers, Question, TimeLimit, ask_within
 from .gcp_advice import capacity_question, capacity_rows, history_question, history_rows
 from .gcp_calls import CallFailedError, CallFailure, pages, short
 from .gcp_connection import Advice, Adviser, Connection, NoAccessError, connect

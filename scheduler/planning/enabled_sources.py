@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -81,7 +80,7 @@ def enabled_sources(settings: SourceSettings, home: Path, clock: Clock) -> Enabl
         JobFileError: faults of the team's price file.
     """
     asked = [
-        _cloud(name, part)
+        _cloud(part)
         for name, part in (("aws", settings.aws), ("gcp", settings.gcp))
         if part is not None and _is_enabled(name, part.enabled)
     ]
@@ -107,7 +106,7 @@ def one_source(
         part = settings.aws if name == "aws" else settings.gcp
         if part is not None and part.enabled is False:
             raise InputError(f"sources.{name}.enabled is false in the settings; set it to auto to ask {name}")
-        asked = _cloud(name, part or (AwsSourceSettings() if name == "aws" else GcpSourceSettings()))
+        asked = _cloud(part or (AwsSourceSettings() if name == "aws" else GcpSourceSettings()))
     elif name == TeamPriceSource.name:
         if settings.prices is None:
             raise InputError("sources.prices is not set: name the team's price file in the settings")
@@ -152,15 +151,17 @@ def _is_installed(module: str) -> bool:
         return False
 
 
-def _cloud(name: str, part: AwsSourceSettings | GcpSourceSettings) -> AskedSource:
+def _cloud(part: AwsSourceSettings | GcpSourceSettings) -> AskedSource:
     """Clients are imported where they are asked for, and nowhere else."""
-    module = import_module(f"spotwise.cost_models.sources.{name}")
     endpoint = part.endpoint or ""
     if isinstance(part, AwsSourceSettings):
-        return AskedSource(module.AwsSource(regions=part.regions, endpoint=part.endpoint), endpoint)
+        from spotwise.cost_models.sources.aws import AwsSource
+
+        return AskedSource(AwsSource(regions=part.regions, endpoint=part.endpoint), endpoint)
+    from spotwise.cost_models.sources.gcp import GcpSource
+
     project = part.project or ""
-    source = module.GcpSource(project=project, regions=part.regions, endpoint=endpoint)
-    return AskedSource(source, f"{project} {endpoint}")
+    return AskedSource(GcpSource(project=project, regions=part.regions, endpoint=endpoint), f"{project} {endpoint}")
 
 
 def _regions(settings: SourceSettings) -> dict[str, tuple[str, ...]]:

@@ -17,7 +17,6 @@ from spotwise.scheduler.tuning import TransferSampler
 from spotwise.scheduler.tuning.exchange.found import ImportOptions
 from spotwise.scheduler.tuning.exchange.source import read_source
 
-pytest.importorskip("ray")
 EPOCHS = {0: 9, 1: 1, 2: 9, 3: 3}  # of each trial; a scheduler stopped 1 and 3, and 4 reported NaN
 SPACE = {"lr": FloatDistribution(0.0, 1.0)}
 

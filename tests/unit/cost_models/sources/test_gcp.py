@@ -275,7 +275,9 @@ def test_without_permission_the_question_ends_and_the_others_answer() -> None:
     with world(CAPACITY=error(403), MACHINES=body(several)) as server:
         reading = ask(server)
     assert len(server.paths(CAPACITY)) <= 8  # those under way at once
-    assert reading.skipped == ("capacity: no permission: 403 no",) or len(reading.skipped) == 1
+    (reason,) = reading.skipped  # said once, however many zones it keeps us from
+    assert "capacity" in reason
+    assert "no permission" in reason
     assert len(prices(reading)) == 2
 
 

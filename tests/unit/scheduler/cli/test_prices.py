@@ -59,7 +59,7 @@ def app(tmp_path: Path, settings: str, engine: FakeEngine | None = None) -> App:
 def aws(monkeypatch: pytest.MonkeyPatch) -> FakeSource:
     """In place of AWS."""
     source = FakeSource(rows=[quote("use1-az1", "0.31"), quote("use1-az2", "0.29"), SIGNAL, WITNESS])
-    monkeypatch.setattr(enabled_sources, "_cloud", lambda name, part: AskedSource(source))
+    monkeypatch.setattr(enabled_sources, "_cloud", lambda part: AskedSource(source))
     return source
 
 
