@@ -36,6 +36,7 @@ class Away(Bucket):
         self.storage = storage_for(f"memory://{uuid.uuid4()}")
         self.go_on = threading.Event()
         self.go_on.set()
+        self.hangs = threading.Event()
         super().__init__(self.storage, folder, node, 0.01)
 
     def pull(self, names: Iterable[str]) -> None:
@@ -47,7 +48,9 @@ class Away(Bucket):
         super().push()
 
     def _reach(self) -> None:
-        self.go_on.wait()
+        if not self.go_on.is_set():
+            self.hangs.set()
+            self.go_on.wait(60)
         if self.is_away:
             raise StorageError("out of reach")
 
@@ -124,6 +127,7 @@ def test_a_network_that_hangs_keeps_nobody_waiting(bucket: Away) -> None:
     sync.start()
     bucket.go_on.clear()
     sync.look_again(0.05)
+    assert bucket.hangs.wait(60)
     sync.tell(NodeState(0, cause=EndCause.PREEMPTED))
     sync.hurry()
     sync.stop()
