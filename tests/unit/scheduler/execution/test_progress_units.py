@@ -102,6 +102,7 @@ def test_steps_of_a_sweeps_trials_are_progress_too(tmp_path: Path) -> None:
 
     made = SupervisedWorld(tmp_path)
     text = job_yaml().replace("checkpoint: {every: 1 epochs}", "checkpoint: {every: 10 steps}")
+    text = text.replace("hours: 2}", "hours: 2, steps: 1000}")
     text += "sweep: {metric: m, goal: maximize, trials: 2, parallel: 1, space: {lr: {type: float, low: 0.1, high: 1}}}"
     run = made.submit(text=text.replace("sleep 7200", "train $HP_LR"))
     log = StudyLog(Path(run.folder) / "study", 1)

@@ -62,7 +62,7 @@ def test_every_move_has_a_reason_that_is_kept(world):
     world.engine.preempt(world.live().id)
     world.pass_time(supervisor, 3)
     kinds = [event.kind for event in world.store.events(RUN_ID)]
-    assert kinds == ["placed", "preempted", "unsaved", "placed", "completed", "ended"]
+    assert kinds == ["placed", "preempted", "unsaved", "placed", "completed", "incomplete", "ended"]
     assert all(event.message for event in world.store.events(RUN_ID))
 
 

@@ -117,7 +117,7 @@ def study(document: dict[str, Any]) -> dict[str, Any]:
         (lambda d: d.update(studies={}), "x.json: studies: found an empty mapping; allowed: a list"),
         (lambda d: study(d).pop("metric"), "x.json: studies[0].metric: missing; required: the metric"),
         (lambda d: study(d).update(goal="max"), "studies[0].goal: found 'max'; allowed: maximize, minimize"),
-        (lambda d: study(d).update(metrc="x"), "studies[0].metrc: unknown key; allowed: the keys that docs/studies.md"),
+        (lambda d: study(d).update(metrc="x"), "studies[0].metrc: unknown key; allowed: id, job_name, metric"),
         (
             lambda d: study(d).update(created_at="2026-03-01"),
             "studies[0].created_at: found '2026-03-01'; allowed: a time",
