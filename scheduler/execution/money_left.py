@@ -15,9 +15,10 @@ from enum import StrEnum
 from ..accounting.ledger import cost_of
 from ..accounting.team_month import Money, TeamMonth, money_of
 from ..core.clock import Clock
-from ..core.run import Attempt, Run
+from ..core.run import Attempt, AttemptState, Run
 from ..engines.base import Engine, LaunchRequest
 from ..jobfile.settings import Settings
+from ..node_agent.end_cause import EndCause
 from ..policies.base import Candidate, Situation, Wait
 from ..store import Store
 
@@ -43,6 +44,7 @@ class MoneyLeft:
     budget_usd: Decimal  # of the run, or of the team's month
     team: str = ""
     is_untouched: bool = False  # of what the run was admitted with, nothing is spent yet
+    is_spent: bool = False  # the last attempt was given all of it, and ended itself when it was used up
 
     @property
     def budget(self) -> str:
@@ -88,18 +90,30 @@ class MoneyReader:
         left = self.left(run, attempts)
         if left is None or left.is_untouched or not situation.candidates:
             return situation, None
+        if left.cap is Cap.RUN and self._was_used_up(run, attempts):
+            return replace(situation, candidates=()), replace(left, is_spent=True)
         within = tuple(c for c in situation.candidates if self._needed_usd(c, left, run, situation) < left.usd)
         return replace(situation, candidates=within), None if within else left
 
     def too_little(self, left: MoneyLeft, run: Run, situation: Situation) -> str:
         """Says why nothing can be started any more, whatever the ``situation`` offers."""
-        if left.cap is not Cap.RUN:
+        if left.cap is not Cap.RUN or left.is_spent:
             return f"{left.budget} is spent"
         needed = min(self._needed_usd(candidate, left, run, situation) for candidate in situation.candidates)
         rest = f"{max(left.usd, _ZERO):.2f} USD are left of {left.budget}"
         return (
             f"{rest}: too little to start and reach a checkpoint, which is expected to cost {needed:.2f} USD at least"
         )
+
+    def _was_used_up(self, run: Run, attempts: Sequence[Attempt]) -> bool:
+        """Whether the last attempt had all the run's money, and ended itself before a supervisor did.
+
+        Nothing else ends one as spotwise's own request does, but was none. Of several hosts, and under a team's budget,
+        each is given a share only: there may be more.
+        """
+        shared = run.hosts > 1 or self._settings.monthly_budget_usd(run.team) is not None
+        last = attempts[-1] if attempts and not shared else None
+        return last is not None and last.state is AttemptState.CANCELLED and last.end_cause is EndCause.TERMINATED
 
     def _needed_usd(self, candidate: Candidate, left: MoneyLeft, run: Run, situation: Situation) -> Decimal:
         hours = candidate.save_hours + self._stopping_s / situation.hour_s

@@ -42,7 +42,7 @@ def test_budget_that_runs_out_stops_at_a_checkpoint(here: Installation) -> None:
     said = here.cli("submit", job, "--watch", code=3)
     (run,) = here.runs()
     assert run.state is RunState.STOPPED
-    assert "the budget of 1.50 USD" in run.end_reason  # spent, or what is left of it pays for no other start
+    assert "the budget of 1.50 USD is spent" in run.end_reason
     assert run.end_reason in said.out
     assert Decimal("0.5") < here.spent(run.id) <= Decimal("1.50")
     last, before = here.progress(run.id)[-1], here.progress(run.id)[-2]

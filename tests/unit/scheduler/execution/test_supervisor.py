@@ -18,6 +18,7 @@ from spotwise.scheduler.core.errors import CapacityError, EngineError, StoreErro
 from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.remaining import ChanceOf
 from spotwise.scheduler.core.run import AttemptState, RunState
+from spotwise.scheduler.engines.base import handle_of
 from spotwise.scheduler.node_agent.end_cause import EndCause
 from spotwise.scheduler.policies.base import Move, Stay, Wait
 
@@ -193,6 +194,17 @@ def test_a_spent_budget_stops_at_a_checkpoint(world):
     assert world.spent() <= Decimal("0.25")
     assert states(world) == [AttemptState.CANCELLED]
     assert any(call.startswith("terminate") for call in world.machines.calls)
+
+
+def test_a_machine_that_has_used_up_the_budget_by_itself_is_not_followed_by_another(world):
+    """Its node stopped it a moment before the supervisor would have: what is left was meant for leaving."""
+    world.submit(budget_usd=Decimal("0.25"))
+    world.pass_time(world.supervisor(), 0.5)
+    world.engine.terminate(handle_of(world.run(), world.live()), grace_s=60.0)  # nobody here has asked for it
+    world.pass_time(world.supervisor(), 1)
+    run = world.run()
+    assert (run.state, run.end_reason) == (RunState.STOPPED, "the budget of 0.25 USD is spent")
+    assert states(world) == [AttemptState.CANCELLED]
 
 
 def test_a_budget_that_pays_for_no_start_starts_nothing(world):
