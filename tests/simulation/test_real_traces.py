@@ -124,5 +124,5 @@ def assert_every_attempt_is_booked_to_the_last_digit(world: SupervisedWorld) -> 
 def test_spot_only_never_pays_on_demand(replay):
     world = replay.world
     submit(world, 400, policy="spot_only")
-    replay.run(world.supervisor(), 36)
+    replay.run(world.supervisor(), 90)
     assert all(attempt.offer.is_spot for attempt in world.attempts())

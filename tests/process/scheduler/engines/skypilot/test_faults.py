@@ -391,7 +391,7 @@ def test_an_attempt_that_is_over_at_once_waits_for_its_price_but_not_for_ever(sc
     handle = listed(scene, "true")
     end = scene.ended(handle)
     assert (end.exit_code, end.price_usd_per_hour) == (0, None)
-    assert scene.sky.calls.count(f"landed {CLUSTER}") >= MOST_ASKS  # and those while it was still there
+    assert scene.sky.calls.count(f"landed {CLUSTER}") >= MOST_ASKS  # how many where it is over: test_landing.py
 
 
 def test_the_money_lasts_less_long_where_the_machine_costs_more_though_no_supervisor_lives(scene: Scene) -> None:

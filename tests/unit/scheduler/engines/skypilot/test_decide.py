@@ -384,7 +384,7 @@ any_facts = st.builds(
 
 
 @given(any_facts)
-@examples(400)
+@examples(1000)
 def test_nothing_is_launched_that_may_be_there_or_is_over(seen: Facts) -> None:
     decision = decide(seen)
     if decision.step is Step.LAUNCH:
@@ -394,13 +394,13 @@ def test_nothing_is_launched_that_may_be_there_or_is_over(seen: Facts) -> None:
 
 
 @given(any_facts, leavings)
-@examples(400)
+@examples(500)
 def test_a_decided_leaving_never_changes(seen: Facts, leaving: EndInProgress) -> None:
     assert decide(replace(seen, leaving=leaving)).leaving == leaving
 
 
 @given(any_facts)
-@examples(400)
+@examples(1000)
 def test_it_is_closed_only_where_nothing_stands_or_the_market_has_it(seen: Facts) -> None:
     decision = decide(seen)
     if decision.step is Step.CLOSE:
@@ -411,7 +411,7 @@ def test_it_is_closed_only_where_nothing_stands_or_the_market_has_it(seen: Facts
 
 
 @given(any_facts)
-@examples(400)
+@examples(1000)
 def test_a_step_out_is_taken_only_with_a_reason(seen: Facts) -> None:
     decision = decide(seen)
     if decision.step in (Step.CANCEL_LAUNCH, Step.DOWN, Step.CLOSE):
@@ -421,7 +421,7 @@ def test_a_step_out_is_taken_only_with_a_reason(seen: Facts) -> None:
 
 
 @given(any_facts, leavings, st.booleans())
-@examples(400)
+@examples(1000)
 def test_the_times_of_an_end_are_in_order_and_nothing_is_billed_that_never_was(
     seen: Facts, leaving: EndInProgress, is_away: bool
 ) -> None:
@@ -563,7 +563,7 @@ quiet_starts = st.builds(
 
 
 @given(quiet_starts, st.lists(st.integers(0, 999), min_size=5, max_size=40), st.booleans(), st.booleans())
-@examples(600)
+@examples(1500)
 def test_from_every_state_an_attempt_comes_to_its_end(start: Facts, luck: list[int], taken: bool, dead: bool) -> None:
     place = Place(start, luck, is_taken=taken, is_dead=dead, job_ticks=10)
     decided = start.leaving
