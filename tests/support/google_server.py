@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from google.cloud import billing_v1, compute_v1  # noqa: F401 - loaded first: on a busy machine it outlasts time limits
 
 Answer = tuple[int, bytes]  # status and body; status 0: the connection hangs; -1: half of the body
 Reply = Callable[[dict[str, Any]], Answer]
