@@ -147,7 +147,8 @@ def supervise(context: Context, until_idle: bool) -> int:
 def status(context: Context, run_id: str | None, as_json: bool, watch: bool, limit: int | None) -> int:
     """Show the newest runs and all active ones, or one run with its attempts, trials and reasons."""
     from .runs_view import NEWEST, listed_runs, readable, run_lines, status_table
-    from .status_view import RunWatcher, run_detail, status_json
+    from .status_json import status_json
+    from .status_view import RunWatcher, run_detail
     from .supervision_view import print_supervision, unsupervised_since, with_supervision
 
     app = context.app()

@@ -13,6 +13,7 @@ from rich.text import Text
 from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.joined_prices import SourcedCapacity, SourcedPrice, SourcedWitness
 
+from ..planning.offer_json import offer_json
 from ..planning.price_sources import SourceAnswer, ago, answer_json
 from .prices import FoundPrices, PricedOffer
 from .responsive_table import ResponsiveTable, stacked
@@ -144,14 +145,7 @@ def _offer_json(priced: PricedOffer) -> dict[str, Any]:
     offer, price = priced.offer, priced.joined.price
     capacity = priced.joined.capacity
     return {
-        "offer": offer.key,
-        "cloud": offer.pool.cloud,
-        "region": offer.pool.region,
-        "zone": offer.pool.zone,
-        "instance_type": offer.pool.instance_type,
-        "accelerators": offer.accelerators(),
-        "market": offer.market.value,
-        "price_usd_per_hour": f"{offer.price_usd_per_hour:f}",
+        **offer_json(offer),
         "price_at": _iso(price.at),
         "read_at": _iso(price.read_at),
         "preemptions_per_hour": None if priced.belief is None else priced.belief.mean_per_hour,

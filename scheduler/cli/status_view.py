@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -15,26 +14,25 @@ from rich.table import Table
 from rich.text import Text
 
 from ..accounting.ledger import cost_of
-from ..core.code_version import CodeVersion, code_json
+from ..core.code_version import CodeVersion
 from ..core.deadline import DeadlineState, deadline_state, is_done_late
 from ..core.errors import ExitCode, UnreadableRunError
 from ..core.event_kind import EventKind
-from ..core.money import json_usd
 from ..core.progress import Progress
 from ..core.remaining import Remaining
 from ..core.run import Attempt, AttemptState, Run, RunState
-from ..core.study import StudyRecord, TrialRecord, shown_params
+from ..core.study import StudyRecord, shown_params
 from ..core.text import counted
 from ..execution.stored_job import stored_job
 from ..execution.workloads import workload_for
 from ..jobfile.job_spec import JobSpec
 from ..planning.run_evidence import has_kept
-from ..planning.warm_start import saving_json, trial_usd
+from ..planning.warm_start import trial_usd
 from ..planning.warm_start_text import realised_text
 from ..store import RunEvent, Store
 from ..tuning.savings.expected import Saving
 from ..tuning.savings.realised import realised_saving
-from .remaining_view import LABEL_WIDTH, deadline_end_line, remaining_json, remaining_lines, span
+from .remaining_view import LABEL_WIDTH, deadline_end_line, remaining_lines, span
 from .responsive_table import ResponsiveTable, stacked
 
 STATE_STYLES = {
@@ -216,75 +214,10 @@ def print_end(view: RunView, console: Console) -> None:
         console.print(f"best trial {best.number}: {found}", highlight=False, soft_wrap=True)
 
 
-def status_json(view: RunView) -> dict[str, Any]:
-    """Stable keys; money as decimal strings, times ISO 8601 UTC."""
-    run = view.run
-    return {
-        "run": run.id,
-        "job": run.job_name,
-        "kind": run.kind.value,
-        "owner": run.owner,
-        "team": run.team,
-        "project": run.project,
-        "state": run.state.value,
-        "cancel_requested": run.cancel_requested,
-        "reason": run.end_reason,
-        "submitted_at": run.submitted_at.isoformat(),
-        "ended_at": _iso(run.ended_at),
-        "deadline": _iso(run.deadline_at),
-        "deadline_state": None if view.deadline_state is None else view.deadline_state.value,
-        "budget_usd": json_usd(run.budget_usd),
-        "spent_usd": json_usd(view.spent_usd),
-        "predicted_usd": json_usd(run.predicted_usd),
-        "progress": view.progress.fraction,
-        "checkpoint_seen": view.checkpoint_seen,
-        "rest": remaining_json(view.remaining),
-        "code": code_json(CodeVersion.of_json(run.code_json)),
-        "preemptions": view.preemptions,
-        "attempts": [_attempt_json(attempt) for attempt in view.attempts],
-        "past_saving": None if view.study is None else saving_json(view.past_saving, trial_usd(view.study)),
-        "trials": [] if view.study is None else [_trial_json(trial) for trial in view.study.trials],
-        "events": [{"at": _iso(e.at), "kind": e.kind, "message": e.message} for e in view.events],
-    }
-
-
 def _saving_lines(view: RunView) -> list[str]:
     if view.past_saving is None or view.study is None:
         return []
     return [f"past studies are {realised_text(view.past_saving, trial_usd(view.study))}"]
-
-
-def _attempt_json(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "attempt": attempt.id,
-        "offer": attempt.offer.key,
-        "market": attempt.offer.market.value,
-        "price_usd_per_hour": str(attempt.offer.price_usd_per_hour),
-        "state": attempt.state.value,
-        "reason": attempt.reason,
-        "launched_at": _iso(attempt.launched_at),
-        "started_at": _iso(attempt.started_at),
-        "ended_at": _iso(attempt.ended_at),
-        "end_cause": None if attempt.end_cause is None else attempt.end_cause.value,
-        "end_reason": attempt.end_reason,
-        "exit_code": attempt.exit_code,
-        "cost_basis": attempt.cost_basis.value,
-    }
-
-
-def _trial_json(trial: TrialRecord) -> dict[str, Any]:
-    return {
-        "trial": trial.number,
-        "state": trial.state.value,
-        "params": trial.params,
-        "value": trial.value,
-        "epoch": trial.epoch,
-        "source": trial.source,
-        "note": trial.note,
-        "resumes": trial.resumes,
-        "restored_epochs": list(trial.restored_epochs),
-        "cost_usd": json_usd(trial.cost_usd),
-    }
 
 
 def _headline(view: RunView) -> Text:
@@ -389,10 +322,6 @@ def _one_line(text: str) -> Text:
 
 def _state(state: str) -> Text:
     return Text(state, style=STATE_STYLES.get(state, ""))
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()
 
 
 FINAL_EXIT = {

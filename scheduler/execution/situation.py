@@ -18,7 +18,8 @@ from ..planning.market_snapshot import MarketSnapshot, gather
 from ..planning.measured_work import read_measured_runs
 from ..planning.observed_speed import ObservedWork, learned, observed_sweep, observed_work, report_share
 from ..planning.past_attempts import PastAttempts, read_past_attempts
-from ..planning.plan import fit, make_situation
+from ..planning.plan import fit
+from ..planning.policy_situation import make_situation
 from ..planning.run_evidence import evidence_of
 from ..planning.start_estimate import expected_hours
 from ..planning.work_estimate import MeasuredRuns, WorkEstimate, as_planned, measure, overhead_hours, work_of

@@ -7,29 +7,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
-from spotwise.checkpoints import Unit
-from spotwise.cost_models.estimate import Estimate, estimate
-from spotwise.cost_models.interval import hours_to_save
-from spotwise.cost_models.offer import Offer, Pool
+from spotwise.cost_models.estimate import Estimate
+from spotwise.cost_models.offer import Offer
 from spotwise.cost_models.selection import reject_reason
 
 from ..core.money import CENT
 from ..jobfile.job_spec import JobSpec
 from ..policies import DEADLINE_POLICIES, policy_named
-from ..policies.base import Candidate, Move, Situation, Stop
+from ..policies.base import Move, Situation, Stop
 from ..policies.fruitless import UNSEEN_LIMIT
 from .capacity_refusals import capacity_refusals
 from .market_snapshot import MarketSnapshot
+from .policy_situation import hours_between, make_situation
 from .price_sources import SourceAnswer
 from .rejection_reasons import reasons_against
 from .remote_checks import needed_features
-from .run_evidence import RunEvidence
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory, too_small
 from .warm_start import WarmStart, usd_per_trial
 from .work_estimate import WorkEstimate
 
-LOOK_HOURS = 1 / 60  # billed; a supervisor puts a run before its policy more often than that
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
 
 
@@ -123,7 +120,7 @@ def make_plan(
     decision = policy_named(job.policy, cooldown_hours).decide(situation)
     chosen = decision.offer if isinstance(decision, Move) else None
     options = _options(situation, chosen, job.policy, decision.reason, rejected)
-    deadline_hours = _hours_between(now, deadline_at, known.hour_s)
+    deadline_hours = hours_between(now, deadline_at, known.hour_s)
     plan = Plan(
         job_name=job.name,
         kind=job.kind.value,
@@ -171,101 +168,6 @@ def fit(job: JobSpec, work: WorkEstimate, known: MarketSnapshot) -> tuple[list[O
     return (fitting, rejected | small) if fitting else (list(small), rejected)
 
 
-def make_situation(
-    job: JobSpec,
-    work: WorkEstimate,
-    offers: Sequence[Offer],
-    known: MarketSnapshot,
-    now: datetime,
-    *,
-    deadline_at: datetime | None,
-    money_left: Decimal | None,
-    left: float = 1.0,
-    current: Offer | None = None,
-    current_age_hours: float = 0.0,
-    refused: Mapping[Pool, datetime] | None = None,
-    submitted_at: datetime | None = None,
-    evidence: RunEvidence | None = None,
-) -> Situation:
-    """What a policy looks at: every fitting offer with the estimate of the work that is left on it.
-
-    ``left`` is the share of ``work`` that is still to be done. The start of what is held is over, or nearly, so that
-    an estimate, which counts from a launch, has so much longer until the deadline. ``evidence`` is what the run has
-    shown; None: nothing yet, as before its start.
-    """
-    seen = evidence or RunEvidence()
-    deadline_hours = _hours_between(now, deadline_at, known.hour_s)
-    started_hours = min(known.restart_hours, current_age_hours)
-    candidates = []
-    for offer in offers:
-        ahead = started_hours if current is not None and offer.key == current.key else 0.0
-        speed = known.speed(offer, work.reference) or 1.0
-        hours = (1.0 if work.hours is None else work.hours * left) / speed
-        predicted = estimate(
-            offer,
-            hours,
-            known.hazard(offer),
-            known.overheads,
-            nodes=known.nodes(job.num_nodes) * job.hosts,
-            interval_hours=_interval_hours(job, work.hours, known.hour_s, speed),
-            least_interval_hours=seen.save_hours,
-            deadline_hours=None if work.hours is None or deadline_hours is None else deadline_hours + ahead,
-            rate_events=known.rate_events(offer),
-            work_sigma=work.sigma,
-        )
-        when = (refused or {}).get(offer.pool) if offer.is_spot else None
-        tried_at = known.no_capacity_at.get(offer.key)
-        available, history = known.available.get(offer.key), known.seen.get(offer.pool) if offer.is_spot else None
-        candidates.append(
-            Candidate(
-                offer,
-                predicted,
-                available,
-                refused_at=when,
-                no_capacity_at=tried_at,
-                restart_hours=known.restart_hours,
-                save_hours=_save_hours(predicted, known, offer, job.num_nodes * job.hosts, seen.save_hours),
-                seen=history,
-            )
-        )
-    return Situation(
-        now=now,
-        deadline_at=deadline_at,
-        hour_s=float(known.hour_s),
-        candidates=tuple(candidates),
-        current=current,
-        current_age_hours=current_age_hours,
-        money_left_usd=money_left,
-        nodes=known.nodes(job.num_nodes) * job.hosts,
-        starting_hours=known.restart_hours - started_hours if current else 0.0,
-        at_risk_hours=max(_at_risk_hours(candidates), seen.at_risk_hours),
-        look_hours=LOOK_HOURS,
-        share_done=1.0 - left,
-        submitted_at=submitted_at,
-        work_is_known=work.hours is not None,
-        fruitless=seen.fruitless,
-        fruitless_hours=seen.fruitless_hours,
-        checkpoint_seen=seen.checkpoint_seen,
-    )
-
-
-def _save_hours(predicted: Estimate, known: MarketSnapshot, offer: Offer, nodes: int, at_least_hours: float) -> float:
-    """Expected from a start on this offer until a checkpoint is committed.
-
-    Where only the end is saved, a program that is told to leave still saves what it has: any work will do.
-    """
-    interval = min(predicted.checkpoint_interval_hours or 0.0, predicted.work_hours)
-    lifetime = known.hazard(offer).first_of(known.nodes(nodes)).mean_lifetime_hours
-    work = max(interval, min(at_least_hours, predicted.work_hours)) + known.overheads.checkpoint_hours
-    return hours_to_save(known.restart_hours, work, lifetime)
-
-
-def _at_risk_hours(candidates: Sequence[Candidate]) -> float:
-    """Work between two checkpoints on spot capacity: what a preemption takes at worst."""
-    spot = [c.estimate for c in candidates if c.offer.is_spot and c.estimate.can_finish]
-    return max((min(e.checkpoint_interval_hours or 0.0, e.work_hours) for e in spot), default=0.0)
-
-
 def _unsafe(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offer) -> str | None:
     """Spot is refused for work that saves nothing and would likely be interrupted."""
     saves = job.declares_checkpoint or job.sweep is not None
@@ -274,26 +176,7 @@ def _unsafe(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offe
     lifetime = known.hazard(offer).mean_lifetime_hours
     if work.hours < 0.1 * lifetime:  # below one chance in ten to lose all of it
         return None
-    return f"{work.hours:.1f} h of work without a checkpoint: section would start over after every preemption"
-
-
-def _interval_hours(job: JobSpec, work_hours: float | None, hour_s: Decimal, speed: float) -> float | None:
-    """Billed hours between checkpoints, where the job file says; None: the model's best.
-
-    ``work_hours`` is all of the work, on the reference machine; an offer is ``speed`` times as fast.
-    """
-    every, work = job.checkpoint.every, job.work
-    if every is None:
-        return None
-    if every.unit is Unit.MINUTES:
-        return every.amount * 60 / float(hour_s)  # the program counts wall clock
-    units = None if work is None else (work.epochs if every.unit is Unit.EPOCHS else work.steps)
-    hours = work_hours if work is None or job.sweep is None else work.hours
-    return every.amount * hours / units / speed if units and hours else None
-
-
-def _hours_between(now: datetime, then: datetime | None, hour_s: Decimal) -> float | None:
-    return None if then is None else (then - now).total_seconds() / float(hour_s)
+    return f"{work.hours:.1f} h of work without a checkpoint: it would start over after every preemption"
 
 
 def _options(

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..core.json_values import finite_json
 from ..core.money import json_usd
+from .offer_json import offer_json
 from .plan import Option, Plan
 from .price_sources import answer_json
 from .trial_duration import TrialHours
@@ -77,14 +78,7 @@ def _studies_json(plan: Plan) -> list[dict[str, Any]]:
 def _option_json(option: Option) -> dict[str, Any]:
     offer, predicted = option.offer, option.estimate
     head = {
-        "offer": offer.key,
-        "cloud": offer.pool.cloud,
-        "region": offer.pool.region,
-        "zone": offer.pool.zone,
-        "instance_type": offer.pool.instance_type,
-        "accelerators": offer.accelerators(),
-        "market": offer.market.value,
-        "price_usd_per_hour": str(offer.price_usd_per_hour),
+        **offer_json(offer),
         "source": offer.source,
         "read_at": None if offer.read_at is None else offer.read_at.isoformat(),
         "available": option.available,

@@ -16,7 +16,8 @@ from rich.console import Console, RenderableType
 from spotwise.cost_models.estimate import Quantiles
 from spotwise.cost_models.offer import Market, Pool
 from spotwise.scheduler.cli.runs_view import ListedRun, status_table
-from spotwise.scheduler.cli.status_view import RunView, RunWatcher, run_detail, status_json
+from spotwise.scheduler.cli.status_json import status_json
+from spotwise.scheduler.cli.status_view import RunView, RunWatcher, run_detail
 from spotwise.scheduler.core.event_kind import EventKind
 from spotwise.scheduler.core.kept_work import KeptWork
 from spotwise.scheduler.core.progress import Progress

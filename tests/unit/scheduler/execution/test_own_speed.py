@@ -11,7 +11,8 @@ from rich.console import Console
 from supervised import SupervisedWorld, job_yaml
 
 from spotwise.cost_models.offer import Market
-from spotwise.scheduler.cli.status_view import RunWatcher, print_end, run_detail, status_json
+from spotwise.scheduler.cli.status_json import status_json
+from spotwise.scheduler.cli.status_view import RunWatcher, print_end, run_detail
 from spotwise.scheduler.core.deadline import DeadlineState
 from spotwise.scheduler.core.errors import ExitCode
 from spotwise.scheduler.core.event_kind import EventKind

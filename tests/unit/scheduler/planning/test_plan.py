@@ -16,8 +16,9 @@ from spotwise.cost_models.offer import Market
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.jobfile.job_spec import parse_job
 from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
-from spotwise.scheduler.planning.plan import make_plan, make_situation
+from spotwise.scheduler.planning.plan import make_plan
 from spotwise.scheduler.planning.plan_json import plan_json
+from spotwise.scheduler.planning.policy_situation import make_situation
 from spotwise.scheduler.planning.work_estimate import WorkEstimate
 
 CHEAP = offer("a", price="0.20")

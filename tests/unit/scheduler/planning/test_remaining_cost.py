@@ -15,7 +15,7 @@ from spotwise.scheduler.core.remaining import ChanceOf
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.jobfile.job_spec import parse_job
 from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
-from spotwise.scheduler.planning.plan import make_situation
+from spotwise.scheduler.planning.policy_situation import make_situation
 from spotwise.scheduler.planning.remaining_cost import estimate_remaining
 from spotwise.scheduler.planning.work_estimate import WorkEstimate
 
