@@ -66,9 +66,9 @@ def test_related_history_leads_near_the_lowest_point_after_three_trials() -> Non
     assert all(Bowl(0).value(CUBE.config(row)) < 0.05 for row in rows)
 
 
-def mean_value(history: list[StudyRecord], trials: int) -> float:
+def mean_value(history: list[StudyRecord], trials: int, seeds: int = 5) -> float:
     """Of what is proposed after so many trials."""
-    rows = [search(history, seed=s).propose(1, tried(trials), np.random.default_rng([s, 1])) for s in range(5)]
+    rows = [search(history, seed=s).propose(1, tried(trials), np.random.default_rng([s, 1])) for s in range(seeds)]
     return float(np.mean([Bowl(0).value(CUBE.config(row)) for row in rows]))
 
 
@@ -78,7 +78,7 @@ def test_without_history_the_first_trials_are_random_and_later_ones_learn() -> N
 
 def test_history_turned_round_leads_near_the_lowest_point_once_it_is_found_out() -> None:
     turned = past_studies(goal="maximize")
-    assert mean_value(turned, 1) > 0.3  # as far as at random
+    assert mean_value(turned, 1, seeds=40) == mean_value([], 1, seeds=40) > 0.4  # as far as at random: 0.52 +- 0.06
     assert mean_value(turned, 4) < 0.05
 
 
