@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
 from spotwise.cost_models.estimate import Estimate
+from spotwise.cost_models.interval import hours_to_save
 from spotwise.cost_models.offer import Offer
 from spotwise.cost_models.selection import reject_reason
 
@@ -27,6 +28,8 @@ from .trial_gpu_memory import TrialMemory, too_small
 from .warm_start import WarmStart, usd_per_trial
 from .work_estimate import WorkEstimate
 
+SAFE_SHARE = 0.1  # of a machine's life: below one chance in ten to lose all of the work
+ENDLESS_HOURS = 87_660.0  # ten years
 LIKELY = 0.5  # a plan that more likely than not misses its deadline is refused
 
 
@@ -169,14 +172,23 @@ def fit(job: JobSpec, work: WorkEstimate, known: MarketSnapshot) -> tuple[list[O
 
 
 def _unsafe(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offer) -> str | None:
-    """Spot is refused for work that saves nothing and would likely be interrupted."""
+    """Spot is refused for work that saves nothing and would likely be interrupted, with what it would take there."""
     saves = job.declares_checkpoint or job.sweep is not None
     if saves or not offer.is_spot or work.hours is None:
         return None
-    lifetime = known.hazard(offer).mean_lifetime_hours
-    if work.hours < 0.1 * lifetime:  # below one chance in ten to lose all of it
+    hours = work.hours / (known.speed(offer, work.reference) or 1.0)
+    lifetime = known.hazard(offer).first_of(known.nodes(job.num_nodes)).mean_lifetime_hours
+    if hours < SAFE_SHARE * lifetime:
         return None
-    return f"{work.hours:.1f} h of work without a checkpoint: it would start over after every preemption"
+    takes = hours_to_save(known.restart_hours, hours, lifetime)
+    return (
+        f"{hours:.1f} h of work without a checkpoint: starting over after every preemption, it would take "
+        f"{_hours_over(takes)} on average"
+    )
+
+
+def _hours_over(hours: float) -> str:
+    return f"{hours:,.0f} h" if hours < ENDLESS_HOURS else "more than ten years"
 
 
 def _options(

@@ -229,7 +229,17 @@ WITHOUT_CHECKPOINT = JOB_YAML.replace("checkpoint: {every: 1 epochs}\n", "")
 def test_long_spot_work_without_a_checkpoint_goes_on_demand():
     found = plan(WITHOUT_CHECKPOINT, hours=20)
     assert found.chosen.offer == ON_DEMAND
-    assert "without a checkpoint" in reason(found, CHEAP)
+    assert "20.0 h of work without a checkpoint" in reason(found, CHEAP)
+
+
+@pytest.mark.parametrize(
+    ("hours", "hazard_per_hour", "takes"),
+    [(20, 0.05, "35 h"), (48, 0.15, "9,058 h"), (96, 0.15, "more than ten years")],
+)
+def test_what_starting_over_after_every_preemption_would_take_is_said(hours, hazard_per_hour, takes):
+    """At a rate r, M = 1 / r: M (exp((start + work) / M) - 1) hours, with a start of 0.1 h."""
+    found = plan(WITHOUT_CHECKPOINT, hours=hours, market=known(hazard_per_hour=hazard_per_hour))
+    assert reason(found, CHEAP).endswith(f"it would take {takes} on average")
 
 
 def test_and_is_refused_where_only_spot_is_allowed():
