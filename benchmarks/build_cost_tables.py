@@ -94,19 +94,28 @@ KINDS = {
     # left out: ncf and Recommendation. lambda's ncf reports 1.3e10 samples/s on four H100; sia's shows a V100 nine
     # times slower than a T4; gavel's Recommendation shows a V100 slower than a K80. They measured the host.
 }
-# SkyPilot's names do not tell PCIe from SXM boards, save where a seller does; both kinds then make up one name.
+# How the boards of the tables (cost_models/data/gpu-boards-*.csv) are called in lambda's rows.
 BOARDS = {
-    "V100 16GB": ("V100",),
-    "A10": ("A10",),
-    "A100 40GB PCIe": ("A100",),  # the clouds rent SXM boards; none was measured
-    "A100 80GB PCIe": ("A100-80GB",),
-    "A100 80GB SXM4": ("A100-80GB",),
-    "H100 80GB PCIe": ("H100",),
-    "H100 80GB SXM5": ("H100", "H100-SXM"),
-    "H200 140GB SXM": ("H200", "H200-SXM"),
-    "GH200 96GB": ("GH200",),
-    "B200 192GB": ("B200",),
+    "V100 16GB": "V100",
+    "Quadro RTX 8000": "RTX8000",
+    "RTX 3090": "RTX3090",
+    "RTX A6000": "A6000",
+    "A10": "A10",
+    "A100 40GB PCIe": "A100",
+    "A100 80GB PCIe": "A100-80GB-PCIe",
+    "A100 80GB SXM4": "A100-80GB-SXM",
+    "RTX 4090": "RTX4090",
+    "RTX 6000 Ada": "RTX6000-Ada",
+    "H100 80GB PCIe": "H100-PCIe",
+    "H100 80GB SXM5": "H100-SXM",
+    "H200 140GB SXM": "H200",
+    "GH200 96GB": "GH200",
+    "B200 192GB": "B200",
 }
+# sia's clusters. Only bert and cifar10 read so little that the hosts of dgx, quad and rtx did not hold the GPUs back.
+CLUSTERS = {"aws": "T4", "azure": "V100"}
+CLUSTERS_THAT_READ_SLOWLY = {"dgx": "A100", "quad": "RTX6000", "rtx": "RTX2080Ti"}
+READS_LITTLE = ("bert", "cifar10")
 
 
 def lambda_speeds(path: Path, gpus: int) -> Speeds:
@@ -123,38 +132,27 @@ def lambda_speeds(path: Path, gpus: int) -> Speeds:
 def _board(host: str) -> tuple[str, int]:
     """``LambdaOD_2x_Texas_1xH100_80GB_SXM5_192-...`` is one H100 80GB SXM5; '' for boards that nobody rents out."""
     text = host.replace("_", " ")
-    counts = re.findall(r"(\d+)x\s*(?=[A-Z]+\d)", text)
+    counts = re.findall(r"(\d+)x\s*(?=[A-Z]+\d|RTX|Quadro)", text)
     board = next((name for name in BOARDS if re.search(rf"(?<![A-Z\d]){name}(?!\d)", text)), "")
     return board, int(counts[-1]) if counts else 1
 
 
 def single_gpu(data: Path) -> Iterator[Row]:
-    """Speed of one GPU against one V100, by workload. The newer lambda series has no V100: its H100 links them."""
+    """Speed of one GPU, by workload; only within one series and workload are speeds comparable."""
     folder = data / "gpu-throughput"
-    old, new = (lambda_speeds(folder / f"lambda-fp16-{version}.csv", 1) for version in ("v1", "v2"))
-    by_name: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for (board, workload), speed in sorted(old.items()):
-        for name in BOARDS[board]:
-            by_name[name, workload, "lambda v1"].append(speed / old["V100 16GB", workload])
-    measured_with_v100 = {name for board, _ in old for name in BOARDS[board]}
-    link = "H100 80GB SXM5"
-    for (board, workload), speed in sorted(new.items()):
-        for name in BOARDS[board]:
-            if name not in measured_with_v100:
-                bridged = speed / new[link, workload] * old[link, workload] / old["V100 16GB", workload]
-                by_name[name, workload, "lambda v2 by way of H100"].append(bridged)
-    for (name, workload, source), ratios in sorted(by_name.items()):
-        yield _speed_row(name, workload, _geometric_mean(ratios), source)
-    yield from _sia_t4(folder / "sia")
+    for version in ("v1", "v2"):
+        speeds = lambda_speeds(folder / f"lambda-fp16-{version}.csv", 1)
+        for (board, workload), speed in sorted(speeds.items()):
+            yield _speed_row(BOARDS[board], workload, speed, f"lambda {version}")
+    yield from _sia(folder / "sia")
     yield from _gavel(folder / "gavel.json")
 
 
-def _sia_t4(folder: Path) -> Iterator[Row]:
-    """T4 (aws) against V100 (azure), each at its best batch size. The other clusters' hosts held their GPUs back."""
+def _sia(folder: Path) -> Iterator[Row]:
+    """One GPU of each cluster, each at its best batch size."""
     for workload in ("bert", "cifar10", "deepspeech2", "imagenet", "yolov3"):
-        t4, v100 = (_best_rate(folder / f"{workload}-{cluster}.csv") for cluster in ("aws", "azure"))
-        yield _speed_row("T4", workload, t4 / v100, "sia")
-        yield _speed_row("V100", workload, 1.0, "sia")
+        for cluster, board in (CLUSTERS | (CLUSTERS_THAT_READ_SLOWLY if workload in READS_LITTLE else {})).items():
+            yield _speed_row(board, workload, _best_rate(folder / f"{workload}-{cluster}.csv"), "sia")
 
 
 def _best_rate(path: Path) -> float:
@@ -162,30 +160,21 @@ def _best_rate(path: Path) -> float:
 
 
 def _gavel(path: Path) -> Iterator[Row]:
-    """K80 and P100 against V100, over batch sizes; zeros and older cards that beat newer ones are faults."""
+    """K80, P100 and V100 by batch size, in single precision; zeros and older cards that beat newer ones are faults."""
     rates = json.loads(path.read_text())
-    ratios: dict[tuple[str, str], list[float]] = defaultdict(list)
     for job, v100 in rates["v100"].items():
-        matched = re.match(r"\('([^ ']+).*', 1\)", job)
+        matched = re.match(r"\('([^ ']+)(?: \(batch size (\d+)\))?', 1\)", job)
         workload = matched.group(1) if matched else ""
-        for card in ("k80", "p100"):
-            rate = rates[card].get(job, 0.0)
-            if workload in KINDS and 0 < rate <= v100:
-                ratios[card.upper(), workload].append(rate / v100)
-    for (card, workload), found in sorted(ratios.items()):
-        yield _speed_row(card, workload, _geometric_mean(found), "gavel")
-    for workload in sorted({workload for _, workload in ratios}):
-        yield _speed_row("V100", workload, 1.0, "gavel")
+        found = {card.upper(): rates[card].get(job, 0.0) for card in ("k80", "p100")}
+        found = {card: rate for card, rate in found.items() if 0 < rate <= v100}
+        if matched and workload in KINDS and found:
+            series = f"gavel {matched.group(2)}" if matched.group(2) else "gavel"
+            for card, rate in (found | {"V100": v100}).items():
+                yield _speed_row(card, workload, rate, series)
 
 
-def _speed_row(accelerator: str, workload: str, speed: float, source: str) -> Row:
-    return {
-        "accelerator": accelerator,
-        "workload": workload,
-        "kind": KINDS[workload],
-        "speed_vs_v100": f"{speed:.4f}",
-        "source": source,
-    }
+def _speed_row(board: str, workload: str, speed: float, series: str) -> Row:
+    return {"board": board, "workload": workload, "family": KINDS[workload], "series": series, "speed": f"{speed:.5g}"}
 
 
 def several_gpus(data: Path) -> Iterator[Row]:
@@ -198,9 +187,10 @@ def several_gpus(data: Path) -> Iterator[Row]:
                 ratio = speed / one.get((board, workload), math.inf)
                 if 1.0 < ratio <= 1.05 * gpus:
                     yield {
-                        "board": board,
+                        "board": BOARDS[board],
                         "gpus": str(gpus),
                         "workload": workload,
+                        "family": KINDS[workload],
                         "speed_vs_one": f"{ratio:.4f}",
                         "source": f"lambda {version}",
                     }
@@ -234,7 +224,7 @@ def main() -> None:
     data = Path(sys.argv[1])
     _write("prices", prices(data))
     _write("interruption-bands", bands(data))
-    _write("relative-speed", single_gpu(data))
+    _write("measured-speed", single_gpu(data))
     _write("gpu-scaling", several_gpus(data))
 
 

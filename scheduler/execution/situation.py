@@ -16,7 +16,7 @@ from ..jobfile.settings import Settings
 from ..node_agent.end_cause import EndCause
 from ..planning.market_snapshot import MarketSnapshot, gather
 from ..planning.measured_work import read_measured_runs
-from ..planning.observed_speed import ObservedWork, learned, observed_sweep, observed_work, report_share
+from ..planning.observed_speed import ObservedWork, learned, observed_sweep, observed_work, report_share, seen_on
 from ..planning.past_attempts import PastAttempts, read_past_attempts
 from ..planning.plan import fit
 from ..planning.policy_situation import make_situation
@@ -59,6 +59,8 @@ class SituationReader:
         planned = as_planned(work_of(job, measure(run.job_yaml, seen)), run.plan_json)
         observed = _observed(job, planned, known, attempts, workload=workload, now=now)
         work = learned(planned, observed, is_sweep=job.sweep is not None)
+        if job.sweep is None:
+            work = _on_newest(work, observed, known, attempts)
         money = self.money.left(run, attempts)
         offers = still_offered(fit(job, work, known)[0], attempts)
         situation = make_situation(
@@ -146,15 +148,30 @@ def _observed(
     now: datetime,
 ) -> ObservedWork | None:
     """All of a run's work by its own speed. Hours without a reference are those of the newest machine's kind."""
-    newest = next((a.offer.accelerator for a in reversed(attempts) if a.started_at is not None), None)
+    newest = _newest_offer(attempts)
+    accelerator = None if newest is None else newest.accelerator
 
     def speed(offer: Offer) -> float | None:
-        comparable = known.one_machine or work.reference is not None or offer.accelerator == newest
-        return known.speed(offer, work.reference) if comparable else None
+        comparable = known.one_machine or work.reference is not None or offer.accelerator == accelerator
+        found = work.speed(known, offer) if comparable else None
+        return None if found is None else found.factor
 
     if job.sweep is not None:
         return observed_sweep(job, workload.paces(), attempts, speed)
     return observed_work(attempts, workload.points(), speed, now, report_share=report_share(job))
+
+
+def _on_newest(
+    work: WorkEstimate, observed: ObservedWork | None, known: MarketSnapshot, attempts: Sequence[Attempt]
+) -> WorkEstimate:
+    """In hours of the newest machine's kind, once the run was seen there: speeds elsewhere are predicted from it."""
+    newest = _newest_offer(attempts)
+    found = None if newest is None or known.one_machine else work.speed(known, newest)
+    return work if newest is None or found is None else seen_on(work, observed, newest.accelerator, found.factor)
+
+
+def _newest_offer(attempts: Sequence[Attempt]) -> Offer | None:
+    return next((a.offer for a in reversed(attempts) if a.started_at is not None), None)
 
 
 def once_placed(decision: Decision, situation: Situation) -> Situation:

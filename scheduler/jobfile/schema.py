@@ -145,6 +145,10 @@ class WorkSpec(Part):
         description="Hours of the whole work (of one trial, in a sweep) on one node of the reference accelerator.",
     )
     reference: Word | None = Field(default=None, description="The accelerator that hours were measured on, such as T4.")
+    family: Literal["vision", "language", "speech", "reinforcement"] | None = Field(
+        default=None,
+        description="What kind of training it is: speeds on GPUs that it has not run on are predicted from that kind.",
+    )
 
     @model_validator(mode="after")
     def _says_how_much(self) -> Self:

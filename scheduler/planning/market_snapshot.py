@@ -12,7 +12,7 @@ from spotwise.cost_models.availability import AvailabilityHistory
 from spotwise.cost_models.estimate import Overheads
 from spotwise.cost_models.hazard import Hazard, HazardBelief, published_belief
 from spotwise.cost_models.offer import Offer, Pool
-from spotwise.cost_models.throughput import relative_speed
+from spotwise.cost_models.throughput import OwnSpeed, Speed, relative_speed
 
 from ..core.pool_exposure import PoolExposure
 from ..core.run import Attempt, AttemptState, CostBasis
@@ -20,6 +20,8 @@ from ..engines.base import Engine
 from ..node_agent.end_cause import EndCause
 from .availability_history import availability_histories
 from .past_attempts import PastAttempts
+
+_AS_FAST = Speed(1.0, 0.0, "the same accelerator")
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,18 @@ class MarketSnapshot:
         """How many preemptions the hazard of an offer is known from, the prior's included."""
         return self.beliefs[offer.pool].events if offer.is_spot else math.inf
 
-    def speed(self, offer: Offer, reference: str | None) -> float | None:
-        """How many times faster than the reference; None if nothing was ever measured."""
+    def speed(
+        self, offer: Offer, reference: str | None, *, family: str | None = None, own: tuple[OwnSpeed, ...] = ()
+    ) -> Speed | None:
+        """How many times faster than the reference, and how well that is known; None: nobody can tell.
+
+        ``family`` and ``own`` as in `relative_speed`.
+        """
         if self.one_machine or reference is None or reference == offer.accelerator:
-            return 1.0
-        if offer.accelerator is None:
-            return None
-        speed = relative_speed(offer.accelerator, reference)
-        return None if speed is None else speed.factor
+            return _AS_FAST
+        return (
+            None if offer.accelerator is None else relative_speed(offer.accelerator, reference, family=family, own=own)
+        )
 
     def nodes(self, wanted: int) -> int:
         """How many nodes a job that wants this many gets, and pays."""

@@ -133,6 +133,19 @@ def learned(work: WorkEstimate, seen: ObservedWork | None, *, is_sweep: bool = F
     return _known(work, math.exp(mean), math.sqrt(1.0 / (stated + observed) + unsure), seen)
 
 
+def seen_on(
+    work: WorkEstimate, seen: ObservedWork | None, accelerator: str | None, factor: float | None
+) -> WorkEstimate:
+    """The same with hours on the accelerator that a run was seen on: they are known there; other speeds are predicted.
+
+    ``factor``: how many times as fast as the reference it was taken to be.
+    """
+    unseen = seen is None or not seen.reports or work.hours is None
+    if unseen or work.hours is None or work.reference in (None, accelerator) or not accelerator or not factor:
+        return work
+    return replace(work, hours=work.hours / factor, reference=accelerator)
+
+
 def _known(work: WorkEstimate, hours: float, sigma: float, seen: ObservedWork) -> WorkEstimate:
     by = counted(seen.reports, "report") if seen.reports else "an overdue report"
     return replace(work, hours=hours, sigma=sigma, source=f"this run's own speed, by {by}; before: {work.source}")

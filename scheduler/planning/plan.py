@@ -160,8 +160,8 @@ def fit(job: JobSpec, work: WorkEstimate, known: MarketSnapshot) -> tuple[list[O
     features = needed_features(job)
     for offer in known.offers:
         reason = reject_reason(offer, job.resources, features) or _unsafe(job, work, known, offer)
-        if reason is None and work.hours is not None and known.speed(offer, work.reference) is None:
-            reason = f"no measured speed of {offer.accelerator or 'a CPU'} against {work.reference}"
+        if reason is None and work.hours is not None and work.speed(known, offer) is None:
+            reason = f"no measured or published speed of {offer.accelerator or 'a CPU'} against {work.reference}"
         if reason is not None:
             rejected[offer] = reason
         elif too_little := _too_small(job, work, known, offer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -94,7 +95,8 @@ def _predicted(
     seen: RunEvidence,
 ) -> Estimate:
     """What the work that is left costs and takes on one offer, counted from a launch."""
-    speed = known.speed(offer, work.reference) or 1.0
+    found = work.speed(known, offer)
+    speed, speed_sigma = (1.0, 0.0) if found is None else (found.factor, found.sigma)
     return estimate(
         offer,
         (1.0 if work.hours is None else work.hours * left) / speed,
@@ -105,7 +107,7 @@ def _predicted(
         least_interval_hours=seen.save_hours,
         deadline_hours=deadline_hours,
         rate_events=known.rate_events(offer),
-        work_sigma=work.sigma,
+        work_sigma=math.hypot(work.sigma, speed_sigma),
     )
 
 

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
+from spotwise.cost_models.offer import Offer
+from spotwise.cost_models.throughput import OwnSpeed, Speed
+
 from ..accounting.ledger import Category, Charge
 from ..core.json_values import stored_object
 from ..core.run import Attempt, Run, RunKind, RunState
@@ -34,11 +37,17 @@ class WorkEstimate:
     reference: str | None = None  # accelerator that the hours were measured on; None: this offer's own
     sigma: float = 0.0  # how well they are known: standard deviation of the logarithm of true over given hours
     gpu_memory_gib: float | None = None  # that a trial must have of a GPU; None: nobody knows
+    family: str | None = None  # what kind of job it is, as the job file says: other kinds do not set its speeds
+    own_speeds: tuple[OwnSpeed, ...] = ()  # of this job on accelerators besides the reference
 
     @property
     def expected_hours(self) -> float | None:
         """The mean of what it may be: above ``hours``, which is the middle, since work has no upper end."""
         return None if self.hours is None else self.hours * math.exp(0.5 * self.sigma**2)
+
+    def speed(self, known: MarketSnapshot, offer: Offer) -> Speed | None:
+        """How fast the job is on an offer, against the reference; None: nobody can tell."""
+        return known.speed(offer, self.reference, family=self.family, own=self.own_speeds)
 
     @property
     def factor(self) -> float:
@@ -54,6 +63,7 @@ class Measured:
     work_hours: float
     accelerator: str | None
     sigma: float
+    own_speeds: tuple[OwnSpeed, ...] = ()  # on other accelerators, against this one
 
 
 def work_of(
@@ -63,9 +73,15 @@ def work_of(
 
     ``unused``: why related studies say nothing, for people.
     """
+    return replace(_hours_of(job, measured, related, unused), family=job.work.family if job.work else None)
+
+
+def _hours_of(job: JobSpec, measured: Measured | None, related: TrialHours | None, unused: str) -> WorkEstimate:
     if measured is not None:
         source = f"measured in {counted(measured.runs, 'earlier run')} of this job file"
-        return WorkEstimate(measured.work_hours, source, measured.accelerator, measured.sigma)
+        return WorkEstimate(
+            measured.work_hours, source, measured.accelerator, measured.sigma, own_speeds=measured.own_speeds
+        )
     if job.work is None or job.work.hours is None:
         return _work_of_related(job, related, unused)
     if job.sweep is None:
@@ -94,7 +110,13 @@ def as_planned(work: WorkEstimate, plan_json: str) -> WorkEstimate:
     said = stored_object(plan_json)
     hours, source = said.get("work_hours"), said.get("work_source", "")
     if work.hours is None and hours is not None and "work_sigma" in said:
-        work = WorkEstimate(float(hours), source, said.get("work_reference"), float(said["work_sigma"]))
+        work = replace(
+            work,
+            hours=float(hours),
+            source=source,
+            reference=said.get("work_reference"),
+            sigma=float(said["work_sigma"]),
+        )
     return replace(work, gpu_memory_gib=said.get("work_gpu_memory_gib"))
 
 
@@ -184,13 +206,31 @@ def measure(job_yaml: str, seen: MeasuredRuns) -> Measured | None:
         return None
     kinds = seen.accelerators[same[-1].id]
     alike = [run for run in same if seen.accelerators[run.id] == kinds]
-    by_run = [sum(seen.hours[run.id].get(category, 0.0) for category in _WORK) / run.hosts for run in alike]
-    return Measured(
-        runs=len(alike),
-        work_hours=fmean(by_run),
-        accelerator=next(iter(kinds)) if len(kinds) == 1 else None,
-        sigma=_spread(by_run),
+    by_run = [_work_hours(run, seen) for run in alike]
+    reference = next(iter(kinds)) if len(kinds) == 1 else None
+    hours, sigma = fmean(by_run), _spread(by_run)
+    own = _own_speeds(same, seen, reference, hours, sigma) if reference is not None and hours > 0 else ()
+    return Measured(runs=len(alike), work_hours=hours, accelerator=reference, sigma=sigma, own_speeds=own)
+
+
+def _own_speeds(
+    same: Sequence[Run], seen: MeasuredRuns, reference: str, hours: float, sigma: float
+) -> tuple[OwnSpeed, ...]:
+    """How fast runs of the same file were on other accelerators than the newest's; those that moved tell nothing."""
+    by_accelerator: dict[str, list[float]] = {}
+    for run in same:
+        accelerator = next(iter(seen.accelerators[run.id])) if len(seen.accelerators[run.id]) == 1 else None
+        took = _work_hours(run, seen)
+        if accelerator is not None and accelerator != reference and took > 0:
+            by_accelerator.setdefault(accelerator, []).append(took)
+    return tuple(
+        OwnSpeed(accelerator, hours / fmean(each), math.hypot(sigma, _spread(each)))
+        for accelerator, each in sorted(by_accelerator.items())
     )
+
+
+def _work_hours(run: Run, seen: MeasuredRuns) -> float:
+    return sum(seen.hours[run.id].get(category, 0.0) for category in _WORK) / run.hosts
 
 
 def overhead_hours(kind: RunKind, seen: MeasuredRuns) -> float | None:

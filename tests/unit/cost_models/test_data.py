@@ -136,11 +136,16 @@ def test_bands_are_awss_five_and_each_pool_has_one() -> None:
 
 
 def test_newer_gpus_of_one_maker_are_faster_on_every_workload() -> None:
-    speed = {(r["accelerator"], r["workload"]): float(r["speed_vs_v100"]) for r in read_table("relative-speed")}
-    for slower, faster in (("T4", "V100"), ("K80", "P100"), ("V100", "A100"), ("A100", "H100"), ("H100", "B200")):
-        shared = [w for name, w in speed if name == slower and (faster, w) in speed]
+    speed = {(r["board"], r["workload"] + r["series"]): float(r["speed"]) for r in read_table("measured-speed")}
+    for slower, faster in (("T4", "V100"), ("K80", "P100"), ("V100", "A100"), ("A100", "H100-SXM"), ("H200", "B200")):
+        shared = [job for name, job in speed if name == slower and (faster, job) in speed]
         assert shared
-        assert all(speed[faster, workload] > speed[slower, workload] for workload in shared)
+        assert all(speed[faster, job] > speed[slower, job] for job in shared)
+
+
+def test_every_measured_board_has_published_figures() -> None:
+    boards = {row["board"] for row in read_table("gpu-boards")}
+    assert {row["board"] for row in read_table("measured-speed")} <= boards
 
 
 def test_several_gpus_are_faster_than_one_and_hardly_beyond_linear() -> None:
