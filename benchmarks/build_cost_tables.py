@@ -166,7 +166,9 @@ def _gavel(path: Path) -> Iterator[Row]:
         matched = re.match(r"\('([^ ']+)(?: \(batch size (\d+)\))?', 1\)", job)
         workload = matched.group(1) if matched else ""
         found = {card.upper(): rates[card].get(job, 0.0) for card in ("k80", "p100")}
-        found = {card: rate for card, rate in found.items() if 0 < rate <= v100}
+        found = {card: rate for card, rate in found.items() if 0 < rate < v100}
+        if found.get("K80", 0.0) >= found.get("P100", v100):
+            found = {}
         if matched and workload in KINDS and found:
             series = f"gavel {matched.group(2)}" if matched.group(2) else "gavel"
             for card, rate in (found | {"V100": v100}).items():

@@ -156,6 +156,8 @@ def _print_decision(plan: Plan, console: Console) -> None:
     for answer in plan.sources:
         for why in answer.reading.skipped:
             console.print(f"note        {answer.name}: {why}", highlight=False, style="yellow")
+    if plan.probe is not None:
+        console.print(f"probe       {plan.probe.text}", highlight=False)
     for note in plan.notes:
         console.print(f"note        {note}", highlight=False, style="yellow")
     for refusal in plan.refusals:

@@ -21,6 +21,7 @@ from .capacity_refusals import capacity_refusals
 from .market_snapshot import MarketSnapshot
 from .policy_situation import hours_between, make_situation
 from .price_sources import SourceAnswer
+from .probe_run import Probe, worthwhile_probe
 from .rejection_reasons import reasons_against
 from .remote_checks import needed_features
 from .trial_duration import TrialHours
@@ -65,6 +66,7 @@ class Plan:
     warm_start: WarmStart | None = None  # the same as values; None: no sweep
     trial_hours: TrialHours | None = None  # what trials of related studies took
     trial_memory: TrialMemory | None = None  # the same of their GPUs' memory
+    probe: Probe | None = None  # a short run elsewhere that is worth its price
     sources: tuple[SourceAnswer, ...] = ()  # that prices come from, besides the engine
 
     @property
@@ -145,6 +147,7 @@ def make_plan(
         warm_start=warm_start,
         trial_hours=trial_hours,
         trial_memory=trial_memory,
+        probe=worthwhile_probe(situation.candidates, chosen, work, known, situation.nodes),
     )
     return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
 

@@ -10,6 +10,7 @@ from ..core.money import json_usd
 from .offer_json import offer_json
 from .plan import Option, Plan
 from .price_sources import answer_json
+from .probe_run import probe_json
 from .trial_duration import TrialHours
 from .trial_gpu_memory import TrialMemory
 from .warm_start import saving_json
@@ -38,6 +39,7 @@ def plan_json(plan: Plan) -> dict[str, Any]:
         "checkpoint": plan.checkpoint,
         "chosen": None if chosen is None else chosen.offer.key,
         "savings_usd": json_usd(plan.savings_usd),
+        "probe": probe_json(plan.probe),
         "admitted": not plan.refusals,
         "refusals": list(plan.refusals),
         "priors": list(plan.priors),

@@ -137,7 +137,13 @@ def test_bands_are_awss_five_and_each_pool_has_one() -> None:
 
 def test_newer_gpus_of_one_maker_are_faster_on_every_workload() -> None:
     speed = {(r["board"], r["workload"] + r["series"]): float(r["speed"]) for r in read_table("measured-speed")}
-    for slower, faster in (("T4", "V100"), ("K80", "P100"), ("V100", "A100"), ("A100", "H100-SXM"), ("H200", "B200")):
+    for slower, faster in (
+        ("T4", "V100"),
+        ("K80", "P100"),
+        ("V100", "A100"),
+        ("A100", "H100-SXM"),
+        ("H100-SXM", "B200"),
+    ):
         shared = [job for name, job in speed if name == slower and (faster, job) in speed]
         assert shared
         assert all(speed[faster, job] > speed[slower, job] for job in shared)

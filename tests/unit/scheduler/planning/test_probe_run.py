@@ -1,0 +1,66 @@
+"""A short run on an accelerator of uncertain speed: offered where knowing the speed is worth more than the run costs."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from factories import JOB_YAML, T0, offer
+
+from spotwise.cost_models.estimate import Overheads
+from spotwise.cost_models.offer import Market, Offer
+from spotwise.scheduler.core.run import CostBasis
+from spotwise.scheduler.jobfile.job_spec import parse_job
+from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
+from spotwise.scheduler.planning.plan import Plan, make_plan
+from spotwise.scheduler.planning.plan_json import plan_json
+from spotwise.scheduler.planning.probe_run import expected_gain
+from spotwise.scheduler.planning.work_estimate import WorkEstimate
+
+T4 = offer("a", Market.ON_DEMAND, "0.50", accelerator="T4")
+
+
+def on_l4(price: str) -> Offer:
+    return offer("b", Market.ON_DEMAND, price, accelerator="L4")
+
+
+def plan(*offers: Offer, hours: float, one_machine: bool = False) -> Plan:
+    market = MarketSnapshot(
+        offers, {}, {}, Overheads(0.05, 0.05, 0.01), Decimal(3600), CostBasis.ESTIMATED, one_machine=one_machine
+    )
+    job = parse_job(JOB_YAML.replace("T4:1", "[T4, L4]"), source="job")
+    return make_plan(job, WorkEstimate(hours, "test", "T4"), market, T0)
+
+
+def test_long_work_that_two_gpus_do_at_much_the_same_price_is_worth_a_probe() -> None:
+    found = plan(T4, on_l4("0.68"), hours=500.0)
+    assert found.probe is not None
+    assert found.probe.offer != found.chosen.offer  # type: ignore[union-attr]
+    assert found.probe.saves_usd > found.probe.price_usd > 0
+    assert plan_json(found)["probe"]["accelerator"] == "L4"
+    assert found.probe.offer.key in found.probe.text
+
+
+def test_short_work_is_not() -> None:
+    assert plan(T4, on_l4("0.68"), hours=0.2).probe is None
+
+
+def test_nor_is_a_gpu_whose_price_no_likely_speed_makes_up_for() -> None:
+    assert plan(T4, on_l4("9.00"), hours=500.0).probe is None
+
+
+def test_nor_is_a_run_on_this_machine_whatever_the_offer_is_called() -> None:
+    assert plan(T4, on_l4("0.68"), hours=500.0, one_machine=True).probe is None
+
+
+@pytest.mark.parametrize(("there", "sigma"), [(90.0, 0.3), (110.0, 0.3), (150.0, 0.2)])
+def test_the_expected_gain_is_the_mean_fall_below_todays_cost(there: float, sigma: float) -> None:
+    draws = there * np.exp(sigma * np.random.default_rng(0).standard_normal(200_000) - 0.5 * sigma**2)
+    assert expected_gain(100.0, there, sigma) == pytest.approx(np.maximum(100.0 - draws, 0.0).mean(), abs=0.1)
+
+
+def test_a_known_speed_leaves_nothing_to_learn() -> None:
+    assert expected_gain(100.0, 120.0, 0.0) == 0.0
+    assert math.isclose(expected_gain(100.0, 80.0, 0.0), 20.0)
