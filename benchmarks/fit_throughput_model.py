@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 
 from spotwise.cost_models.arrays import Array
 from spotwise.cost_models.sources.shipped import READ_ON
-from spotwise.cost_models.throughput_model import Speed, ThroughputModel, Variances, measured_speeds
+from spotwise.cost_models.throughput_model import MeasuredSpeed, ThroughputModel, Variances, measured_speeds
 
 TABLE = Path(__file__).resolve().parents[1] / "cost_models" / "data" / f"throughput-model-{READ_ON.isoformat()}.json"
 FIGURES = 5
@@ -26,7 +26,7 @@ START = (*[0.3] * FIGURES, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.08, 0.1, 0.1, 0.1,
 PRIOR_MEDIAN, PRIOR_SPREAD = -1.5, 1.5  # of the logarithm of each
 
 
-def fitted(measured: Sequence[Speed]) -> Variances:
+def fitted(measured: Sequence[MeasuredSpeed]) -> Variances:
     """The variances under which the measured speeds are most likely."""
     found = minimize(
         lambda logs: _penalty(logs, measured),
@@ -38,7 +38,7 @@ def fitted(measured: Sequence[Speed]) -> Variances:
     return _variances(found.x)
 
 
-def _penalty(logs: Array, measured: Sequence[Speed]) -> float:
+def _penalty(logs: Array, measured: Sequence[MeasuredSpeed]) -> float:
     model = ThroughputModel(measured, _variances(logs))
     return -model.log_likelihood() + 0.5 * float(np.square((logs - PRIOR_MEDIAN) / PRIOR_SPREAD).sum())
 

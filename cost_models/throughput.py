@@ -17,7 +17,7 @@ import numpy as np
 from .arrays import Array
 from .errors import CostModelError
 from .sources.shipped import READ_ON, read_table
-from .throughput_model import FAMILIES, FAMILY_WEIGHTS, Belief, boards, measured_speeds, shipped_belief
+from .throughput_model import FAMILIES, FAMILY_WEIGHTS, SpeedBelief, boards, measured_speeds, shipped_belief
 
 _FOUR_IN_FIVE = 1.2816  # standard deviations to either side that hold 80 % of a normal distribution
 _LEAST_SCALING_SIGMA = 0.03
@@ -145,14 +145,14 @@ def _one_against_one(
     return Speed(math.exp(mean), math.sqrt(variance), _source(name, other, family, seen[1:]))
 
 
-def _told(belief: Belief, name: str, seen: Sequence[tuple[str, float, float]]) -> tuple[float, float, float]:
+def _told(belief: SpeedBelief, name: str, seen: Sequence[tuple[str, float, float]]) -> tuple[float, float, float]:
     """Mean and variance of the logarithm of a speed, and how likely what was seen is."""
     row = _average(belief, [name, *(each for each, _, _ in seen)])
     left, density = row.given(range(1, len(seen) + 1), [log for _, log, _ in seen], [sigma for _, _, sigma in seen])
     return float(left.mean[0]), max(float(left.covariance[0, 0]), 0.0), density
 
 
-def _average(belief: Belief, names: Sequence[str]) -> Belief:
+def _average(belief: SpeedBelief, names: Sequence[str]) -> SpeedBelief:
     """Of accelerators, where a name stands for several boards: any of them."""
     known = list(boards())
     weights = np.zeros((len(names), len(known)))
@@ -161,10 +161,10 @@ def _average(belief: Belief, names: Sequence[str]) -> Belief:
         weights[row, of] = 1.0 / len(of)
     spread = np.array([_between(belief, row) for row in weights])
     covariance = weights @ belief.covariance @ weights.T
-    return Belief(weights @ belief.mean, covariance + np.diag(spread))
+    return SpeedBelief(weights @ belief.mean, covariance + np.diag(spread))
 
 
-def _between(belief: Belief, weights: Array) -> float:
+def _between(belief: SpeedBelief, weights: Array) -> float:
     """Variance among the boards that one name stands for."""
     mean = float(weights @ belief.mean)
     return float(weights @ np.square(belief.mean - mean))

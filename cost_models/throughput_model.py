@@ -42,7 +42,7 @@ class Board:
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
+class MeasuredSpeed:
     """One measured speed; those of one job on several boards can be compared."""
 
     board: str
@@ -53,6 +53,7 @@ class Speed:
 
     @property
     def job(self) -> tuple[str, str]:
+        """What it is a speed of."""
         return self.workload, self.series
 
 
@@ -75,31 +76,32 @@ class Variances:
 
     @classmethod
     def shipped(cls) -> Variances:
+        """As fitted beforehand."""
         file = resources.files("spotwise.cost_models") / "data" / f"throughput-model-{READ_ON.isoformat()}.json"
         found = json.loads(file.read_text(encoding="utf-8"))
         return cls(slopes=tuple(found.pop("slopes")), **found)
 
 
 @dataclass(frozen=True, slots=True)
-class Belief:
+class SpeedBelief:
     """Of a job that was not measured: the logarithm of its speed on every board, up to its own level."""
 
     mean: Array  # (boards,)
     covariance: Array  # (boards, boards), the job's own noise included
 
-    def given(self, at: Sequence[int], seen: Sequence[float], noise: Sequence[float]) -> tuple[Belief, float]:
+    def given(self, at: Sequence[int], seen: Sequence[float], noise: Sequence[float]) -> tuple[SpeedBelief, float]:
         """What measured logarithms of speed leave, and how likely they were: the log density."""
         picked, gap = list(at), np.asarray(seen) - self.mean[list(at)]
         inner = self.covariance[np.ix_(picked, picked)] + np.diag(np.square(noise) + 1e-9)
         gain = np.linalg.solve(inner, self.covariance[picked]).T
         density = -0.5 * (float(gap @ np.linalg.solve(inner, gap)) + float(np.linalg.slogdet(inner)[1]))
-        return Belief(self.mean + gain @ gap, self.covariance - gain @ self.covariance[picked]), density
+        return SpeedBelief(self.mean + gain @ gap, self.covariance - gain @ self.covariance[picked]), density
 
 
 class ThroughputModel:
     """Conditioned on measured speeds; it tells of all `boards`."""
 
-    def __init__(self, measured: Sequence[Speed], variances: Variances) -> None:
+    def __init__(self, measured: Sequence[MeasuredSpeed], variances: Variances) -> None:
         self._measured, self._variances = tuple(measured), variances
         speeds = np.array([speed.log_speed for speed in measured])
         self._level = float(speeds.mean())
@@ -108,15 +110,15 @@ class ThroughputModel:
             self._inverse = np.linalg.inv(covariance)
             self._weights = self._inverse @ (speeds - self._level)
 
-    def belief(self, family: str, workload: str = "") -> Belief:
+    def belief(self, family: str, workload: str = "") -> SpeedBelief:
         """Of a job of a family; ``workload``: one that was measured, whose own nature is then known."""
-        asked = tuple(Speed(name, workload, family, "asked", 0.0) for name in boards())
+        asked = tuple(MeasuredSpeed(name, workload, family, "asked", 0.0) for name in boards())
         with one_thread():
             cross = self.covariance(self._measured, asked)
             own = self.covariance(asked, asked) + np.eye(len(asked)) * self._variances.noise**2
-            return Belief(self._level + cross.T @ self._weights, own - cross.T @ self._inverse @ cross)
+            return SpeedBelief(self._level + cross.T @ self._weights, own - cross.T @ self._inverse @ cross)
 
-    def covariance(self, rows: tuple[Speed, ...], columns: tuple[Speed, ...]) -> Array:
+    def covariance(self, rows: tuple[MeasuredSpeed, ...], columns: tuple[MeasuredSpeed, ...]) -> Array:
         """Prior covariance of speeds, without noise: shape (rows, columns)."""
         v, alike = self._variances, _alike(rows, columns)
         distance = math.sqrt(3) / v.length * alike.distance
@@ -136,7 +138,7 @@ class ThroughputModel:
         speeds = np.array([speed.log_speed for speed in self._measured]) - self._level
         return 0.5 * float(np.linalg.slogdet(self._inverse)[1] - speeds @ self._weights)
 
-    def _noise_of(self, measured: Sequence[Speed]) -> Array:
+    def _noise_of(self, measured: Sequence[MeasuredSpeed]) -> Array:
         v = self._variances
         noise = [v.noise if speed.series.startswith("lambda") else v.other_noise for speed in measured]
         return np.square(noise) + 1e-6
@@ -155,7 +157,7 @@ class _Alike:
 
 
 @lru_cache(maxsize=4)
-def _alike(rows: tuple[Speed, ...], columns: tuple[Speed, ...]) -> _Alike:
+def _alike(rows: tuple[MeasuredSpeed, ...], columns: tuple[MeasuredSpeed, ...]) -> _Alike:
     left, right = _figures(rows), _figures(columns)
     return _Alike(
         products=np.einsum("rf,cf->frc", left, right),
@@ -167,7 +169,7 @@ def _alike(rows: tuple[Speed, ...], columns: tuple[Speed, ...]) -> _Alike:
     )
 
 
-def _figures(speeds: Sequence[Speed]) -> Array:
+def _figures(speeds: Sequence[MeasuredSpeed]) -> Array:
     """(speeds, figures), centred."""
     known = boards()
     centre: Array = np.mean([board.figures for board in known.values()], axis=0)
@@ -197,15 +199,16 @@ def boards() -> Mapping[str, Board]:
 
 
 @cache
-def measured_speeds() -> tuple[Speed, ...]:
+def measured_speeds() -> tuple[MeasuredSpeed, ...]:
+    """All that ship with the package."""
     return tuple(
-        Speed(row["board"], row["workload"], row["family"], row["series"], math.log(float(row["speed"])))
+        MeasuredSpeed(row["board"], row["workload"], row["family"], row["series"], math.log(float(row["speed"])))
         for row in read_table("measured-speed")
     )
 
 
 @cache
-def shipped_belief(family: str) -> Belief:
+def shipped_belief(family: str) -> SpeedBelief:
     """Of a job of a family, by all that was measured; boards in the order of `boards`."""
     return _shipped_model().belief(family)
 

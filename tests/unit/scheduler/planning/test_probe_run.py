@@ -1,4 +1,4 @@
-"""A short run on an accelerator of uncertain speed: offered where knowing the speed is worth more than the run costs."""
+"""A short run on an accelerator of uncertain speed: offered where knowing the speed is worth more than it costs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def plan(*offers: Offer, hours: float, one_machine: bool = False) -> Plan:
 def test_long_work_that_two_gpus_do_at_much_the_same_price_is_worth_a_probe() -> None:
     found = plan(T4, on_l4("0.68"), hours=500.0)
     assert found.probe is not None
-    assert found.probe.offer != found.chosen.offer  # type: ignore[union-attr]
+    assert found.probe.offer != found.chosen.offer
     assert found.probe.saves_usd > found.probe.price_usd > 0
     assert plan_json(found)["probe"]["accelerator"] == "L4"
     assert found.probe.offer.key in found.probe.text
