@@ -179,7 +179,8 @@ def _unsafe(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offe
     saves = job.declares_checkpoint or job.sweep is not None
     if saves or not offer.is_spot or work.hours is None:
         return None
-    hours = work.hours / (known.speed(offer, work.reference) or 1.0)
+    speed = work.speed(known, offer)
+    hours = work.hours / (1.0 if speed is None else speed.factor)
     lifetime = known.hazard(offer).first_of(known.nodes(job.num_nodes)).mean_lifetime_hours
     if hours < SAFE_SHARE * lifetime:
         return None
