@@ -29,6 +29,7 @@ KEPT_TABLES = 24
 KEPT_EVERY = 3  # ticks; between two that are kept, costs are a straight line
 LATE_HOURS = 5.0  # on demand; what being late costs on top, so that it is never planned
 _FINE_HOURS, _MIDDLE_HOURS = 1.0, 4.2  # slack up to which the grid has steps of a fifth, of half a tick
+_AMPLE_HOURS, _AMPLE_STEP = 24.0, 0.1  # slack above which steps of three ticks grow with it, and by how much
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Terms:
     ticks: int  # the longest time to the deadline
     slack_hours: float  # the most slack
     restart_hours: float  # from a start until work goes on
-    spot_share: float  # price of spot capacity, as a share of on-demand's
+    spot_share: float = 1.0  # price of spot capacity, as a share of on-demand's
     at_risk_hours: float = 0.0  # work between two checkpoints: lost at worst, and half of it on average
 
     @property
@@ -79,15 +80,18 @@ class CostToGo:
             slack_hours: after the tick.
             held: after the tick.
         """
+        return float(belief.weights @ self.by_state(hours_left, slack_hours, held))
+
+    def by_state(self, hours_left: float, slack_hours: float, held: Held) -> Array:
+        """(states,): what ``after`` says where the pool's state is known; arguments as there."""
         kept, share = self._kept(hours_left / self.terms.tick_hours)
         low, high, weight = self._between(slack_hours)
-        cost = 0.0
+        cost = np.zeros(self.model.states)
         for index, part in self._held(held):
             for table, portion in ((kept, 1.0 - share), (kept + 1, share)):
                 if portion > 0.0:
                     costs = self._tables[min(table, len(self._tables) - 1), :, index]
-                    at = costs[:, low] * (1.0 - weight) + costs[:, high] * weight
-                    cost += part * portion * float(belief.weights @ at)
+                    cost += part * portion * (costs[:, low] * (1.0 - weight) + costs[:, high] * weight)
         return cost
 
     def _kept(self, ticks: float) -> tuple[int, float]:
@@ -139,10 +143,19 @@ def _slack_grid(terms: Terms) -> Array:
     parts = [
         np.arange(0.0, min(most, _FINE_HOURS) + tick / 5, tick / 5),
         np.arange(0.0, min(most, _MIDDLE_HOURS) + tick / 2, tick / 2),
-        np.arange(_MIDDLE_HOURS, most + 3 * tick, 3 * tick),
+        np.arange(_MIDDLE_HOURS, min(most, _AMPLE_HOURS) + 3 * tick, 3 * tick),
+        _growing(_AMPLE_HOURS, most, 3 * tick),
         terms.restart_hours + tick * np.arange(3),
     ]
     return np.unique(np.round(np.concatenate(parts), 9))
+
+
+def _growing(first: float, last: float, least_step: float) -> Array:
+    """From ``first`` to ``last`` or just above, in steps of a share of what was reached; nothing where it is below."""
+    points = [first] if first < last else []
+    while points and points[-1] < last:
+        points.append(points[-1] + max(least_step, _AMPLE_STEP * points[-1]))
+    return np.array(points)
 
 
 class _Solver:
