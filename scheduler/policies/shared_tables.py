@@ -1,7 +1,8 @@
 """One decision's tables: pools whose terms differ only by price are looked up in a few tables between them.
 
 The least expected cost is concave in the price of spot capacity (it is the least of costs that are straight lines in
-it), and so smooth that a straight line between a few prices is closer than what prices are rounded to.
+it), and so smooth that a straight line between a few prices comes near. Prices are rounded to steps, so that pools of
+nearly the same price are equals.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ class SharedTables:
         """``terms``: their own share does not matter. ``shares``: of the pools; at least one."""
         self.model, self.tick_hours = model, terms.tick_hours
         self._shares = _looked_up(shares)
-        self._are_exact = len({_step(share) for share in shares}) <= MOST_TABLES
         self._tables = [cost_to_go(model, replace(terms, spot_share=share)) for share in self._shares]
         self._read: dict[tuple[int, float, float, Held], Array] = {}
 
@@ -43,7 +43,7 @@ class SharedTables:
 
     def _between(self, share: float) -> list[tuple[int, float]]:
         """Which tables, and how much of each."""
-        share = min(max(_step(share) if self._are_exact else share, self._shares[0]), self._shares[-1])
+        share = min(max(_step(share), self._shares[0]), self._shares[-1])
         low = max(bisect_right(self._shares, share) - 1, 0)
         if share <= self._shares[low]:
             return [(low, 1.0)]
