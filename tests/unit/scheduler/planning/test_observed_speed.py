@@ -14,6 +14,7 @@ from spotwise.scheduler.planning.observed_speed import (
     observed_sweep,
     observed_work,
     report_share,
+    seen_on,
 )
 from spotwise.scheduler.planning.work_estimate import STATED_SIGMA, WorkEstimate, work_of
 
@@ -160,3 +161,15 @@ def test_a_sweep_of_which_no_trial_has_ended_says_nothing_of_its_speed() -> None
     job = parse_job(SWEEP, source="job")
     assert observed_sweep(job, [], [attempt(1)], steady) is None
     assert observed_sweep(job, [TrialPace(10, True, ((1, 60.0),))], [attempt(1)], lambda _offer: None) is None
+
+
+def test_a_run_that_was_seen_on_another_gpu_counts_its_hours_there():
+    stated = WorkEstimate(8.0, "work.hours of the job file", "T4", STATED_SIGMA)
+    moved = seen_on(learned(stated, ObservedWork(8.0, 0.05, 9)), ObservedWork(8.0, 0.05, 9), "A100", 4.0)
+    assert (moved.hours, moved.reference) == (pytest.approx(2.0, rel=0.01), "A100")
+
+
+def test_while_it_was_not_seen_the_stated_reference_stays():
+    stated = WorkEstimate(8.0, "work.hours of the job file", "T4", STATED_SIGMA)
+    assert seen_on(stated, None, "A100", 4.0) is stated
+    assert seen_on(stated, ObservedWork(9.0, 0.2, 0), "A100", 4.0) is stated

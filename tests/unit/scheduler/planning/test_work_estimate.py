@@ -144,3 +144,23 @@ def test_a_sweep_lasts_at_least_as_long_as_its_best_trial():
 def test_a_sweep_bounded_by_money_alone_is_not_guessed():
     text = SWEEP.replace("  trials: 9\n", "") + "budget: 5 USD\n"
     assert work_of(parse_job(text, source="job"), None).hours is None
+
+
+def test_runs_of_the_file_on_another_gpu_are_this_jobs_own_speed_there():
+    on_v100 = completed("v", 2.0, offer=offer("a", accelerator="V100"))
+    on_t4 = completed("t", 6.0, offer=offer("a", accelerator="T4"))
+    work = work_of(parse_job(JOB_YAML, source="job"), measure(JOB_YAML, seen(on_v100, on_t4)))
+    assert (work.hours, work.reference) == (pytest.approx(6.0), "T4")
+    assert [(own.accelerator, own.factor) for own in work.own_speeds] == [("V100", pytest.approx(3.0))]
+    market = replace(MARKET, one_machine=False)
+    there = work.speed(market, offer("b", accelerator="V100"))
+    assert there.factor == pytest.approx(3.0, rel=0.1)
+
+
+def test_the_family_that_a_job_file_names_sets_its_speeds_elsewhere():
+    market, b200 = replace(MARKET, one_machine=False), offer("b", accelerator="B200")
+    speeds = {}
+    for family in ("vision", "speech"):
+        job = parse_job(f"name: x\nrun: x\nwork: {{hours: 2, reference: V100, family: {family}}}\n", source="job")
+        speeds[family] = work_of(job, None).speed(market, b200)
+    assert speeds["speech"].factor > 1.5 * speeds["vision"].factor
