@@ -147,7 +147,7 @@ def make_plan(
         warm_start=warm_start,
         trial_hours=trial_hours,
         trial_memory=trial_memory,
-        probe=worthwhile_probe(situation.candidates, chosen, work, known, situation.nodes),
+        probe=worthwhile_probe(situation, chosen, job.policy, work, known),
     )
     return _finished(plan, job, team_money_left, decision.reason if isinstance(decision, Stop) else None)
 

@@ -7,7 +7,6 @@ what that is expected to save (the value of perfect information on this speed) l
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import NormalDist
@@ -15,11 +14,13 @@ from statistics import NormalDist
 from spotwise.cost_models.offer import Offer
 
 from ..core.money import in_micro_usd, json_usd, short_usd
-from ..policies.base import Candidate
+from ..policies import ONE_MARKET
+from ..policies.base import Candidate, Situation
 from .market_snapshot import MarketSnapshot
 from .work_estimate import WorkEstimate
 
 PROBE_SHARE = 0.02  # of all work, which is some epochs of most jobs
+LEAST_CHANCE = 0.5  # to meet the deadline: what would more likely be late is not looked at
 LEAST_WORTH_USD = Decimal("0.01")  # below a cent nobody measures anything
 _STANDARD = NormalDist()
 
@@ -45,21 +46,26 @@ class Probe:
 
 
 def worthwhile_probe(
-    candidates: Sequence[Candidate], chosen: Offer | None, work: WorkEstimate, known: MarketSnapshot, nodes: int
+    situation: Situation, chosen: Offer | None, policy: str, work: WorkEstimate, known: MarketSnapshot
 ) -> Probe | None:
-    """The probe with the largest worth; None where none is worth its price, or the machine is only emulated."""
-    picked = next((c for c in candidates if c.offer == chosen), None)
+    """The probe with the largest worth, of the offers that the policy could take; None where none is worth its price.
+
+    None too where all offers are this machine: then none is faster than another.
+    """
+    picked = next((c for c in situation.candidates if c.offer == chosen), None)
     if picked is None or work.hours is None or work.reference is None or known.one_machine:
         return None
     now = float(picked.estimate.cost_usd.expected)
     if not math.isfinite(now):
         return None
     best: dict[str | None, Candidate] = {}  # the cheapest offer of each accelerator: its speed is one question
-    for candidate in candidates:
+    for candidate in situation.candidates:
         before = best.get(candidate.offer.accelerator)
-        if candidate.available is not False and (before is None or _cost(candidate) < _cost(before)):
+        if _usable(candidate, policy) and (before is None or _cost(candidate) < _cost(before)):
             best[candidate.offer.accelerator] = candidate
-    probes = (_probe(c, now, work, known, nodes) for name, c in best.items() if name != picked.offer.accelerator)
+    probes = (
+        _probe(c, now, work, known, situation.nodes) for name, c in best.items() if name != picked.offer.accelerator
+    )
     worth = [probe for probe in probes if probe is not None and probe.saves_usd - probe.price_usd >= LEAST_WORTH_USD]
     return max(worth, key=lambda probe: probe.saves_usd - probe.price_usd, default=None)
 
@@ -89,6 +95,13 @@ def expected_gain(now: float, there: float, sigma: float) -> float:
         return max(now - there, 0.0)
     distance = (math.log(now / there) + 0.5 * sigma**2) / sigma
     return now * _STANDARD.cdf(distance) - there * _STANDARD.cdf(distance - sigma)
+
+
+def _usable(candidate: Candidate, policy: str) -> bool:
+    chance = candidate.estimate.chance_to_meet_deadline
+    market = ONE_MARKET.get(policy, candidate.offer.market.value)
+    in_time = chance is None or chance >= LEAST_CHANCE
+    return in_time and candidate.available is not False and candidate.offer.market.value == market
 
 
 def _probe(candidate: Candidate, now: float, work: WorkEstimate, known: MarketSnapshot, nodes: int) -> Probe | None:

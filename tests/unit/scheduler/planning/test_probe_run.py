@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from factories import JOB_YAML, T0, offer
 
 from spotwise.cost_models.estimate import Overheads
+from spotwise.cost_models.hazard import HazardBelief
 from spotwise.cost_models.offer import Market, Offer
 from spotwise.scheduler.core.run import CostBasis
 from spotwise.scheduler.jobfile.job_spec import parse_job
@@ -26,11 +28,17 @@ def on_l4(price: str) -> Offer:
     return offer("b", Market.ON_DEMAND, price, accelerator="L4")
 
 
-def plan(*offers: Offer, hours: float, one_machine: bool = False) -> Plan:
+def plan(*offers: Offer, hours: float, one_machine: bool = False, terms: str = "") -> Plan:
     market = MarketSnapshot(
-        offers, {}, {}, Overheads(0.05, 0.05, 0.01), Decimal(3600), CostBasis.ESTIMATED, one_machine=one_machine
+        offers,
+        {},
+        {o.pool: HazardBelief(10, 200, "test") for o in offers},
+        Overheads(0.05, 0.05, 0.01),
+        Decimal(3600),
+        CostBasis.ESTIMATED,
+        one_machine=one_machine,
     )
-    job = parse_job(JOB_YAML.replace("T4:1", "[T4, L4]"), source="job")
+    job = parse_job(JOB_YAML.replace("T4:1", "[T4, L4]") + terms, source="job")
     return make_plan(job, WorkEstimate(hours, "test", "T4"), market, T0)
 
 
@@ -53,6 +61,11 @@ def test_nor_is_a_gpu_whose_price_no_likely_speed_makes_up_for() -> None:
 
 def test_nor_is_a_run_on_this_machine_whatever_the_offer_is_called() -> None:
     assert plan(T4, on_l4("0.68"), hours=500.0, one_machine=True).probe is None
+
+
+def test_nor_is_a_market_that_the_policy_does_not_take() -> None:
+    spot = replace(on_l4("0.68"), market=Market.SPOT)
+    assert plan(T4, spot, hours=500.0, terms="policy: on_demand\n").probe is None
 
 
 @pytest.mark.parametrize(("there", "sigma"), [(90.0, 0.3), (110.0, 0.3), (150.0, 0.2)])
