@@ -28,7 +28,7 @@ from ..errors import CostModelError
 TICK_HOURS = 1 / 6  # the step that hazards are stated for
 PHASE_TICKS = (1, 1, 1, 1, 2, 3, 6, 9, 18, 36)  # mean length of each phase of a spell's age; the last one is endless
 PHASES = len(PHASE_TICKS) + 1
-_ADVANCE = np.array([*(1 / ticks for ticks in PHASE_TICKS), 0.0])
+ADVANCE = np.array([*(1 / ticks for ticks in PHASE_TICKS), 0.0])
 _LONG = 1 << 14  # ticks; any pool has forgotten by then where it began
 SHIPPED = "pool-regimes-2026-11-25.json"
 
@@ -82,7 +82,7 @@ class PoolModel:
     @cached_property
     def unseen(self) -> Array:
         """(states,): the chance of each state for a pool that nobody has looked at yet."""
-        step = _within_regimes(self.hazard, _ADVANCE)
+        step = _within_regimes(self.hazard, ADVANCE)
         resting = np.stack([np.linalg.matrix_power(each, _LONG).mean(axis=0) for each in step])
         start = (resting * self.prior[:, None]).ravel()
         return np.asarray(start / start.sum())
@@ -147,7 +147,7 @@ def _steps(model: PoolModel, ticks: float) -> Steps:
         one, count = _steps(model, 1.0), int(ticks)
         return Steps(np.linalg.matrix_power(one.any, count), np.linalg.matrix_power(one.unbroken, count))
     shift = np.eye(model.regimes) + ticks * (model.shift - np.eye(model.regimes))
-    within = _within_regimes(1.0 - (1.0 - model.hazard) ** ticks, ticks * _ADVANCE)
+    within = _within_regimes(1.0 - (1.0 - model.hazard) ** ticks, ticks * ADVANCE)
     whole = (shift[:, None, :, None] * within.transpose(1, 0, 2)[None]).reshape(model.states, model.states)
     same = model.has_capacity[:, None] == model.has_capacity[None, :]
     return Steps(whole, whole * same)

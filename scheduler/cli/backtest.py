@@ -12,11 +12,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+from ..backtest.prediction import predict
 from ..backtest.replay import Episode, Rules, episodes
 from ..backtest.study import check_policy, outcomes, summarise
 from ..backtest.trace import UNKNOWN_SPOT_SHARE, Trace, read_trace
 from ..core.errors import InputError
-from .backtest_view import decisions_line, outcome_json, print_strip, print_summaries
+from .backtest_view import decisions_line, outcome_json, predicted_json, print_strip, print_summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,17 @@ class Backtest:
 
 
 def backtest(
-    asked: Backtest, console: Console, *, as_json: bool = False, decisions: Path | None = None, plot: bool = False
+    asked: Backtest,
+    console: Console,
+    *,
+    as_json: bool = False,
+    predicts: bool = False,
+    decisions: Path | None = None,
+    plot: bool = False,
 ) -> None:
     """Play and show; results go to ``console`` or as JSON to standard output, remarks to standard error.
+
+    ``predicts`` adds to the JSON of each episode what it was predicted to cost before its first tick.
 
     Raises:
         InputError: a recording, a policy or a rule that is none, or a deadline that fits into no recording.
@@ -52,7 +61,11 @@ def backtest(
         lines = [decisions_line(outcome, asked.together) for outcome in everything]
         decisions.write_text("\n".join(lines) + "\n", encoding="utf-8")
     if as_json:
-        print(json.dumps([outcome_json(outcome) for outcome in everything], indent=1))
+        rows = [outcome_json(outcome) for outcome in everything]
+        if predicts:
+            known = [predict(name, episode, asked.rules) for name in names for episode in found]
+            rows = [row | {"predicted": predicted_json(each)} for row, each in zip(rows, known, strict=True)]
+        print(json.dumps(rows, indent=1))
         return
     if plot:
         for name in names:

@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..backtest.prediction import Predicted
 from ..backtest.replay import NOTHING, ON_DEMAND, SPOT, Episode, EpisodeOutcome, Rules
 from ..backtest.study import Summary
+from ..core.money import json_usd
 
 _STYLES = {SPOT: "green", ON_DEMAND: "red", NOTHING: "dim"}
 _ROW_TICKS = 72
@@ -78,6 +80,18 @@ def outcome_json(outcome: EpisodeOutcome) -> dict[str, Any]:
         "spot_hours": round(outcome.spot_hours, 6),
         "on_demand_hours": round(outcome.on_demand_hours, 6),
         "starts": outcome.starts,
+    }
+
+
+def predicted_json(predicted: Predicted | None) -> dict[str, Any] | None:
+    """What an episode was predicted to cost; null where it cannot be said."""
+    if predicted is None:
+        return None
+    return {
+        "expected_usd": json_usd(predicted.expected_usd),
+        "p10_usd": json_usd(predicted.p10_usd),
+        "p90_usd": json_usd(predicted.p90_usd),
+        "expected_hours": round(predicted.expected_hours, 6),
     }
 
 

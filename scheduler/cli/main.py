@@ -317,16 +317,29 @@ def prices(
 @click.option("--probe", default="2m", show_default=True, help="--together: lost by a failed probe for spot capacity.")
 @click.option("--move", default="0m", show_default=True, help="--together: on top of a restart in another zone.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object an episode.")
+@click.option(
+    "--predict", is_flag=True, help="--json: add what each episode is predicted to cost before its first tick."
+)
 @click.option("--decisions", type=FILE, help="Write a JSON line an episode: a letter a tick.")
 @click.option("--plot", is_flag=True, help="Show the first episode tick by tick.")
 def backtest(
-    traces: tuple[Path, ...], policies: tuple[str, ...], as_json: bool, decisions: Path | None, plot: bool, **terms: Any
+    traces: tuple[Path, ...],
+    policies: tuple[str, ...],
+    *,
+    as_json: bool,
+    predict: bool,
+    decisions: Path | None,
+    plot: bool,
+    **terms: Any,
 ) -> int:
     """Replay policies on recorded spot availability: what would they have paid, and been in time?"""
     from .backtest import backtest as play
     from .backtest_options import asked_for
 
-    play(asked_for(traces, policies, **terms), _console(), as_json=as_json, decisions=decisions, plot=plot)
+    if predict and not as_json:
+        raise click.UsageError("--predict: needs --json")
+    asked = asked_for(traces, policies, **terms)
+    play(asked, _console(), as_json=as_json, predicts=predict, decisions=decisions, plot=plot)
     return 0
 
 

@@ -94,6 +94,21 @@ class CostToGo:
                     cost += part * portion * (costs[:, low] * (1.0 - weight) + costs[:, high] * weight)
         return cost
 
+    @property
+    def slack_hours(self) -> Array:
+        """(slack,): the slack that each place in a table is for."""
+        return self._slack
+
+    def costs(self, hours_left: float) -> Table:
+        """(states, held, slack): what ``after`` looks up so many hours before the deadline, for every state at once.
+
+        ``held`` is nothing, then spot capacity by the ticks that it was held for, then on-demand capacity by the same.
+        """
+        kept, share = self._kept(hours_left / self.terms.tick_hours)
+        last = len(self._tables) - 1
+        first, second = self._tables[min(kept, last)], self._tables[min(kept + 1, last)]
+        return first if share <= 0.0 else np.asarray(first + np.float32(share) * (second - first))
+
     def _kept(self, ticks: float) -> tuple[int, float]:
         position = max(ticks - 1.0, 0.0) / KEPT_EVERY
         whole = math.floor(position + ROUNDING_ERROR)
