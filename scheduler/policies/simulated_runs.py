@@ -52,7 +52,7 @@ def simulate_runs(
     """
     if policy not in SIMULATED:
         raise ValueError(f"a policy of {', '.join(SIMULATED)} can be simulated, not {policy}")
-    world = _World(terms, DrawnPools(model, samples, np.random.default_rng(seed), tick_hours=terms.tick_hours))
+    world = _SideBySide(terms, DrawnPools(model, samples, np.random.default_rng(seed), tick_hours=terms.tick_hours))
     choose = choices(policy, terms, model)
     for tick in range(terms.ticks):
         world.begin_tick(tick)
@@ -62,7 +62,7 @@ def simulate_runs(
     return world.ended()
 
 
-class _World:
+class _SideBySide:
     """All samples as they go. Those that are done stand still."""
 
     def __init__(self, terms: RunTerms, pools: DrawnPools) -> None:
