@@ -43,6 +43,7 @@ class Option:
     available: bool | None
     chosen: bool
     reason: str
+    starting_over_hours: float | None = None  # what it would take without checkpoints, where that is too long
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ def make_plan(
     decision = policy_named(job.policy, cooldown_hours).decide(situation)
     chosen = decision.offer if isinstance(decision, Move) else None
     options = _options(situation, chosen, job.policy, decision.reason, rejected)
+    options = tuple(_with_hours_starting_over(option, job, work, known) for option in options)
     deadline_hours = hours_between(now, deadline_at, known.hour_s)
     plan = Plan(
         job_name=job.name,
@@ -176,6 +178,18 @@ def fit(job: JobSpec, work: WorkEstimate, known: MarketSnapshot) -> tuple[list[O
 
 def _unsafe(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offer) -> str | None:
     """Spot is refused for work that saves nothing and would likely be interrupted, with what it would take there."""
+    found = _starting_over(job, work, known, offer)
+    if found is None:
+        return None
+    hours, takes = found
+    return (
+        f"{hours:.1f} h of work without a checkpoint: starting over after every preemption, it would take "
+        f"{_hours_over(takes)} on average"
+    )
+
+
+def _starting_over(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offer) -> tuple[float, float] | None:
+    """Hours of work here and what they would take on average; None where that is no reason against the offer."""
     saves = job.declares_checkpoint or job.sweep is not None
     if saves or not offer.is_spot or work.hours is None:
         return None
@@ -184,11 +198,12 @@ def _unsafe(job: JobSpec, work: WorkEstimate, known: MarketSnapshot, offer: Offe
     lifetime = known.hazard(offer).first_of(known.nodes(job.num_nodes)).mean_lifetime_hours
     if hours < SAFE_SHARE * lifetime:
         return None
-    takes = hours_to_save(known.restart_hours, hours, lifetime)
-    return (
-        f"{hours:.1f} h of work without a checkpoint: starting over after every preemption, it would take "
-        f"{_hours_over(takes)} on average"
-    )
+    return hours, hours_to_save(known.restart_hours, hours, lifetime)
+
+
+def _with_hours_starting_over(option: Option, job: JobSpec, work: WorkEstimate, known: MarketSnapshot) -> Option:
+    found = _starting_over(job, work, known, option.offer) if option.estimate is None else None
+    return option if found is None else replace(option, starting_over_hours=found[1])
 
 
 def _hours_over(hours: float) -> str:

@@ -88,7 +88,7 @@ def _option_json(option: Option) -> dict[str, Any]:
         "reason": option.reason,
     }
     if predicted is None:
-        return head
+        return head | {"hours_starting_over": finite_json(option.starting_over_hours)}
     return head | {
         "expected_cost_usd": json_usd(predicted.cost_usd.expected),
         "p10_cost_usd": json_usd(predicted.cost_usd.p10),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -240,6 +241,9 @@ def test_what_starting_over_after_every_preemption_would_take_is_said(hours, haz
     """At a rate r, M = 1 / r: M (exp((start + work) / M) - 1) hours, with a start of 0.1 h."""
     found = plan(WITHOUT_CHECKPOINT, hours=hours, market=known(hazard_per_hour=hazard_per_hour))
     assert reason(found, CHEAP).endswith(f"it would take {takes} on average")
+    unfit = next(row for row in plan_json(found)["offers"] if row["offer"] == CHEAP.key)
+    rate, unbroken = hazard_per_hour, hours + 0.1
+    assert unfit["hours_starting_over"] == pytest.approx(math.expm1(rate * unbroken) / rate)
 
 
 def test_and_is_refused_where_only_spot_is_allowed():
