@@ -23,7 +23,7 @@ workers_s3       := 3
 workers_skypilot := 3
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test test-unit test-process chaos check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising bench-store bench-prediction
+.PHONY: bench-plan demo test test-unit test-process chaos check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising bench-store bench-prediction
 
 # Done once, and again when what is to be installed has changed. An old pip takes minutes to find out what fits together.
 # PyTorch comes first, by its exact version: a looser request may take a build several GB larger. The build backend comes
@@ -103,7 +103,7 @@ $(addprefix test-,$(real_parts)): test-%: $(VENV)/.installed
 	bash tests/integration/$*/run.sh $(pytest) -n $(workers_$*)
 
 bench-tuning bench-savings bench-early-stopping: $(VENV)/.bench-installed
-bench-tuning bench-savings bench-policy bench-store: bench-%: $(VENV)/.installed
+bench-tuning bench-savings bench-policy bench-store bench-plan: bench-%: $(VENV)/.installed
 	$(bin)/python benchmarks/$*.py
 
 bench-early-stopping:
