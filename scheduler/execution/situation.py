@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from spotwise.cost_models.offer import Offer, Pool
 
 from ..core.clock import Clock
+from ..core.event_kind import EventKind
 from ..core.run import Attempt, AttemptState, Run, RunKind
 from ..engines.base import Engine
 from ..jobfile.job_spec import JobSpec
@@ -48,7 +49,8 @@ class SituationReader:
     ) -> tuple[Situation, MarketSnapshot]:
         """What the policy of a run looks at now."""
         now, progress = self._clock.now(), workload.progress()
-        evidence = evidence_of(attempts, workload.points(), progress.kept, now)
+        given_up = self._given_up(run, attempts)
+        evidence = evidence_of(attempts, workload.points(), progress.kept, now, given_up)
         known = self._known(run.engine)
         seen = self._measured_for(run, known)
         # This run's own attempts are newer than the past that is kept.
@@ -79,6 +81,13 @@ class SituationReader:
             evidence=evidence,
         )
         return situation, known
+
+    def _given_up(self, run: Run, attempts: Sequence[Attempt]) -> dict[str, datetime]:
+        """When starts were given up to continue elsewhere, by attempt."""
+        ids = {attempt.id for attempt in attempts if attempt.migrating and attempt.state is AttemptState.REFUSED}
+        events = self._store.events(run.id) if ids else ()
+        told = ((e.attempt_id, e.at) for e in events if e.kind == EventKind.MIGRATING)
+        return {attempt_id: at for attempt_id, at in told if attempt_id in ids and attempt_id is not None}
 
     def _known(self, engine: str) -> MarketSnapshot:
         """What is known of an engine's market; asked once for all runs of a round."""

@@ -6,9 +6,10 @@ Machines that are lost before anything more is kept than before are counted, sin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from ..core.kept_work import KeptWork
 from ..core.run import Attempt, AttemptState
@@ -37,13 +38,21 @@ class RunEvidence:
         return max(self.save_hours, 0.0 if self.checkpoint_seen else self.working_hours)
 
 
-def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: KeptWork, now: datetime) -> RunEvidence:
+def evidence_of(
+    attempts: Sequence[Attempt],
+    points: Sequence[WorkPoint],
+    kept: KeptWork,
+    now: datetime,
+    given_up: Mapping[str, datetime] = MappingProxyType({}),
+) -> RunEvidence:
     """What a run has shown until now.
 
     Args:
         attempts: all of the run, in the order they were made.
         points: what its program said, oldest first; empty where it says nothing.
         kept: how much the run keeps now.
+        given_up: when starts were given up to continue elsewhere, by attempt: such an attempt cost nothing and counts
+            as refused, but it has shown that a start takes at least so long.
     """
     began = _began(attempts, points)
     lost = [] if _keeps_more(attempts, kept) else lost_in_vain(attempts, points)
@@ -53,7 +62,11 @@ def evidence_of(attempts: Sequence[Attempt], points: Sequence[WorkPoint], kept: 
         fruitless=len(lost),
         fruitless_hours=max((_hours(a.launched_at, a, now) for a in lost), default=0.0),
         checkpoint_seen=has_kept(attempts, kept) or any(point.is_kept for point in points),
-        starts=tuple(_start(a, began.get(a.number), now) for a in attempts if a.state is not AttemptState.REFUSED),
+        starts=tuple(
+            _start(a, began.get(a.number), given_up.get(a.id) or a.ended_at or now)
+            for a in attempts
+            if a.state is not AttemptState.REFUSED or a.id in given_up
+        ),
         save_hours=AS_LONG_AGAIN * max(worked, default=0.0),
         kept_share=max((p.share for p in points if p.is_kept and p.share is not None), default=0.0),
         working_hours=max((_hours(began[a.number], a, now) for a in live), default=0.0),
@@ -102,9 +115,8 @@ def _began(attempts: Sequence[Attempt], points: Sequence[WorkPoint]) -> dict[int
     return began
 
 
-def _start(attempt: Attempt, began: datetime | None, now: datetime) -> Observed:
-    hours = _hours(attempt.launched_at, attempt, now)
-    return Observed(hours if began is None else _between(attempt.launched_at, began, attempt), began is not None)
+def _start(attempt: Attempt, began: datetime | None, end: datetime) -> Observed:
+    return Observed(_between(attempt.launched_at, began or end, attempt), began is not None)
 
 
 def _hours(start: datetime, attempt: Attempt, now: datetime) -> float:

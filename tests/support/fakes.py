@@ -76,7 +76,8 @@ class Machine:
         if now < self.ends_at:
             return replace(known, phase=Phase.RUNNING if known.started_at else Phase.PROVISIONING)
         if self.cause is EndCause.NO_CAPACITY or known.launched_at is None:
-            return Observation(Phase.ENDED, ended_at=self.ends_at, cause=EndCause.NO_CAPACITY, message="never came up")
+            cause = EndCause.WITHDRAWN if self.cause is EndCause.TERMINATED else EndCause.NO_CAPACITY
+            return Observation(Phase.ENDED, ended_at=self.ends_at, cause=cause, message="never came up")
         code = None if self.cause is EndCause.VANISHED else self.exit_code
         return replace(known, phase=Phase.ENDED, ended_at=self.ends_at, cause=self.cause, exit_code=code)
 

@@ -17,17 +17,22 @@ def test_without_spot_capacity_and_slack_a_run_goes_on_demand_and_the_next_one_w
 ) -> None:
     """A refusal costs nothing, is made once, and is remembered for the next run's plan.
 
-    A quarter of an hour is kept in hand, so that 20 minutes leave some three for asking and waiting.
+    A quarter of an hour is kept in hand, so that 21 minutes leave some four for asking and waiting, less than until a
+    pool is asked again. On a busy machine a refusal may take longer: then the start is given up, which is said as such.
     """
     close_spot(site)
-    job = site.sky_job(site.sky_train(epochs=2), deadline="20m")
+    job = site.sky_job(site.sky_train(epochs=2), deadline="21m")
     run_id = site.submit(job)
     site.wait_for_end(run_id)
-    assert site.places(run_id) == ["gcp/spot", "aws/spot", "gcp/ondemand"]
-    assert site.outcomes(run_id) == ["refused", "refused", "completed"]
+    *asked, last = site.places(run_id)
+    assert (last, site.outcomes(run_id)) == ("gcp/ondemand", ["refused"] * len(asked) + ["completed"])
+    assert asked in (["gcp/spot"], ["gcp/spot", "aws/spot"])
     assert {charge.offer.pool.zone for charge in site.charges(run_id)} == {"ondemand"}
-    assert site.json("plan", job)["chosen"].endswith("/on_demand")
-    assert site.cli("plan", job).out.count("no capacity") == 2
+    causes = [attempt["end_cause"] for attempt in site.json("status", run_id)["attempts"]]
+    had_none = causes.count("no_capacity")
+    assert had_none == len(asked) or causes[len(asked) - 1] == "withdrawn"
+    assert site.cli("plan", job).out.count("no capacity") == had_none
+    assert had_none < 2 or site.json("plan", job)["chosen"].endswith("/on_demand")
     site.assert_clean(run_id)
 
 

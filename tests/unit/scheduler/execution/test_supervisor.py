@@ -246,6 +246,19 @@ def test_without_slack_the_run_moves_on_demand(world):
     assert world.live().offer.market is Market.ON_DEMAND
 
 
+def test_a_start_that_takes_too_long_for_the_slack_is_not_tried_on_another_spot_pool(world):
+    """What was given up has shown that starts take longer than assumed: it is no news of one pool alone."""
+    world.engine = FakeEngine(world.clock, world.machines, provision_s=36_000)
+    world.submit(text=job_yaml(deadline="6h"), deadline_at=world.clock.now() + timedelta(hours=6))
+    supervisor = world.supervisor()
+    while len(world.attempts()) < 2:
+        world.pass_time(supervisor, 1 / 60)
+    given_up, then = world.attempts()
+    assert (given_up.offer.market, given_up.end_cause) == (Market.SPOT, EndCause.WITHDRAWN)
+    assert then.offer.market is Market.ON_DEMAND
+    assert world.spent() == 0
+
+
 def test_a_policy_that_waits_gives_up_what_the_run_holds(world, monkeypatch):
     """And the run comes back to it later, from its checkpoint."""
 

@@ -51,6 +51,13 @@ def test_a_refusal_is_no_start() -> None:
     assert evidence_of([ended(1, 0, 0, REFUSED)], [], KeptWork(0), at(1)).starts == ()
 
 
+def test_a_start_that_was_given_up_took_at_least_until_then() -> None:
+    """For the books it never was: it ends when it began."""
+    one, another = ended(1, 0, 0, REFUSED, migrating=True), ended(2, 1, 1, REFUSED)
+    seen = evidence_of([one, another], [], KeptWork(0), at(2), {one.id: at(0.75)})
+    assert seen.starts == (Observed(0.75, False),)
+
+
 def test_only_spot_machines_lost_since_something_was_last_kept_are_lost_in_vain() -> None:
     on_demand = offer(market=Market.ON_DEMAND)
     attempts = [
