@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
@@ -26,6 +27,16 @@ from .reading_cache import ReadingCache
 PATIENCE_S = 20.0  # how long a person who asks for prices waits at most
 PLAN_PATIENCE_S = 10.0
 MOST_MACHINES = 40  # that sources are asked about for one plan: clouds count calls
+# What says whose account the clients ask with: what one account was told holds for no other.
+_AWS_ACCOUNT = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ROLE_ARN",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+)
+_GCP_ACCOUNT = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "GOOGLE_CLOUD_PROJECT")
 _CLIENTS = {"aws": "boto3", "gcp": "google.cloud.compute_v1"}
 
 
@@ -157,11 +168,17 @@ def _cloud(part: AwsSourceSettings | GcpSourceSettings) -> AskedSource:
     if isinstance(part, AwsSourceSettings):
         from spotwise.cost_models.sources.aws import AwsSource
 
-        return AskedSource(AwsSource(regions=part.regions, endpoint=part.endpoint), endpoint)
+        pointed_to = " ".join([endpoint, *_set(_AWS_ACCOUNT)])
+        return AskedSource(AwsSource(regions=part.regions, endpoint=part.endpoint), pointed_to)
     from spotwise.cost_models.sources.gcp import GcpSource
 
     project = part.project or ""
-    return AskedSource(GcpSource(project=project, regions=part.regions, endpoint=endpoint), f"{project} {endpoint}")
+    pointed_to = " ".join([project, endpoint, *_set(_GCP_ACCOUNT)])
+    return AskedSource(GcpSource(project=project, regions=part.regions, endpoint=endpoint), pointed_to)
+
+
+def _set(variables: Iterable[str]) -> Iterator[str]:
+    return (f"{name}={os.environ[name]}" for name in variables if os.environ.get(name))
 
 
 def _regions(settings: SourceSettings) -> dict[str, tuple[str, ...]]:
