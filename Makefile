@@ -23,7 +23,7 @@ workers_s3       := 3
 workers_skypilot := 3
 
 .DEFAULT_GOAL := demo
-.PHONY: bench-plan demo test test-unit test-process chaos check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising bench-store bench-prediction
+.PHONY: demo test test-unit test-process chaos check docs $(addprefix test-,$(real_parts)) bench-policy bench-tuning bench-savings bench-early-stopping bench-recovery bench-supervising bench-store bench-plan bench-prediction
 
 # Done once, and again when what is to be installed has changed. An old pip takes minutes to find out what fits together.
 # PyTorch comes first, by its exact version: a looser request may take a build several GB larger. The build backend comes
@@ -109,9 +109,9 @@ bench-tuning bench-savings bench-policy bench-store bench-plan: bench-%: $(VENV)
 bench-early-stopping:
 	$(bin)/python benchmarks/early_stopping.py
 
-# Each part that is there: cost and throughput.
-bench-prediction: $(VENV)/.bench-installed
-	set -e; for part in benchmarks/*_prediction.py; do $(bin)/python $$part; done
+bench-prediction: $(VENV)/.installed
+	$(bin)/python benchmarks/throughput_prediction.py
+	$(bin)/python benchmarks/cost_prediction.py
 
 bench-recovery:
 	bash tests/integration/skypilot/run.sh $(bin)/python benchmarks/recovery.py

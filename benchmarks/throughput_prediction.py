@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spotwise.cost_models.arrays import Array
+from spotwise.cost_models.throughput import FOUR_IN_FIVE
 from spotwise.cost_models.throughput_model import (
     MeasuredSpeed,
     SpeedBelief,
@@ -28,7 +29,6 @@ from spotwise.cost_models.throughput_model import (
     measured_speeds,
 )
 
-FOUR_IN_FIVE = 1.2816
 RIDGE, ROUNDS = 0.05, 500
 
 

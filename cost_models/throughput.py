@@ -19,7 +19,7 @@ from .errors import CostModelError
 from .sources.shipped import READ_ON, read_table
 from .throughput_model import FAMILIES, FAMILY_WEIGHTS, SpeedBelief, boards, measured_speeds, shipped_belief
 
-_FOUR_IN_FIVE = 1.2816  # standard deviations to either side that hold 80 % of a normal distribution
+FOUR_IN_FIVE = 1.2816  # standard deviations to either side that hold 80 % of a normal distribution
 _LEAST_SCALING_SIGMA = 0.03
 
 
@@ -34,12 +34,12 @@ class Speed:
     @property
     def low(self) -> float:
         """It is faster than this nine times in ten."""
-        return self.factor * math.exp(-_FOUR_IN_FIVE * self.sigma)
+        return self.factor * math.exp(-FOUR_IN_FIVE * self.sigma)
 
     @property
     def high(self) -> float:
         """It is slower than this nine times in ten."""
-        return self.factor * math.exp(_FOUR_IN_FIVE * self.sigma)
+        return self.factor * math.exp(FOUR_IN_FIVE * self.sigma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +79,10 @@ def relative_speed(
     else:
         one = _one_against_one(name, other, family, _of_one(own, other, other_count, family))
     direct = next((seen for seen in own if _parse(seen.accelerator) == (name, count)), None)
-    if one is None or (name == other and count == other_count):
-        measured = direct and Speed(direct.factor, direct.sigma, f"this job's own speed on {direct.accelerator}")
-        return measured or one
-    if name == other and direct is not None:
+    if direct is not None and (one is None or name == other):
         return Speed(direct.factor, direct.sigma, f"this job's own speed on {direct.accelerator}")
+    if one is None or (name == other and count == other_count):
+        return one
     parts = [part.source for part in (one, scaling) if part is not _SAME]
     return Speed(one.factor * scaling.factor, math.hypot(one.sigma, scaling.sigma), "; ".join(parts))
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+import numpy as np
+
 from spotwise.cost_models.availability import PoolModel, shipped_model
 
 from ..core.money import in_micro_usd
-from ..policies.predicted_cost import predicted_cost
 from ..policies.run_terms import RunTerms
+from ..policies.shared_tables import share_step
 from ..policies.simulated_runs import SIMULATED, SimulatedRuns, simulate_runs
 from .replay import Episode, Rules
-
-_SHARE_STEP = 0.05  # of prices: the choices of a policy hardly change within
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ def predict(policy: str, episode: Episode, rules: Rules, model: PoolModel | None
     trace = episode.traces[0]
     on_demand, spot = trace.on_demand_usd_per_hour, trace.spot_usd_per_hour[episode.start_tick]
     share = float(spot / on_demand)
-    about = max(round(share / _SHARE_STEP), 1) * _SHARE_STEP
-    runs = _simulated(policy, _terms(rules, about), model or shipped_model())
-    cost = predicted_cost(runs, share)
-    expected, p10, p90 = (in_micro_usd(Decimal(hours) * on_demand) for hours in (cost.expected, cost.p10, cost.p90))
+    runs = _simulated(policy, _terms(rules, share_step(share)), model or shipped_model())
+    cost = runs.cost(share)
+    hours = (float(cost.mean()), *map(float, np.quantile(cost, [0.1, 0.9])))
+    expected, p10, p90 = (in_micro_usd(Decimal(each) * on_demand) for each in hours)
     return Predicted(expected, p10, p90, expected_hours=float(runs.hours.mean()))
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from statistics import NormalDist
 
 from spotwise.cost_models.offer import Offer
+from spotwise.cost_models.throughput import FOUR_IN_FIVE
 
 from ..core.money import in_micro_usd, json_usd, short_usd
 from ..policies import ONE_MARKET
@@ -37,7 +38,7 @@ class Probe:
 
     @property
     def text(self) -> str:
-        within = math.exp(_STANDARD.inv_cdf(0.9) * self.sigma)
+        within = math.exp(FOUR_IN_FIVE * self.sigma)
         return (
             f"a short run on {self.offer.key} would show how fast the job is there ({self.factor:.2g} times "
             f"the reference is expected, within a factor of {within:.2g}): about {short_usd(self.price_usd)} USD, "

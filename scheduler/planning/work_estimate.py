@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from spotwise.cost_models.offer import Offer
-from spotwise.cost_models.throughput import OwnSpeed, Speed
+from spotwise.cost_models.throughput import FOUR_IN_FIVE, OwnSpeed, Speed
 
 from ..accounting.ledger import Category, Charge
 from ..core.json_values import stored_object
@@ -23,7 +23,6 @@ NEWEST_RUNS = 5  # measured work is the mean of this many: code and data drift
 STATED_SIGMA = 0.5  # a person's figure is within a factor of 1.9 four times in five
 SWEEP_SIGMA = 0.7  # and early stopping adds to that: how many trials stay promising is not known beforehand
 MEASURED_SIGMA = 0.2  # one run of the same job file; more runs by the spread among them, but never below half of this
-_FOUR_IN_FIVE = 1.2816  # standard deviations to either side that hold 80 % of a normal distribution
 _UNBOUNDED = "the sweep is bounded by its budget or deadline, not by trials"
 _WORK = frozenset({Category.PRODUCTIVE, Category.PRUNED, Category.IDLE})
 
@@ -52,7 +51,7 @@ class WorkEstimate:
     @property
     def factor(self) -> float:
         """By which the true work is above or below ``hours`` at most, four times in five."""
-        return math.exp(_FOUR_IN_FIVE * self.sigma)
+        return math.exp(FOUR_IN_FIVE * self.sigma)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,12 @@ from spotwise.cost_models.tolerance import ROUNDING_ERROR
 class RunTerms:
     """What is to be done and under which terms. Hours are billed hours; money is hours of on-demand capacity."""
 
-    work_hours: float  # on the on-demand offer, with what is kept in hand against wrong predictions
+    work_hours: float  # on the on-demand offer
     deadline_hours: float
     restart_hours: float
     tick_hours: float  # how often the policy decides; whole ticks are billed
     spot_share: float  # price of spot capacity for the same work, as a share of on-demand's
     checkpoint_interval_hours: float = 0.0  # of work; 0: a preemption loses none
-    margin_hours: float = 0.0  # of the work that is planned with, but is not there
 
     @property
     def ticks(self) -> int:

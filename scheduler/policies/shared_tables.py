@@ -19,7 +19,7 @@ from .cost_to_go import Held, Terms, cost_to_go
 
 MOST_TABLES = 3
 DEAREST_SHARE = 1.2  # spot capacity that costs more than on-demand capacity is not used, whatever it costs
-_SHARE_STEP = 0.05
+_SHARE_STEP = 0.05  # of prices: what policies choose hardly changes within
 
 
 class SharedTables:
@@ -43,7 +43,7 @@ class SharedTables:
 
     def _between(self, share: float) -> list[tuple[int, float]]:
         """Which tables, and how much of each."""
-        share = min(max(_step(share), self._shares[0]), self._shares[-1])
+        share = min(max(share_step(share), self._shares[0]), self._shares[-1])
         low = max(bisect_right(self._shares, share) - 1, 0)
         if share <= self._shares[low]:
             return [(low, 1.0)]
@@ -60,15 +60,16 @@ class SharedTables:
 
 def _looked_up(shares: Sequence[float]) -> list[float]:
     """The shares that tables are made for, rising: the pools' own where they are few, else from least to most."""
-    steps = sorted({_step(share) for share in shares})
+    steps = sorted({share_step(share) for share in shares})
     if len(steps) <= MOST_TABLES:
         return steps
-    least, most = steps[0], max(min(steps[-1], _step(DEAREST_SHARE)), steps[0])
+    least, most = steps[0], max(min(steps[-1], share_step(DEAREST_SHARE)), steps[0])
     growth = (most / least) ** (1 / (MOST_TABLES - 1))
-    return sorted({_step(least * growth**n) for n in range(MOST_TABLES)})
+    return sorted({share_step(least * growth**n) for n in range(MOST_TABLES)})
 
 
-def _step(share: float) -> float:
+def share_step(share: float) -> float:
+    """The price of spot capacity that a table is made for, as a share of on-demand's: the step nearest to this one."""
     if not math.isfinite(share):
         return DEAREST_SHARE
     return max(round(share / _SHARE_STEP), 1) * _SHARE_STEP

@@ -15,10 +15,10 @@ from spotwise.cost_models.tolerance import ROUNDING_ERROR
 from .cost_to_go import NOTHING, ON_DEMAND, SPOT, CostToGo, Terms, cost_to_go
 from .deadline import LEAST_HOLD_HOURS, SAVING_WORTH_A_MOVE
 from .run_terms import RunTerms
+from .shared_tables import share_step
 
 Choice = npt.NDArray[np.intp]  # (runs,): NOTHING, SPOT or ON_DEMAND
 Flags = npt.NDArray[np.bool_]
-_SHARE_STEP = 0.05  # of prices: tables serve prices that are nearly the same
 _EVEN_HOURS = 0.005  # on demand; less is no difference
 
 
@@ -27,7 +27,7 @@ class Standing:
     """Where the runs stand at a tick; arrays of shape (runs,)."""
 
     hours_left: float
-    work: Array  # hours that are left, on demand, with the margin
+    work: Array  # hours that are left, on demand
     share_done: Array
     held: Choice
     held_ticks: Choice
@@ -75,16 +75,14 @@ class _LeastCost:
 
     def __init__(self, terms: RunTerms, model: PoolModel) -> None:
         self._terms = terms
-        work = terms.work_hours + terms.margin_hours
-        share = max(round(terms.spot_share / _SHARE_STEP), 1) * _SHARE_STEP
         self._table = cost_to_go(
             model,
             Terms(
                 tick_hours=terms.tick_hours,
                 ticks=terms.ticks,
-                slack_hours=max(terms.ticks * terms.tick_hours - work, 0.0) + terms.tick_hours,
+                slack_hours=max(terms.ticks * terms.tick_hours - terms.work_hours, 0.0) + terms.tick_hours,
                 restart_hours=terms.restart_hours,
-                spot_share=share,
+                spot_share=share_step(terms.spot_share),
                 at_risk_hours=terms.checkpoint_interval_hours,
             ),
         )

@@ -31,14 +31,13 @@ SAMPLES = 400
 class SimulatedRuns:
     """What became of each sample; shape (samples,) each."""
 
-    cost: Array  # in hours of on-demand capacity
     hours: Array  # from the start to the end
     spot_hours: Array  # billed
     on_demand_hours: Array  # billed
-    waited_hours: Array  # with nothing held
-    starting_hours: Array  # billed, without work
-    lost_hours: Array  # work done again
-    preemptions: Array
+
+    def cost(self, spot_share: float) -> Array:
+        """In hours of on-demand capacity, at this price of spot capacity as a share of on-demand's."""
+        return spot_share * self.spot_hours + self.on_demand_hours
 
 
 @one_thread()
@@ -83,8 +82,6 @@ class _SideBySide:
         if tick > 0:
             self._pools.step()
         lost = (self._held == SPOT) & ~self._pools.there & self.alive
-        self._sums.preemptions[lost] += 1
-        self._sums.lost_hours[lost] += self._unsaved[lost]
         self._work[lost] += self._unsaved[lost]
         self._held[lost], self._held_ticks[lost], self._unsaved[lost] = NOTHING, 0, 0.0
 
@@ -92,7 +89,7 @@ class _SideBySide:
         terms = self._terms
         return Standing(
             hours_left=(terms.ticks - tick) * terms.tick_hours,
-            work=self._work + terms.margin_hours,
+            work=self._work,
             share_done=1.0 - self._work / terms.work_hours,
             held=self._held,
             held_ticks=self._held_ticks,
@@ -110,7 +107,6 @@ class _SideBySide:
         holds = alive & (self._held != NOTHING)
         on_spot, on_demand = holds & (self._held == SPOT), holds & (self._held == ON_DEMAND)
         worked = np.where(holds, np.maximum(0.0, tick - self._starting), 0.0)
-        sums.starting_hours[holds] += tick - worked[holds]
         self._starting = np.where(holds, np.maximum(0.0, self._starting - tick), self._starting)
         self._held_ticks[holds] += 1
         self._work -= worked
@@ -120,7 +116,6 @@ class _SideBySide:
         sums.hours[alive] += tick
         sums.spot_hours[on_spot] += tick
         sums.on_demand_hours[on_demand] += tick
-        sums.waited_hours[alive & ~holds] += tick
 
     def ended(self) -> SimulatedRuns:
         """With what is left at the deadline done on demand."""
@@ -130,5 +125,4 @@ class _SideBySide:
         more = np.where(late, ticks * terms.tick_hours, 0.0)
         sums.on_demand_hours[:] += more
         sums.hours[:] += more
-        sums.cost[:] = terms.spot_share * sums.spot_hours + sums.on_demand_hours
         return sums

@@ -18,7 +18,8 @@ from spotwise.scheduler.jobfile.job_spec import parse_job
 from spotwise.scheduler.planning.market_snapshot import MarketSnapshot
 from spotwise.scheduler.planning.plan import Plan, make_plan
 from spotwise.scheduler.planning.plan_json import plan_json
-from spotwise.scheduler.planning.probe_run import expected_gain
+from spotwise.scheduler.planning.policy_situation import make_situation
+from spotwise.scheduler.planning.probe_run import expected_gain, worthwhile_probe
 from spotwise.scheduler.planning.work_estimate import WorkEstimate
 
 T4 = offer("a", Market.ON_DEMAND, "0.50", accelerator="T4")
@@ -66,6 +67,20 @@ def test_nor_is_a_run_on_this_machine_whatever_the_offer_is_called() -> None:
 def test_nor_is_a_market_that_the_policy_does_not_take() -> None:
     spot = replace(on_l4("0.68"), market=Market.SPOT)
     assert plan(T4, spot, hours=500.0, terms="policy: on_demand\n").probe is None
+
+
+def test_what_another_offer_saves_without_a_look_is_not_put_down_to_the_look() -> None:
+    """A policy may hold what is not the cheapest; that the other is cheaper is known already."""
+    offers = (T4, on_l4("0.10"))
+    market = MarketSnapshot(
+        offers, {}, {}, Overheads(0.05, 0.05, 0.01), Decimal(3600), CostBasis.ESTIMATED, one_machine=False
+    )
+    job, work = parse_job(JOB_YAML.replace("T4:1", "[T4, L4]"), source="job"), WorkEstimate(500.0, "test", "T4")
+    situation = make_situation(job, work, offers, market, T0, deadline_at=None, money_left=None)
+    now, there = (float(candidate.estimate.cost_usd.expected) for candidate in situation.candidates)
+    assert there < now / 2
+    found = worthwhile_probe(situation, T4, job.policy, work, market)
+    assert found is None or float(found.saves_usd) < (now - there) / 10
 
 
 @pytest.mark.parametrize(("there", "sigma"), [(90.0, 0.3), (110.0, 0.3), (150.0, 0.2)])

@@ -38,7 +38,7 @@ def test_each_run_costs_what_the_policy_pays_on_that_pool(policy, interval):
     for pool, there in enumerate(drawn().T):
         trace = Trace("z", "made", "z", "gpu", TICK, there, (Decimal("0.3"),) * len(there), Decimal(1))
         played = run_policy(policy, Episode((trace,), 0), rules)
-        cost = found.cost[pool], found.hours[pool], found.spot_hours[pool]
+        cost = found.cost(0.3)[pool], found.hours[pool], found.spot_hours[pool]
         other += cost != pytest.approx((float(played.cost_usd), played.finish_hours, played.spot_hours))
     # Two choices of the deadline policy may cost the same: rounding then chooses.
     assert other <= (1 if policy == "deadline" else 0)
