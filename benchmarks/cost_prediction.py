@@ -1,6 +1,6 @@
 """How well the cost of a run is foretold before its first tick, on recordings that the model was not fitted to.
 
-    python benchmarks/cost_prediction.py [--data FOLDER] [--stride 48h] [--deadline 52h ...] [--restart 12m ...]
+    python benchmarks/cost_prediction.py [--data FOLDER] [--stride 96h] [--deadline 52h ...] [--restart 12m ...]
 
 48 h of work under the deadline policy. Splits are those of ``policy.py``: later halves, and other zones. Covered is the
 share of episodes whose cost lies in the predicted 10-90 % interval; error is the median of |predicted - paid| / paid;
@@ -34,7 +34,7 @@ Row = tuple[float, float, float, float, float, float]  # paid, expected, p10, p9
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--stride", default="48h")
+    parser.add_argument("--stride", default="96h")
     parser.add_argument("--deadline", nargs="+", default=["52h", "60h", "70h"])
     parser.add_argument("--restart", nargs="+", default=["3m", "12m", "24m"])
     options = parser.parse_args()
